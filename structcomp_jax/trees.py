@@ -1,0 +1,80 @@
+"""Path strings, stacking and fingerprints of PyTrees.
+
+One path string everywhere: `layer_0/attention/query/kernel`. It names the
+leaf in rules, mask files, tables and figures.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def path_string(path: Sequence[Any]) -> str:
+  """Returns the `/`-joined name of a JAX key path."""
+  return jax.tree_util.keystr(tuple(path), simple=True, separator="/")
+
+
+def leaves_by_path(tree: chex.ArrayTree) -> dict[str, Any]:
+  """Returns {path: leaf} in leaf order.
+
+  Raises:
+    ValueError: two leaves have the same path string (`0` and `"0"`).
+  """
+  leaves = {}
+  for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+    name = path_string(path)
+    if name in leaves:
+      raise ValueError(f"two leaves of the tree share the path {name!r}")
+    leaves[name] = leaf
+  return leaves
+
+
+def replace_leaves(
+  tree: chex.ArrayTree, new_leaves: Mapping[str, Any]
+) -> chex.ArrayTree:
+  """Returns `tree` with the leaves named in `new_leaves` exchanged.
+
+  Raises:
+    KeyError: `new_leaves` names a path that `tree` does not have.
+  """
+  unknown = set(new_leaves) - set(leaves_by_path(tree))
+  if unknown:
+    raise KeyError(f"the tree has no leaf {sorted(unknown)[0]!r}")
+  return jax.tree_util.tree_map_with_path(
+    lambda path, leaf: new_leaves.get(path_string(path), leaf), tree
+  )
+
+
+def stack(trees: Sequence[chex.ArrayTree]) -> chex.ArrayTree:
+  """Stacks equal trees along a new leading axis."""
+  return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def row(stacked: chex.ArrayTree, index: Any) -> chex.ArrayTree:
+  """Returns entry `index` of the leading axis of every leaf."""
+  return jax.tree.map(lambda leaf: leaf[index], stacked)
+
+
+def num_rows(stacked: chex.ArrayTree) -> int:
+  """Returns the length of the leading axis."""
+  return jax.tree.leaves(stacked)[0].shape[0]
+
+
+def num_elements(tree: chex.ArrayTree) -> int:
+  """Returns the number of array elements in all leaves."""
+  return sum(int(np.size(leaf)) for leaf in jax.tree.leaves(tree))
+
+
+def fingerprint(tree: chex.ArrayTree) -> str:
+  """Returns a SHA-256 hex digest of paths, shapes, dtypes and bits."""
+  digest = hashlib.sha256()
+  for path, leaf in sorted(leaves_by_path(tree).items()):
+    array = np.asarray(leaf)
+    digest.update(f"{path} {array.dtype} {array.shape}\n".encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
+  return digest.hexdigest()

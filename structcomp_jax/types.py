@@ -1,0 +1,34 @@
+"""Type aliases and protocols shared by every layer."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import chex
+import jax
+
+# A PyTree of model weights, of any container type. Never written to.
+Params = chex.ArrayTree
+# {path: f32[...]}: one real score per unit that may be masked. Selected
+# leaves only; a leading candidate axis where a function says "stacked".
+MaskLogits = dict[str, jax.Array]
+# {path: f32[...]} in [0, 1]: what the forward pass multiplies with.
+SoftMask = dict[str, jax.Array]
+# {path: bool[...]}: True is kept.
+Mask = dict[str, jax.Array]
+# A dict of arrays whose leading axis is the example.
+Batch = Mapping[str, Any]
+
+
+class LossFn(Protocol):
+  """Mean loss of a network on one batch."""
+
+  def __call__(self, params: Params, batch: Batch) -> jax.Array:
+    """Returns a float scalar, the mean over the examples of `batch`."""
+
+
+class UserError(Exception):
+  """Something the user can mend: bad config, file or directory.
+
+  The message is one line: what is wrong, then what to do about it. Launch
+  scripts print it without a traceback and exit with status 1.
+  """
