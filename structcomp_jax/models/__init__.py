@@ -1,1 +1,5 @@
-"""TODO."""
+"""Networks as sequences of named stages, and import of published weights.
+
+Models know nothing about masks. Import the module you need; this package
+imports none of them.
+"""
