@@ -1,1 +1,71 @@
-"""TODO."""
+"""Masks as data beside the weights: select, relax, binarize, merge, compare."""
+
+from structcomp_jax.masks import packed
+from structcomp_jax.masks.algebra import (
+  complement,
+  density,
+  iou,
+  kept,
+  kept_weights,
+  logical_and,
+  logical_or,
+  size,
+  total_density,
+  total_iou,
+  total_kept,
+  total_size,
+)
+from structcomp_jax.masks.baselines import (
+  largest_magnitude,
+  random_from_complement,
+  random_like,
+)
+from structcomp_jax.masks.binarize import binarize
+from structcomp_jax.masks.init import init
+from structcomp_jax.masks.merge import FILLS, Fill, make_fill, merge
+from structcomp_jax.masks.packed import load, save
+from structcomp_jax.masks.relax import (
+  RELAXATIONS,
+  Relaxation,
+  expected_size,
+  get_relaxation,
+  penalty,
+  sample,
+)
+from structcomp_jax.masks.select import LeafSpec, MaskSpec, select
+
+__all__ = [
+  "FILLS",
+  "RELAXATIONS",
+  "Fill",
+  "LeafSpec",
+  "MaskSpec",
+  "Relaxation",
+  "binarize",
+  "complement",
+  "density",
+  "expected_size",
+  "get_relaxation",
+  "init",
+  "iou",
+  "kept",
+  "kept_weights",
+  "largest_magnitude",
+  "load",
+  "logical_and",
+  "logical_or",
+  "make_fill",
+  "merge",
+  "packed",
+  "penalty",
+  "random_from_complement",
+  "random_like",
+  "sample",
+  "save",
+  "select",
+  "size",
+  "total_density",
+  "total_iou",
+  "total_kept",
+  "total_size",
+]

@@ -1,0 +1,121 @@
+"""Set algebra and sizes of hard masks, per leaf and in total.
+
+Every function takes unstacked masks; `jax.vmap` it over candidates. Sizes
+count mask units; `kept_weights` counts weights.
+"""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+
+from structcomp_jax.masks.select import MaskSpec
+from structcomp_jax.types import Mask, UserError
+
+
+def complement(mask: Mask) -> Mask:
+  """Returns the mask that keeps what `mask` removes (the ablated network)."""
+  return {
+    path: jnp.logical_not(kept_units) for path, kept_units in mask.items()
+  }
+
+
+def logical_and(first: Mask, second: Mask) -> Mask:
+  """Returns the units kept by both masks."""
+  _check_same_leaves(first, second)
+  return {path: jnp.logical_and(first[path], second[path]) for path in first}
+
+
+def logical_or(first: Mask, second: Mask) -> Mask:
+  """Returns the units kept by either mask."""
+  _check_same_leaves(first, second)
+  return {path: jnp.logical_or(first[path], second[path]) for path in first}
+
+
+def kept(mask: Mask) -> dict[str, jax.Array]:
+  """Returns the number of kept units per leaf, i32[]."""
+  return {path: jnp.sum(units, dtype=jnp.int32) for path, units in mask.items()}
+
+
+def size(mask: Mask) -> dict[str, int]:
+  """Returns the number of units per leaf."""
+  return {path: units.size for path, units in mask.items()}
+
+
+def density(mask: Mask) -> dict[str, jax.Array]:
+  """Returns the fraction of units kept per leaf, f32[]; 1 for an empty leaf."""
+  sizes = size(mask)
+  return {
+    path: _fraction(count, jnp.asarray(sizes[path], jnp.int32))
+    for path, count in kept(mask).items()
+  }
+
+
+def iou(first: Mask, second: Mask) -> dict[str, jax.Array]:
+  """Returns intersection over union per leaf, f32[].
+
+  Two empty masks are equal, so an empty union gives 1, never NaN.
+  """
+  both, either = (
+    kept(logical_and(first, second)),
+    kept(logical_or(first, second)),
+  )
+  return {path: _fraction(both[path], either[path]) for path in both}
+
+
+def total_kept(mask: Mask) -> jax.Array:
+  """Returns the number of kept units in all leaves, i32[]."""
+  return _sum(kept(mask))
+
+
+def total_size(mask: Mask) -> int:
+  """Returns the number of units in all leaves."""
+  return sum(size(mask).values())
+
+
+def total_density(mask: Mask) -> jax.Array:
+  """Returns the fraction of all units kept, f32[]."""
+  return _fraction(total_kept(mask), jnp.asarray(total_size(mask), jnp.int32))
+
+
+def total_iou(first: Mask, second: Mask) -> jax.Array:
+  """Returns intersection over union of all units, f32[]; 1 if both empty."""
+  both, either = logical_and(first, second), logical_or(first, second)
+  return _fraction(total_kept(both), total_kept(either))
+
+
+def kept_weights(mask: Mask, spec: MaskSpec) -> dict[str, jax.Array]:
+  """Returns the number of kept weights per leaf, i32[].
+
+  A kept neuron counts as all the weights it covers.
+  """
+  counts = kept(mask)
+  return {
+    leaf.path: counts[leaf.path] * leaf.weights_per_unit for leaf in spec.leaves
+  }
+
+
+def _sum(counts: Mapping[str, jax.Array]) -> jax.Array:
+  """Returns the sum of per-leaf counts, i32[]."""
+  return sum(counts.values(), start=jnp.zeros((), jnp.int32))
+
+
+def _fraction(part: jax.Array, whole: jax.Array) -> jax.Array:
+  """Returns part / whole as f32, 1 where the whole is empty."""
+  ratio = part.astype(jnp.float32) / jnp.maximum(whole, 1).astype(jnp.float32)
+  return jnp.where(whole == 0, jnp.ones_like(ratio), ratio)
+
+
+def _check_same_leaves(first: Mask, second: Mask) -> None:
+  """Raises unless both masks have the same paths and shapes."""
+  for path in sorted(set(first) ^ set(second)):
+    raise UserError(
+      f"only one of two masks has leaf {path!r}; compare masks that were "
+      "selected by the same rules"
+    )
+  for path in first:
+    if first[path].shape != second[path].shape:
+      raise UserError(
+        f"two masks of leaf {path!r} have shapes {first[path].shape} and "
+        f"{second[path].shape}; compare masks of the same network and unit"
+      )

@@ -1,0 +1,99 @@
+"""Masks to compare a learned one with: same kept count per leaf, exactly.
+
+All functions take one unstacked mask and work under `jit` and `vmap`: the
+counts may be traced, because a unit is kept when its rank is below the count.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from structcomp_jax.masks.leaf_keys import leaf_keys
+from structcomp_jax.trees import leaves_by_path
+from structcomp_jax.types import Mask, Params, UserError
+
+
+def random_like(mask: Mask, key: jax.Array) -> Mask:
+  """Returns a uniformly random mask with the same kept count per leaf.
+
+  Args:
+    mask: {path: bool[...]}.
+    key: typed key, shape (); folded per leaf.
+  """
+  keys = leaf_keys(key, mask)
+  return {
+    path: _random_order(keys[path], units) < jnp.sum(units, dtype=jnp.int32)
+    for path, units in mask.items()
+  }
+
+
+def random_from_complement(mask: Mask, key: jax.Array) -> Mask:
+  """Returns a random mask of the same count per leaf, disjoint from `mask`.
+
+  Args:
+    mask: {path: bool[...]}.
+    key: typed key, shape (); folded per leaf.
+
+  Raises:
+    UserError: a leaf keeps more than half of its units, so its complement is
+      too small. Under `jit` and `vmap`, where counts are not known, all of
+      the complement is returned for such a leaf instead.
+  """
+  keys = leaf_keys(key, mask)
+  drawn = {}
+  for path, units in mask.items():
+    count = jnp.sum(units, dtype=jnp.int32)
+    _check_complement(path, count, units.size)
+    order = _random_order(keys[path], units)
+    # Units of `mask` rank behind the whole complement.
+    ranks = _ranks(jnp.where(units, units.size, order))
+    drawn[path] = (ranks < count) & ~units
+  return drawn
+
+
+def largest_magnitude(params: Params, mask: Mask) -> Mask:
+  """Returns the mask of the largest weights, same kept count per leaf.
+
+  A neuron ranks by the Euclidean norm of its weights. Among equal magnitudes
+  the earlier one in memory order is kept, so that counts are exact.
+
+  Args:
+    params: weights of the network.
+    mask: {path: bool[...]} of selected leaves.
+  """
+  leaves = leaves_by_path(params)
+  return {
+    path: _ranks(-_magnitude(leaves[path], units.shape))
+    < jnp.sum(units, dtype=jnp.int32)
+    for path, units in mask.items()
+  }
+
+
+def _magnitude(leaf: jax.Array, mask_shape: tuple[int, ...]) -> jax.Array:
+  """Returns the size of each unit's weights, f32[mask_shape]."""
+  weights = jnp.abs(jnp.asarray(leaf).astype(jnp.float32))
+  if weights.shape == mask_shape:
+    return weights
+  axes = tuple(axis for axis, length in enumerate(mask_shape) if length == 1)
+  return jnp.sqrt(jnp.sum(weights**2, axis=axes, keepdims=True))
+
+
+def _random_order(key: jax.Array, units: jax.Array) -> jax.Array:
+  """Returns a random permutation of 0..n-1 in the shape of `units`."""
+  return jax.random.permutation(key, units.size).reshape(units.shape)
+
+
+def _ranks(scores: jax.Array) -> jax.Array:
+  """Returns each element's place in ascending order; ties by position."""
+  order = jnp.argsort(scores.ravel(), stable=True)
+  return jnp.argsort(order, stable=True).reshape(scores.shape)
+
+
+def _check_complement(path: str, count: jax.Array, num_units: int) -> None:
+  """Raises when a known count exceeds what the complement holds."""
+  if isinstance(count, jax.core.Tracer):
+    return
+  if 2 * int(count) > num_units:
+    raise UserError(
+      f"the mask keeps {int(count)} of {num_units} units of leaf {path!r}, "
+      "more than its complement holds; use random_like instead"
+    )

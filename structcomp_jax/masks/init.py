@@ -1,0 +1,21 @@
+"""Starting point of a search: constant mask logits."""
+
+import jax
+import jax.numpy as jnp
+
+from structcomp_jax.masks.select import MaskSpec
+from structcomp_jax.types import MaskLogits
+
+
+def init(spec: MaskSpec, logit: float | jax.Array) -> MaskLogits:
+  """Returns mask logits that all equal `logit`.
+
+  Args:
+    spec: the selected leaves.
+    logit: initial logit, a float or a (traced) scalar.
+
+  Returns:
+    {path: f32[mask_shape]}.
+  """
+  value = jnp.asarray(logit, jnp.float32)
+  return {leaf.path: jnp.full(leaf.mask_shape, value) for leaf in spec.leaves}

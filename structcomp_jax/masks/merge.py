@@ -1,0 +1,159 @@
+"""A masked network: weights times mask, the removed part zero or filled."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+
+from structcomp_jax.masks.leaf_keys import leaf_keys
+from structcomp_jax.masks.select import MaskSpec
+from structcomp_jax.trees import leaves_by_path, replace_leaves
+from structcomp_jax.types import Params, UserError
+
+# {path: array broadcastable to the leaf}; None stands for zeros.
+Fill = Mapping[str, jax.Array] | None
+
+
+def merge(
+  params: Params, mask: Mapping[str, jax.Array], fill: Fill = None
+) -> Params:
+  """Returns the weights with the selected leaves masked.
+
+    bool mask:  w where m, else fill  (an all-ones mask returns w bitwise)
+    soft mask:  w m + (1 - m) fill,   in float32, cast back to w's dtype
+
+  Args:
+    params: weights, any container; left untouched.
+    mask: {path: bool or float[...]}; each array has the rank of its leaf and
+      along every axis the leaf's length or 1.
+    fill: what removed weights become: None for zero, or {path: array} with
+      every path of `mask`, broadcastable to the leaf.
+
+  Returns:
+    A tree like `params`; unselected leaves are the same objects.
+
+  Raises:
+    UserError: `mask` names an unknown path, a shape does not fit, or `fill`
+      lacks a path of `mask`.
+  """
+  leaves = leaves_by_path(params)
+  merged = {}
+  for path, leaf_mask in mask.items():
+    if path not in leaves:
+      raise UserError(
+        f"the mask names leaf {path!r}, which the network does not have; "
+        "use the mask with the network it was searched on"
+      )
+    leaf = jnp.asarray(leaves[path])
+    _check_mask_shape(path, leaf.shape, leaf_mask.shape)
+    merged[path] = _merge_leaf(leaf, leaf_mask, _leaf_fill(path, leaf, fill))
+  return replace_leaves(params, merged)
+
+
+def _check_mask_shape(
+  path: str, shape: tuple[int, ...], mask_shape: tuple[int, ...]
+) -> None:
+  """Raises unless the mask covers the leaf axis by axis."""
+  fits = len(shape) == len(mask_shape) and all(
+    length in (1, size) for size, length in zip(shape, mask_shape, strict=True)
+  )
+  if not fits:
+    raise UserError(
+      f"the mask of leaf {path!r} has shape {mask_shape}, the leaf {shape}; "
+      "use the mask with the network it was searched on"
+    )
+
+
+def _leaf_fill(path: str, leaf: jax.Array, fill: Fill) -> jax.Array | None:
+  """Returns the fill of one leaf, None for zeros."""
+  if fill is None:
+    return None
+  if path not in fill:
+    raise UserError(
+      f"the fill lacks leaf {path!r} of the mask; make it with make_fill"
+    )
+  value = jnp.asarray(fill[path])
+  try:
+    fits = jnp.broadcast_shapes(value.shape, leaf.shape) == leaf.shape
+  except ValueError:
+    fits = False
+  if not fits:
+    raise UserError(
+      f"the fill of leaf {path!r} has shape {value.shape}, which does not "
+      f"broadcast to {leaf.shape}; make it with make_fill"
+    )
+  return jnp.broadcast_to(value, leaf.shape)
+
+
+def _merge_leaf(
+  leaf: jax.Array, mask: jax.Array, fill: jax.Array | None
+) -> jax.Array:
+  """Masks one leaf; see `merge`."""
+  if mask.dtype == jnp.bool_:
+    removed = jnp.zeros_like(leaf) if fill is None else fill
+    return jnp.where(mask, leaf, removed.astype(leaf.dtype))
+  # Small masks vanish in bfloat16: multiply in float32 or wider.
+  wide = jnp.promote_types(leaf.dtype, jnp.float32)
+  soft = mask.astype(wide)
+  merged = leaf.astype(wide) * soft
+  if fill is not None:
+    merged = merged + (1 - soft) * fill.astype(wide)
+  return merged.astype(leaf.dtype)
+
+
+def _mean_fill(leaf: jax.Array, key: jax.Array) -> jax.Array:
+  """The leaf's mean weight, a scalar."""
+  del key
+  return jnp.mean(leaf, dtype=jnp.float32).astype(leaf.dtype)
+
+
+def _random_fill(leaf: jax.Array, key: jax.Array) -> jax.Array:
+  """A fresh draw from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), leaf-shaped.
+
+  Break It Down, random ablation: this range, not the network's own initial
+  distribution. fan_in is the product of all axes but the last.
+  """
+  bound = 1 / math.sqrt(max(math.prod(leaf.shape[:-1]), 1))
+  draw = jax.random.uniform(
+    key, leaf.shape, jnp.float32, minval=-bound, maxval=bound
+  )
+  return draw.astype(leaf.dtype)
+
+
+# name -> function of (leaf, key), None for zeros.
+FILLS: dict[str, Callable[[jax.Array, jax.Array], jax.Array] | None] = {
+  "zero": None,
+  "mean": _mean_fill,
+  "random": _random_fill,
+}
+
+
+def make_fill(
+  name: str, params: Params, spec: MaskSpec, key: jax.Array
+) -> Fill:
+  """Returns what removed weights are replaced with.
+
+  Args:
+    name: "zero", "mean" (the leaf's mean) or "random" (a fresh draw from
+      U(-1/sqrt(fan_in), 1/sqrt(fan_in))).
+    params: weights.
+    spec: the selected leaves.
+    key: typed key, shape (); folded per leaf.
+
+  Returns:
+    None for "zero", else {path: array} in the leaves' dtypes.
+
+  Raises:
+    UserError: unknown name; the message lists the names.
+  """
+  if name not in FILLS:
+    raise UserError(f"unknown fill {name!r}; use one of {', '.join(FILLS)}")
+  fill_fn = FILLS[name]
+  if fill_fn is None:
+    return None
+  leaves = leaves_by_path(params)
+  keys = leaf_keys(key, spec.paths)
+  return {
+    path: fill_fn(jnp.asarray(leaves[path]), keys[path]) for path in spec.paths
+  }

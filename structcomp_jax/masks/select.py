@@ -1,0 +1,232 @@
+"""Which leaves are masked, and in what units: ordered path rules."""
+
+import dataclasses
+import difflib
+import functools
+import math
+import re
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+
+from structcomp_jax.trees import leaves_by_path
+from structcomp_jax.types import Params, UserError
+
+# (regex over the whole path, unit).
+Rule = tuple[str, str]
+UNITS = ("weight", "neuron", "frozen")
+
+
+@dataclasses.dataclass(frozen=True)
+class LeafSpec:
+  """One selected leaf.
+
+  Attributes:
+    path: the leaf's path string.
+    shape: shape of the weights.
+    mask_shape: shape of the mask; broadcasts against `shape`.
+    unit: "weight" (one mask element per weight) or "neuron" (one per output
+      neuron: entry of the leaf's last axis).
+    rule: the regex that selected the leaf.
+  """
+
+  path: str
+  shape: tuple[int, ...]
+  mask_shape: tuple[int, ...]
+  unit: str
+  rule: str
+
+  @property
+  def num_units(self) -> int:
+    """Number of mask elements."""
+    return math.prod(self.mask_shape)
+
+  @property
+  def num_weights(self) -> int:
+    """Number of weights."""
+    return math.prod(self.shape)
+
+  @property
+  def weights_per_unit(self) -> int:
+    """Number of weights that one mask element covers."""
+    return self.num_weights // max(self.num_units, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskSpec:
+  """The selected leaves, sorted by path. Hashable: a valid static argument."""
+
+  leaves: tuple[LeafSpec, ...]
+
+  @property
+  def paths(self) -> tuple[str, ...]:
+    """Paths of the selected leaves."""
+    return tuple(leaf.path for leaf in self.leaves)
+
+  @property
+  def num_units(self) -> int:
+    """Number of mask elements in all leaves."""
+    return sum(leaf.num_units for leaf in self.leaves)
+
+  @property
+  def num_weights(self) -> int:
+    """Number of weights in all selected leaves."""
+    return sum(leaf.num_weights for leaf in self.leaves)
+
+  def describe(self) -> str:
+    """Returns a text table of selected leaves, sizes and rules hit."""
+    rows = [("leaf", "shape", "unit", "units", "weights", "rule")]
+    for leaf in self.leaves:
+      shape = "x".join(map(str, leaf.shape)) or "scalar"
+      units, weights = f"{leaf.num_units:,}", f"{leaf.num_weights:,}"
+      rows.append((leaf.path, shape, leaf.unit, units, weights, leaf.rule))
+    units, weights = f"{self.num_units:,}", f"{self.num_weights:,}"
+    rows.append((f"{len(self.leaves)} leaves", "", "", units, weights, ""))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+      "  ".join(
+        cell.rjust(width) if index in (3, 4) else cell.ljust(width)
+        for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+      ).rstrip()
+      for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def select(params: Params, rules: Sequence[Rule]) -> MaskSpec:
+  """Selects the leaves to mask by ordered rules; the first match wins.
+
+  >>> import numpy as np
+  >>> params = {"dense": {"kernel": np.zeros((3, 2)), "bias": np.zeros(2)}}
+  >>> spec = select(params, [(".*/kernel", "weight"), (".*", "frozen")])
+  >>> spec.paths, spec.num_weights
+  (('dense/kernel',), 6)
+
+  Args:
+    params: weights of the network; arrays or abstract shapes.
+    rules: (regex, unit) pairs. The regex must match a whole path string
+      (`re.fullmatch`). The unit is "weight", "neuron" or "frozen".
+
+  Returns:
+    The selected leaves: those whose rule says "weight" or "neuron".
+
+  Raises:
+    UserError: a leaf that no rule covers, a rule that wins no leaf, an
+      invalid regex, an unknown unit, a leaf that cannot be masked, or
+      nothing selected.
+  """
+  patterns = _compile(rules)
+  leaves = leaves_by_path(params)
+  winners = {path: _first_match(path, patterns) for path in leaves}
+  _check_every_leaf_covered(winners)
+  _check_every_rule_wins(patterns, rules, winners)
+  specs = [
+    _leaf_spec(path, leaves[path], *rules[winners[path]])
+    for path in sorted(leaves)
+    if rules[winners[path]][1] != "frozen"
+  ]
+  if not specs:
+    raise UserError(
+      "the mask rules select no leaf; give at least one rule with the unit "
+      "'weight' or 'neuron'"
+    )
+  return MaskSpec(tuple(specs))
+
+
+def _compile(rules: Sequence[Rule]) -> list[re.Pattern[str]]:
+  """Checks the form of the rules and compiles their regexes."""
+  patterns = []
+  for rule in rules:
+    if isinstance(rule, str) or len(rule) != 2:
+      raise UserError(f"mask rule {rule!r} is not a pair (regex, unit)")
+    regex, unit = rule
+    if unit not in UNITS:
+      raise UserError(
+        f"mask rule {regex!r} has the unknown unit {unit!r}; "
+        f"use one of {', '.join(UNITS)}"
+      )
+    try:
+      patterns.append(re.compile(regex))
+    except (re.error, TypeError) as error:
+      raise UserError(
+        f"mask rule {regex!r} is not a valid regex ({error}); mend the pattern"
+      ) from error
+  return patterns
+
+
+def _first_match(path: str, patterns: list[re.Pattern[str]]) -> int | None:
+  """Returns the index of the first pattern that matches all of `path`."""
+  for index, pattern in enumerate(patterns):
+    if pattern.fullmatch(path):
+      return index
+  return None
+
+
+def _check_every_leaf_covered(winners: dict[str, int | None]) -> None:
+  """Raises when a leaf has no rule."""
+  uncovered = [path for path, winner in winners.items() if winner is None]
+  if uncovered:
+    raise UserError(
+      f"no mask rule covers leaf {uncovered[0]!r} "
+      f"({len(uncovered)} uncovered in all); add a rule such as "
+      "('.*', 'frozen') at the end"
+    )
+
+
+def _check_every_rule_wins(
+  patterns: list[re.Pattern[str]],
+  rules: Sequence[Rule],
+  winners: dict[str, int | None],
+) -> None:
+  """Raises when a rule is the first match of no leaf."""
+  used = set(winners.values())
+  for index, pattern in enumerate(patterns):
+    if index in used:
+      continue
+    regex = rules[index][0]
+    if any(pattern.fullmatch(path) for path in winners):
+      raise UserError(
+        f"mask rule {regex!r}: everything it matches is taken by earlier "
+        "rules; move it up or remove it"
+      )
+    raise UserError(
+      f"mask rule {regex!r} matches nothing; leaves with close names: "
+      f"{', '.join(_close_paths(regex, list(winners)))}"
+    )
+
+
+def _close_paths(regex: str, paths: list[str]) -> list[str]:
+  """Returns up to three paths that resemble a regex, most similar first."""
+  words = re.sub(r"[^\w/]+", "", regex)
+  similarity = functools.partial(_similarity, words)
+  return sorted(paths, key=similarity, reverse=True)[:3]
+
+
+def _similarity(first: str, second: str) -> float:
+  """Returns how alike two strings are, in [0, 1]."""
+  return difflib.SequenceMatcher(None, first, second).ratio()
+
+
+def _leaf_spec(path: str, leaf: object, rule: str, unit: str) -> LeafSpec:
+  """Returns the spec of one selected leaf.
+
+  Raises:
+    UserError: the leaf is not floating, or has no axis of neurons.
+  """
+  shape = tuple(np.shape(leaf))
+  dtype = jnp.result_type(leaf)
+  if not jnp.issubdtype(dtype, jnp.floating):
+    raise UserError(
+      f"mask rule {rule!r} selects leaf {path!r} of dtype {dtype}; only "
+      "floating leaves can be masked, add a 'frozen' rule for it above"
+    )
+  if unit == "weight":
+    return LeafSpec(path, shape, shape, unit, rule)
+  if not shape:
+    raise UserError(
+      f"mask rule {rule!r} selects the scalar leaf {path!r} by neuron; "
+      "use the unit 'weight' for it"
+    )
+  mask_shape = (1,) * (len(shape) - 1) + shape[-1:]
+  return LeafSpec(path, shape, mask_shape, unit, rule)
