@@ -1,5 +1,6 @@
 """What the data sets of an experiment share, measured and put into words."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -31,11 +32,16 @@ def separation_report(experiment: str, policy: str = "disjoint") -> list[str]:
   Raises:
     UserError: there is no such experiment or policy.
   """
+  return list(_report(experiment, policy))
+
+
+@functools.cache
+def _report(experiment: str, policy: str) -> tuple[str, ...]:
   datasets = make_datasets(experiment, policy)
   lines = _leakage_lines(datasets) + _shared_training_lines(datasets)
   if policy == "disjoint":
     lines += _size_lines(experiment) + _duplicate_lines(experiment)
-  return [f"{experiment} ({policy}): {line}" for line in lines]
+  return tuple(f"{experiment} ({policy}): {line}" for line in lines)
 
 
 def seen_fraction(problems: np.ndarray, training: np.ndarray) -> float:
@@ -52,14 +58,21 @@ def seen_fraction(problems: np.ndarray, training: np.ndarray) -> float:
 
 
 def _leakage_lines(datasets) -> list[str]:
-  lines = [
-    f"{fraction:.1%} of the {split} problems of {role} contain a sentence of"
-    f" the training split of {trained}"
-    for role, splits in datasets.items()
-    for split in ("validation", "test")
-    for trained in _trained_roles(datasets)
-    if (fraction := seen_fraction(splits[split], datasets[trained]["train"]))
-  ]
+  lines = []
+  for role, splits in datasets.items():
+    for split in ("validation", "test"):
+      seen = [
+        f"{fraction:.1%} in {trained}"
+        for trained in _trained_roles(datasets)
+        if (
+          fraction := seen_fraction(splits[split], datasets[trained]["train"])
+        )
+      ]
+      if seen:
+        lines.append(
+          f"{split} problems of {role} with a sentence of a training split:"
+          f" {', '.join(seen)}"
+        )
   return lines or [
     "no validation or test problem contains a sentence of any training split"
   ]
