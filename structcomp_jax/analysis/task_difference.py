@@ -115,6 +115,13 @@ def task_differences(
       " launch.evaluate first"
     )
   table = pd.concat(tables, ignore_index=True)
+  # Trained networks first: in every table and figure the control follows.
+  table = table.sort_values(
+    "regime",
+    key=lambda regime: regime == UNTRAINED_REGIME,
+    kind="stable",
+    ignore_index=True,
+  )
   trained = table["regime"] != UNTRAINED_REGIME
   table["base_failed"] = trained & (table["base_accuracy"] < base_threshold)
   table["learned"] = table["subnetwork_own"] >= OWN_THRESHOLD

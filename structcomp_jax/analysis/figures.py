@@ -1,0 +1,413 @@
+"""Figures of the report. The only place that draws.
+
+Every function returns a Matplotlib `Figure` and touches no global state.
+Colour is the kind of network (Okabe-Ito palette, safe for colour-blind
+readers), marker shape is the base network, so that no reading depends on
+colour alone.
+"""
+
+import contextlib
+import functools
+import io
+from collections.abc import Callable
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from structcomp_jax.analysis import published
+from structcomp_jax.analysis.task_difference import CHANCE
+
+REGIME_NAMES = {
+  "scratch": "trained from scratch",
+  "lm_pretrained": "pretrained, then trained",
+  "simclr": "SimCLR, then trained",
+  "pruned": "trained, then pruned",
+  "random_init": "never trained (control)",
+}
+REGIME_COLOURS = {
+  "scratch": "#0072B2",
+  "lm_pretrained": "#D55E00",
+  "simclr": "#CC79A7",
+  "pruned": "#009E73",
+  "random_init": "#8C8C8C",
+}
+FIRST_COLOUR, SECOND_COLOUR = "#0072B2", "#E69F00"
+MARKERS = "os^DvPX*"
+_SPARE_COLOURS = ("#56B4E9", "#F0E442", "#332288", "#882255")
+_PREDICTED = "#E8F3EC"
+_STYLE = {
+  "font.size": 10,
+  "font.family": "DejaVu Sans",
+  "axes.spines.top": False,
+  "axes.spines.right": False,
+  "axes.titlesize": 11,
+  "axes.titleweight": "bold",
+  "axes.titlelocation": "left",
+  "axes.edgecolor": "#666666",
+  "axes.grid": True,
+  "axes.axisbelow": True,
+  "grid.color": "#E6E6E6",
+  "legend.frameon": False,
+  "svg.fonttype": "none",
+  # Equal data give equal bytes.
+  "svg.hashsalt": "structcomp_jax",
+}
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+  """Runs a drawing function under the common style."""
+
+  @functools.wraps(draw)
+  def run(*args, **kwargs):
+    with matplotlib.rc_context(_STYLE):
+      return draw(*args, **kwargs)
+
+  return run
+
+
+def svg(figure: Figure) -> str:
+  """Returns a figure as an SVG element without XML header or date."""
+  buffer = io.StringIO()
+  with matplotlib.rc_context(_STYLE):
+    figure.savefig(
+      buffer, format="svg", metadata={"Date": None}, bbox_inches="tight"
+    )
+  text = buffer.getvalue()
+  return text[text.index("<svg") :]
+
+
+def regime_colour(regime: str) -> str:
+  """Returns the colour of a regime, also of one this file does not know."""
+  spare = _SPARE_COLOURS[sum(map(ord, regime)) % len(_SPARE_COLOURS)]
+  return REGIME_COLOURS.get(regime, spare)
+
+
+def regime_name(regime: str) -> str:
+  """Returns a regime in words."""
+  return REGIME_NAMES.get(regime, regime)
+
+
+@styled
+def task_difference_figure(differences: pd.DataFrame) -> Figure:
+  """Draws D_sub and D_abl of every search, regimes side by side.
+
+  Args:
+    differences: table of `task_differences` of one experiment and model.
+  """
+  names = sorted(differences["subroutine"].unique())
+  regimes = list(dict.fromkeys(differences["regime"]))
+  figure, axes = _panels(1, len(names), width=4.6, height=4.2, sharey=True)
+  for axis, name in zip(axes[0], names, strict=True):
+    _predicted_side(axis)
+    rows = differences[differences["subroutine"] == name]
+    for column, measure in enumerate(("d_sub", "d_abl")):
+      for regime in regimes:
+        place = column + _offset(regimes.index(regime), len(regimes))
+        _points(axis, place, rows[rows["regime"] == regime], measure)
+        _published_mark(axis, place, rows, regime, measure)
+    axis.axhline(0, color="#333333", linewidth=1)
+    axis.set(
+      title=f"masks for “{name}”",
+      xticks=[0, 1],
+      xlim=(-0.5, 1.5),
+      ylim=(-0.85, 0.85),
+    )
+    axis.set_xticklabels(
+      ["subnetwork kept alone\n(D_sub)", "subnetwork removed\n(D_abl)"]
+    )
+    axis.grid(axis="x", visible=False)
+  axes[0][0].set_ylabel("own test minus other test\n(accuracy)")
+  _legend(figure, regimes, differences, published_mark=True)
+  return figure
+
+
+@styled
+def accuracy_figure(differences: pd.DataFrame) -> Figure:
+  """Draws the absolute accuracies on both single-cue tests.
+
+  Args:
+    differences: table of `task_differences` of one experiment and model.
+  """
+  names = sorted(differences["subroutine"].unique())
+  regimes = list(dict.fromkeys(differences["regime"]))
+  figure, axes = _panels(2, len(names), width=4.6, height=2.9, sharey=True)
+  conditions = {"subnetwork": "kept alone", "ablated": "removed"}
+  for line, (condition, words) in enumerate(conditions.items()):
+    for axis, name in zip(axes[line], names, strict=True):
+      rows = differences[differences["subroutine"] == name]
+      for column, test in enumerate(("target", "other")):
+        for regime in regimes:
+          place = column + _offset(regimes.index(regime), len(regimes))
+          of_regime = rows[rows["regime"] == regime]
+          _points(axis, place, of_regime, f"{condition}_{test}")
+      axis.axhline(CHANCE, color="#333333", linewidth=1, linestyle=":")
+      axis.text(1.48, CHANCE + 0.01, "chance", ha="right", fontsize=8)
+      axis.set(
+        title=f"“{name}” subnetwork {words}",
+        xticks=[0, 1],
+        xlim=(-0.5, 1.5),
+        ylim=(-0.03, 1.06),
+      )
+      other = next((one for one in names if one != name), "other")
+      axis.set_xticklabels([f"{name} test", f"{other} test"])
+      axis.grid(axis="x", visible=False)
+    axes[line][0].set_ylabel("accuracy")
+  _legend(figure, regimes, differences, published_mark=False)
+  return figure
+
+
+@styled
+def density_figure(densities: pd.DataFrame) -> Figure:
+  """Draws the mean kept fraction of every masked leaf.
+
+  Args:
+    densities: rows of densities.csv of one experiment and model.
+  """
+  table = densities.assign(
+    fraction=densities["kept"] / densities["size"],
+    group=[leaf_group(leaf) for leaf in densities["leaf"]],
+  )
+  regimes = list(dict.fromkeys(table["regime"]))
+  groups = list(dict.fromkeys(table["group"]))
+  names = sorted(table["subroutine"].unique())
+  height = max(2.0, 0.24 * len(groups) + 0.8)
+  figure, axes = _panels(1, len(regimes), width=4.2, height=height, sharey=True)
+  for axis, regime in zip(axes[0], regimes, strict=True):
+    for name, colour in zip(names, (FIRST_COLOUR, SECOND_COLOUR), strict=False):
+      rows = table[(table["regime"] == regime) & (table["subroutine"] == name)]
+      by_group = rows.groupby("group")["fraction"]
+      means = by_group.mean().reindex(groups)
+      spread = by_group.std().reindex(groups).fillna(0.0)
+      shift = -0.12 if name == names[0] else 0.12
+      axis.errorbar(
+        means,
+        np.arange(len(groups)) + shift,
+        xerr=spread,
+        fmt="o" if name == names[0] else "s",
+        color=colour,
+        markersize=5,
+        elinewidth=1,
+        label=name,
+      )
+    axis.set(
+      title=regime_name(regime),
+      xlabel="fraction of weights kept",
+      xlim=(0, None),
+      yticks=np.arange(len(groups)),
+      ylim=(len(groups) - 0.5, -0.5),
+    )
+    axis.set_yticklabels(groups)
+  axes[0][-1].legend(title="mask for", loc="best")
+  return figure
+
+
+@styled
+def training_figure(training: pd.DataFrame) -> Figure:
+  """Draws validation accuracy and loss of the base networks by epoch."""
+  figure, axes = _panels(1, 2, width=4.6, height=2.8)
+  columns = {
+    "validation/accuracy": "validation accuracy",
+    "validation/loss": "validation loss",
+  }
+  for axis, (column, label) in zip(axes[0], columns.items(), strict=True):
+    for (regime, seed), rows in training.groupby(["regime", "base_seed"]):
+      rows = rows.dropna(subset=[column])
+      axis.plot(
+        rows["epoch"],
+        rows[column],
+        color=regime_colour(regime),
+        marker=_marker(seed),
+        markevery=0.2,
+        markersize=5,
+        linewidth=1.2,
+      )
+    axis.set(xlabel="epoch", ylabel=label, ylim=(0, None))
+  axes[0][0].set_ylim(0, 1.04)
+  axes[0][0].axhline(CHANCE, color="#333333", linewidth=1, linestyle=":")
+  _legend(figure, list(dict.fromkeys(training["regime"])), training, False)
+  return figure
+
+
+@styled
+def search_figure(searches: pd.DataFrame) -> Figure:
+  """Draws mask searches: soft and hard accuracy, and density, by epoch.
+
+  Lines are means over all candidates, bands reach from the 10th to the 90th
+  percentile.
+  """
+  names = sorted(searches["subroutine"].unique())
+  regimes = list(dict.fromkeys(searches["regime"]))
+  figure, axes = _panels(
+    len(regimes), 2 * len(names), width=3.1, height=2.4, sharey=True
+  )
+  for line, regime in enumerate(regimes):
+    for column, name in enumerate(names):
+      rows = searches[
+        (searches["regime"] == regime) & (searches["subroutine"] == name)
+      ]
+      accuracy, density = axes[line][2 * column : 2 * column + 2]
+      _band(accuracy, rows, "validation/soft/accuracy", SECOND_COLOUR, "soft")
+      _band(accuracy, rows, "validation/hard/accuracy", FIRST_COLOUR, "hard")
+      accuracy.axhline(CHANCE, color="#333333", linewidth=1, linestyle=":")
+      _band(density, rows, "density", "#009E73", "kept")
+      accuracy.set(title=f"“{name}”: accuracy", ylim=(0, 1.04))
+      density.set(title=f"“{name}”: density")
+      if line == len(regimes) - 1:
+        accuracy.set_xlabel("epoch")
+        density.set_xlabel("epoch")
+    axes[line][0].set_ylabel(regime_name(regime).replace(" (", "\n("))
+  axes[0][0].legend(title="mask", loc="lower right")
+  return figure
+
+
+def leaf_group(leaf: str) -> str:
+  """Returns a short row label of a leaf: its path without `kernel`."""
+  return leaf.removesuffix("/kernel").removesuffix("/weight").replace("/", " ")
+
+
+def _panels(lines: int, columns: int, *, width: float, height: float, **kwargs):
+  figure = Figure(figsize=(width * columns, height * lines), layout="tight")
+  return figure, figure.subplots(lines, columns, squeeze=False, **kwargs)
+
+
+def _predicted_side(axis: Axes) -> None:
+  """Shades where a modular network must lie, with an arrow."""
+  for column, sign in ((0, 1), (1, -1)):
+    axis.fill_between(
+      [column - 0.48, column + 0.48], 0, sign * 0.83, color=_PREDICTED, zorder=0
+    )
+    axis.annotate(
+      "modular",
+      (column, sign * 0.83),
+      (column, sign * 0.66),
+      ha="center",
+      va="center",
+      fontsize=8,
+      color="#3B7A57",
+      arrowprops={"arrowstyle": "->", "color": "#3B7A57"},
+    )
+
+
+def _offset(index: int, count: int) -> float:
+  return 0.0 if count == 1 else -0.28 + 0.56 * index / (count - 1)
+
+
+def _marker(seed) -> str:
+  with contextlib.suppress(ValueError, TypeError):
+    return MARKERS[int(seed) % len(MARKERS)]
+  return MARKERS[0]
+
+
+def _points(axis: Axes, place: float, rows: pd.DataFrame, column: str) -> None:
+  """Draws one point per search and a bar at the mean of working networks."""
+  if rows.empty:
+    return
+  regime = rows["regime"].iloc[0]
+  seeds = list(dict.fromkeys(rows["base_seed"]))
+  for index, seed in enumerate(seeds):
+    of_base = rows[rows["base_seed"] == seed]
+    failed = bool(of_base["base_failed"].any())
+    shift = 0.0 if len(seeds) == 1 else 0.16 * (index / (len(seeds) - 1) - 0.5)
+    spread = np.linspace(-0.015, 0.015, len(of_base))
+    axis.scatter(
+      place + shift + spread,
+      of_base[column],
+      marker=_marker(seed),
+      s=34,
+      facecolor="none" if failed else regime_colour(regime),
+      edgecolor="#B0B0B0" if failed else "white",
+      linewidth=0.6,
+      alpha=0.9,
+      zorder=3,
+    )
+  mean = rows[~rows["base_failed"]][column].mean()
+  axis.hlines(mean, place - 0.13, place + 0.13, color="black", zorder=4)
+
+
+def _published_mark(
+  axis: Axes, place: float, rows: pd.DataFrame, regime: str, measure: str
+) -> None:
+  first = rows.iloc[0]
+  row = published.lookup(
+    first["experiment"], regime, first["subroutine"], first["model"]
+  )
+  if row is not None:
+    axis.hlines(
+      row[f"{measure}_mean"],
+      place - 0.16,
+      place + 0.16,
+      color="#AA3377",
+      linewidth=1.4,
+      linestyle=(0, (2, 1.2)),
+      zorder=4,
+    )
+
+
+def _band(
+  axis: Axes, rows: pd.DataFrame, column: str, colour: str, label: str
+) -> None:
+  if rows.empty or column not in rows:
+    return
+  by_epoch = rows.groupby("epoch")[column]
+  mean, low, high = (
+    by_epoch.mean(),
+    by_epoch.quantile(0.1),
+    by_epoch.quantile(0.9),
+  )
+  axis.plot(mean.index, mean, color=colour, label=label)
+  axis.fill_between(mean.index, low, high, color=colour, alpha=0.2, linewidth=0)
+
+
+def _legend(
+  figure: Figure,
+  regimes: list[str],
+  rows: pd.DataFrame,
+  published_mark: bool,
+) -> None:
+  """Adds one legend under the panels: colours, markers, lines."""
+  handles = [
+    Line2D(
+      [],
+      [],
+      color=regime_colour(regime),
+      marker="o",
+      linestyle="",
+      label=regime_name(regime),
+    )
+    for regime in regimes
+  ]
+  for seed in sorted(rows["base_seed"].unique()):
+    handles.append(
+      Line2D(
+        [],
+        [],
+        color="#444444",
+        marker=_marker(seed),
+        linestyle="",
+        markerfacecolor="none",
+        label=f"base seed {seed}",
+      )
+    )
+  if "d_sub" in rows:
+    handles.append(Line2D([], [], color="black", label="our mean"))
+  if published_mark:
+    handles.append(
+      Line2D(
+        [],
+        [],
+        color="#AA3377",
+        linestyle=(0, (2, 1.2)),
+        label="published mean",
+      )
+    )
+  figure.legend(
+    handles=handles,
+    loc="upper center",
+    bbox_to_anchor=(0.5, 0.0),
+    ncols=4,
+    fontsize=9,
+  )
