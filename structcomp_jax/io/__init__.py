@@ -1,1 +1,5 @@
-"""TODO."""
+"""Files of a work directory: config, lock, checkpoints, metrics, tables.
+
+Import the module you need (`from structcomp_jax.io import workdir`); this
+package imports nothing by itself, so that a table can be read without orbax.
+"""

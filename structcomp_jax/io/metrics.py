@@ -1,0 +1,122 @@
+"""`metrics.jsonl`: one JSON object per line, appended as a run proceeds."""
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from structcomp_jax.io import files
+from structcomp_jax.io.values import plain
+from structcomp_jax.types import UserError
+
+
+class MetricsWriter:
+  """Appends rows to a metrics file; use it in a `with` statement.
+
+  Opening drops a last line that a killed run left incomplete. Call `rewind`
+  first when resuming, or rows after the checkpoint appear twice.
+  """
+
+  def __init__(self, path: str | os.PathLike):
+    """Opens `path` for appending, with its parent directories.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    self._path = Path(path)
+    try:
+      self._path.parent.mkdir(parents=True, exist_ok=True)
+      _cut_torn_line(self._path)
+      self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+      raise files.storage_error(self._path, error) from error
+
+  def write(self, row: Mapping[str, Any]) -> None:
+    """Appends one row and flushes it.
+
+    Args:
+      row: {name: scalar}, written in this order; NaN and infinities become
+        null, which is what JSON has for them.
+    """
+    line = json.dumps({k: _json_value(v) for k, v in row.items()})
+    try:
+      self._file.write(line + "\n")
+      self._file.flush()
+    except OSError as error:
+      raise files.storage_error(self._path, error) from error
+
+  def close(self) -> None:
+    """Closes the file."""
+    self._file.close()
+
+  def __enter__(self) -> "MetricsWriter":
+    return self
+
+  def __exit__(self, *unused: object) -> None:
+    self.close()
+
+
+def read(path: str | os.PathLike) -> list[dict[str, Any]]:
+  """Returns the rows of a metrics file, without a torn last line.
+
+  Raises:
+    UserError: the file is missing, or a line before the last is no row.
+  """
+  path = Path(path)
+  try:
+    lines = path.read_bytes().split(b"\n")
+  except OSError as error:
+    raise UserError(
+      f"cannot read {path}: {error.strerror}; run the step that writes it"
+    ) from error
+  # What follows the last newline is empty, or torn by a kill.
+  return [_parse(line, path, i + 1) for i, line in enumerate(lines[:-1])]
+
+
+def rewind(
+  path: str | os.PathLike, keep: Callable[[dict[str, Any]], bool]
+) -> None:
+  """Drops the rows a resumed run is going to write again.
+
+  Args:
+    path: the metrics file; a missing one is left missing.
+    keep: called with each row, e.g. `lambda row: row["step"] <= step`.
+
+  Raises:
+    UserError: the file cannot be read or written.
+  """
+  path = Path(path)
+  if not path.exists():
+    return
+  kept = [json.dumps(row) + "\n" for row in read(path) if keep(row)]
+  files.write_atomic(path, "".join(kept))
+
+
+def _json_value(value: Any) -> Any:
+  value = plain(value)
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  return value
+
+
+def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
+  try:
+    row = json.loads(line)
+  except ValueError:
+    row = None
+  if not isinstance(row, dict):
+    raise UserError(
+      f"{path} line {number} is not a JSON object; delete that line"
+    )
+  return row
+
+
+def _cut_torn_line(path: Path) -> None:
+  """Truncates `path` after its last newline."""
+  if not path.exists():
+    return
+  with open(path, "r+b") as file:
+    content = file.read()
+    file.truncate(content.rfind(b"\n") + 1)

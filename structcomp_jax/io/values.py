@@ -1,0 +1,37 @@
+"""Array scalars as plain Python values with one text per bit pattern."""
+
+from typing import Any
+
+import numpy as np
+
+
+def plain(value: Any) -> Any:
+  """Returns a Python value for a Python, NumPy or JAX scalar.
+
+  A float narrower than 64 bits becomes the Python float with the shortest
+  decimal text that still names it: float32 0.1 gives 0.1, not
+  0.10000000149. Casting back to float32 returns the same bits.
+
+  Args:
+    value: None, str, bool, int, float, or an array of shape [].
+
+  Returns:
+    None, str, bool, int or float.
+
+  Raises:
+    TypeError: `value` is anything else.
+
+  >>> plain(np.float32(0.1))
+  0.1
+  """
+  if value is None or type(value) in (str, bool, int, float):
+    return value
+  array = np.asarray(value)
+  if array.ndim or array.dtype.kind == "O":
+    raise TypeError(f"expected a scalar, got {type(value).__name__} {value!r}")
+  item = array.item()
+  if isinstance(item, float) and array.dtype.itemsize < 8:
+    return float(str(array[()]))
+  if not isinstance(item, (str, bool, int, float)):
+    raise TypeError(f"expected a scalar, got {type(value).__name__} {value!r}")
+  return item

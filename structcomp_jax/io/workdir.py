@@ -1,0 +1,177 @@
+"""The work directory of one experiment: its config and its lock."""
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from structcomp_jax.io import files
+from structcomp_jax.io.lock import LOCK, hold_lock
+from structcomp_jax.types import UserError
+
+CONFIG = "config.json"
+_ABSENT = object()
+
+
+@contextlib.contextmanager
+def open_workdir(
+  path: str | os.PathLike,
+  config: Mapping[str, Any],
+  *,
+  launched_as: str,
+  ignore: Sequence[str] = ("runtime",),
+) -> Iterator[Path]:
+  """Creates or reopens a work directory and holds its lock.
+
+  Args:
+    path: the directory; created with its parents where missing.
+    config: the resolved config, JSON values only.
+    launched_as: the command, for the message another process gets.
+    ignore: dotted prefixes of fields that may differ from the stored
+      config, because they do not change a result.
+
+  Yields:
+    The directory.
+
+  Raises:
+    UserError: the directory cannot be used, belongs to something else,
+      holds another config, or another process works in it.
+  """
+  path = Path(path)
+  config = json_config(config)
+  _create(path)
+  with hold_lock(path, launched_as=launched_as):
+    _store_or_compare(path, config, ignore)
+    yield path
+
+
+def json_config(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns `config` as it reads back from JSON: tuples become lists.
+
+  Raises:
+    UserError: a value, named by its dotted field, is not a JSON value or
+      not a finite number.
+  """
+  if not isinstance(config, Mapping):
+    raise TypeError(f"expected a dict, got {type(config).__name__}")
+  return _json_value(config, "")
+
+
+def config_differences(
+  a: Mapping[str, Any], b: Mapping[str, Any], ignore: Sequence[str] = ()
+) -> list[str]:
+  """Returns the sorted dotted names of the fields in which configs differ.
+
+  Args:
+    a: a config; nested dicts are fields, lists are values.
+    b: another one.
+    ignore: dotted prefixes of fields to leave out.
+
+  >>> config_differences({"mask": {"beta": 1}}, {"mask": {"beta": 2}})
+  ['mask.beta']
+  """
+  a, b = _fields(json_config(a)), _fields(json_config(b))
+  return [
+    name
+    for name in sorted(a.keys() | b.keys())
+    if a.get(name, _ABSENT) != b.get(name, _ABSENT)
+    and not any(f"{name}.".startswith(f"{prefix}.") for prefix in ignore)
+  ]
+
+
+def _json_value(value: Any, field: str) -> Any:
+  if isinstance(value, Mapping):
+    for key in value:
+      if not isinstance(key, str):
+        raise UserError(
+          f"config field {field or '(top)'} has the key {key!r}; "
+          "use text as keys"
+        )
+    return {
+      key: _json_value(item, f"{field}.{key}" if field else key)
+      for key, item in value.items()
+    }
+  if isinstance(value, (list, tuple)):
+    return [_json_value(item, f"{field}[{i}]") for i, item in enumerate(value)]
+  if isinstance(value, float) and not math.isfinite(value):
+    raise UserError(f"config field {field} is {value}; use a finite number")
+  if value is None or isinstance(value, (str, bool, int, float)):
+    return value
+  raise UserError(
+    f"config field {field} is a {type(value).__name__}; use text, a number, "
+    "true, false, a list or a dict"
+  )
+
+
+def _fields(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+  """Returns {dotted name: value}; an empty dict is a value."""
+  flat = {}
+  for key, value in config.items():
+    if isinstance(value, dict) and value:
+      flat.update(_fields(value, f"{prefix}{key}."))
+    else:
+      flat[f"{prefix}{key}"] = value
+  return flat
+
+
+def _create(path: Path) -> None:
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+    entries = os.listdir(path)
+  except OSError as error:
+    raise files.storage_error(path, error) from error
+  foreign = {name for name in entries if not files.is_temporary(name)} - {LOCK}
+  if foreign and CONFIG not in foreign:
+    raise UserError(
+      f"{path} holds files ({min(foreign)}, ...) but no {CONFIG}, so it is "
+      "somebody else's directory; choose a new or an empty one"
+    )
+
+
+def _store_or_compare(
+  path: Path, config: dict[str, Any], ignore: Sequence[str]
+) -> None:
+  file = path / CONFIG
+  if not file.exists():
+    text = json.dumps(config, indent=2, sort_keys=True, allow_nan=False)
+    files.write_atomic(file, text + "\n")
+    return
+  stored = _read_config(file)
+  names = config_differences(stored, config, ignore)
+  if names:
+    raise UserError(
+      f"{file} has another config: {_describe(names, stored, config)}; "
+      "set these fields as stored, or choose another work directory"
+    )
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+  try:
+    return json_config(json.loads(file.read_text(encoding="utf-8")))
+  except OSError as error:
+    raise UserError(
+      f"cannot read {file}: {error.strerror}; make it readable or choose "
+      "another work directory"
+    ) from error
+  except (ValueError, TypeError, UserError) as error:
+    raise UserError(
+      f"{file} is torn or not a config; restore it from a copy, or choose "
+      "another work directory"
+    ) from error
+
+
+def _describe(
+  names: Sequence[str], stored: Mapping[str, Any], config: Mapping[str, Any]
+) -> str:
+  old, new = _fields(stored), _fields(config)
+
+  def text(fields: dict[str, Any], name: str) -> str:
+    return json.dumps(fields[name]) if name in fields else "absent"
+
+  return ", ".join(
+    f"{name} is {text(old, name)} there and {text(new, name)} now"
+    for name in names
+  )
