@@ -1,0 +1,74 @@
+"""Data sets held in memory: a dict of arrays with one leading example axis.
+
+Everything here is pure and may run inside jit.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from structcomp_jax import trees, types
+
+
+def take(dataset: types.Batch, indices: jax.Array) -> types.Batch:
+  """Returns the examples at `indices` (i32[batch])."""
+  return jax.tree.map(lambda array: jnp.take(array, indices, axis=0), dataset)
+
+
+def steps_per_epoch(dataset: types.Batch, batch_size: int) -> int:
+  """Returns the number of full batches; the remainder waits an epoch.
+
+  Raises:
+    UserError: the data set is smaller than one batch.
+  """
+  num_examples = trees.num_rows(dataset)
+  if not 0 < batch_size <= num_examples:
+    raise types.UserError(
+      f"batch_size {batch_size} does not fit {num_examples} training "
+      f"examples; choose 1 to {num_examples}"
+    )
+  return num_examples // batch_size
+
+
+def epoch_order(
+  key: jax.Array, epoch: jax.Array, num_examples: int, batch_size: int
+) -> jax.Array:
+  """Returns i32[steps, batch_size], a fresh order for every epoch."""
+  order = jax.random.permutation(jax.random.fold_in(key, epoch), num_examples)
+  num_steps = num_examples // batch_size
+  return order[: num_steps * batch_size].reshape(num_steps, batch_size)
+
+
+def mean_over(
+  metrics_fn: Callable[[types.Batch], dict[str, jax.Array]],
+  dataset: types.Batch,
+  batch_size: int,
+) -> dict[str, jax.Array]:
+  """Returns the mean of per-example metrics over a whole data set.
+
+  Args:
+    metrics_fn: batch -> {name: f32[batch]}.
+    dataset: arrays [examples, ...].
+    batch_size: examples held in memory at a time; changes nothing else.
+
+  Returns:
+    {name: f32 scalar}.
+  """
+  num_examples = trees.num_rows(dataset)
+  batch_size = min(batch_size, num_examples)
+  num_full = num_examples // batch_size
+  split = num_full * batch_size
+  full = jax.tree.map(
+    lambda array: array[:split].reshape(num_full, batch_size, *array.shape[1:]),
+    dataset,
+  )
+
+  def sums(batch):
+    return jax.tree.map(jnp.sum, metrics_fn(batch))
+
+  total = jax.tree.map(jnp.sum, jax.lax.map(sums, full))
+  if split < num_examples:
+    rest = jax.tree.map(lambda array: array[split:], dataset)
+    total = jax.tree.map(jnp.add, total, sums(rest))
+  return jax.tree.map(lambda value: value / num_examples, total)

@@ -1,0 +1,56 @@
+"""How beta, the sharpness of the relaxed mask, grows over a search."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from structcomp_jax import types
+
+# (step i32, steps_per_epoch, num_epochs, max_beta) -> beta f32
+Schedule = Callable[[jax.Array, int, int, float], jax.Array]
+
+
+def geometric(step, steps_per_epoch, num_epochs, max_beta):
+  """beta = max_beta^(step / last step): 1 at the first, max_beta at the last.
+
+  Savarese et al. 2020 (arXiv 1912.04427), eq. 4, ticking every step.
+  """
+  last_step = max(steps_per_epoch * num_epochs - 1, 1)
+  return jnp.float32(max_beta) ** (step / last_step)
+
+
+def published(step, steps_per_epoch, num_epochs, max_beta):
+  """beta = max_beta^(epoch / num_epochs), epoch = 1, 2, ..., num_epochs.
+
+  What the code of Lepori et al. 2023 ran: constant within an epoch, and one
+  tick ahead of the paper because a check before training ticked it as well.
+  """
+  epoch = step // steps_per_epoch + 1
+  return jnp.float32(max_beta) ** (epoch / num_epochs)
+
+
+def constant(step, steps_per_epoch, num_epochs, max_beta):
+  """beta = max_beta throughout; for relaxations that ignore it."""
+  del steps_per_epoch, num_epochs
+  return jnp.full_like(step, max_beta, jnp.float32)
+
+
+SCHEDULES: dict[str, Schedule] = {
+  "geometric": geometric,
+  "published": published,
+  "constant": constant,
+}
+
+
+def get_schedule(name: str) -> Schedule:
+  """Returns the schedule called `name`.
+
+  Raises:
+    UserError: there is none.
+  """
+  if name not in SCHEDULES:
+    raise types.UserError(
+      f"unknown schedule {name!r}; choose one of {', '.join(SCHEDULES)}"
+    )
+  return SCHEDULES[name]
