@@ -81,9 +81,10 @@ class BertConfig:
   def __post_init__(self):
     for field in dataclasses.fields(self):
       value = getattr(self, field.name)
-      if field.name != "hidden_act" and not _is_positive(value):
+      if field.type in (int, float) and not _is_positive(value, field.type):
         raise UserError(
-          f"BERT config: {field.name} is {value!r}; give a positive number"
+          f"BERT config: {field.name} is {value!r}; "
+          f"give a positive {field.type.__name__}"
         )
     if self.hidden_size % self.num_heads:
       raise UserError(
@@ -124,9 +125,8 @@ class BertConfig:
     return cls(**values)
 
 
-def _is_positive(value: Any) -> bool:
-  is_number = isinstance(value, int | float) and not isinstance(value, bool)
-  return is_number and value > 0
+def _is_positive(value: Any, kind: type) -> bool:
+  return isinstance(value, int | kind) and value > 0
 
 
 def stages(config: BertConfig) -> tuple[str, ...]:
