@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from structcomp_jax.masks.leaf_keys import leaf_keys
 from structcomp_jax.masks.select import MaskSpec
@@ -94,7 +95,7 @@ def _merge_leaf(
     removed = jnp.zeros_like(leaf) if fill is None else fill
     return jnp.where(mask, leaf, removed.astype(leaf.dtype))
   # Small masks vanish in bfloat16: multiply in float32 or wider.
-  wide = jnp.promote_types(leaf.dtype, jnp.float32)
+  wide = np.promote_types(leaf.dtype, np.float32)
   soft = mask.astype(wide)
   merged = leaf.astype(wide) * soft
   if fill is not None:

@@ -91,7 +91,11 @@ def load(
   if not pathlib.Path(path).is_file():
     raise UserError(f"no mask file {str(path)!r}; run the search first")
   try:
-    with np.load(path, allow_pickle=False) as archive:
+    # Opened here: np.load leaves a torn file open.
+    with (
+      open(path, "rb") as file,
+      np.load(file, allow_pickle=False) as archive,
+    ):
       header = json.loads(str(archive["header"][()]))
       _check_header(path, header, fingerprint)
       shapes = dict(zip(header["paths"], header["shapes"], strict=True))

@@ -1,0 +1,190 @@
+"""A lower layer never imports a higher one, and siblings not each other."""
+
+import ast
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+PACKAGE = "structcomp_jax"
+EVERYTHING = None  # any third-party package that is not reserved
+
+# Layer -> layers it may import, low to high. A layer may import itself.
+_BASE = {"types", "trees", "parallel", "batching"}
+_LIBRARY = _BASE | {"masks", "search", "evaluation", "models", "tasks", "io"}
+LAYERS = {
+  "types": set(),
+  "trees": {"types"},
+  "parallel": {"types", "trees"},
+  "batching": {"types", "trees"},
+  "masks": _BASE,
+  "search": _BASE | {"masks"},
+  "evaluation": _BASE | {"masks"},
+  "models": {"types", "trees"},
+  "tasks": {"types", "trees"},
+  "io": {"types", "trees"},
+  "training": _LIBRARY,
+  "analysis": _LIBRARY,
+  "recipes": _LIBRARY | {"training", "analysis"},
+  "launch": {"types", "recipes"},
+  "configs": set(),
+}
+
+# Layer -> third-party packages it may import (the standard library is free).
+_ARRAYS = {"jax", "jaxtyping", "chex", "numpy"}
+THIRD_PARTY = {
+  **dict.fromkeys(("types", "trees", "parallel", "batching"), _ARRAYS),
+  "masks": _ARRAYS,
+  "search": _ARRAYS | {"optax", "flax.struct"},
+  "evaluation": _ARRAYS,
+  "models": EVERYTHING,
+  "tasks": EVERYTHING,
+  "io": EVERYTHING,
+  "training": EVERYTHING,
+  "analysis": EVERYTHING,
+  "recipes": EVERYTHING,
+  "launch": {"absl", "ml_collections", "jax"},
+  "configs": {"ml_collections"},
+}
+
+# Package -> the only layers that may import it, whatever the table above.
+RESERVED = {
+  "absl.app": {"launch"},
+  "absl.flags": {"launch"},
+  "ml_collections": {"recipes", "launch", "configs"},
+  "orbax": {"io"},
+  "flax.linen": {"models"},
+  "flax.training": set(),  # deprecated by flax itself
+  "matplotlib": {"analysis"},
+  "jax._src": set(),
+  "tensorflow": set(),
+  "torch": {"models"},  # optional, to read published weights
+}
+
+
+def layer_of(path):
+  """Returns the layer of a file given relative to the repository root."""
+  parts = path.with_suffix("").parts
+  return parts[1] if parts[0] == PACKAGE else parts[0]
+
+
+def imported_names(source, path):
+  """Yields (line, dotted name) of all imports, also those inside functions."""
+  for node in ast.walk(ast.parse(source)):
+    if isinstance(node, ast.Import):
+      for alias in node.names:
+        yield node.lineno, alias.name
+    elif isinstance(node, ast.ImportFrom):
+      parents = path.parts[: len(path.parts) - node.level]
+      module = ".".join((parents if node.level else ()) + (node.module or "",))
+      for alias in node.names:
+        yield node.lineno, f"{module.rstrip('.')}.{alias.name}"
+
+
+def within(name, package):
+  """Returns whether a dotted name is `package` or lies inside it."""
+  return name == package or name.startswith(f"{package}.")
+
+
+def is_allowed(name, layer):
+  """Returns whether a file of `layer` may import `name`."""
+  first, _, rest = name.partition(".")
+  if first == PACKAGE:
+    target = rest.partition(".")[0]
+    return target in LAYERS[layer] | {layer, "__version__"}
+  if first == "configs":
+    return layer == "configs" and within(name, "configs.common")
+  if first in ("launch", "tests", "benchmarks"):
+    return layer == first
+  if first in sys.stdlib_module_names:
+    return True
+  if any(
+    within(name, package) and layer not in layers
+    for package, layers in RESERVED.items()
+  ):
+    return False
+  allowed = THIRD_PARTY[layer]
+  return allowed is EVERYTHING or any(within(name, item) for item in allowed)
+
+
+def violations(source, path):
+  """Returns one line per import that the layer table forbids."""
+  layer = layer_of(path)
+  return [
+    f"{path}:{line}: {layer} must not import {name}"
+    for line, name in imported_names(source, path)
+    if not is_allowed(name, layer)
+  ]
+
+
+def source_files():
+  """Returns all checked files, relative to the repository root."""
+  files = [
+    file.relative_to(ROOT)
+    for folder in (PACKAGE, "launch", "configs")
+    for file in sorted((ROOT / folder).rglob("*.py"))
+  ]
+  return [file for file in files if file.parts != (PACKAGE, "__init__.py")]
+
+
+def test_every_file_belongs_to_a_known_layer():
+  unknown = [file for file in source_files() if layer_of(file) not in LAYERS]
+  assert not unknown, f"give {unknown} a row in LAYERS and in the design"
+  assert {layer_of(file) for file in source_files()} >= {"masks", "trees"}
+
+
+@pytest.mark.parametrize("path", source_files(), ids=str)
+def test_imports_follow_the_layers(path):
+  if layer_of(path) not in LAYERS:
+    pytest.skip("reported by test_every_file_belongs_to_a_known_layer")
+  problems = violations((ROOT / path).read_text(encoding="utf-8"), path)
+  assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize(
+  ("file", "source"),
+  [
+    ("structcomp_jax/masks/a.py", "from structcomp_jax import search"),
+    ("structcomp_jax/masks/a.py", "import structcomp_jax.search.step"),
+    ("structcomp_jax/masks/a.py", "from ..search import step"),
+    ("structcomp_jax/masks/a.py", "from .. import search"),
+    ("structcomp_jax/masks/a.py", "import structcomp_jax"),
+    ("structcomp_jax/masks/a.py", "import optax"),
+    ("structcomp_jax/masks/a.py", "def f():\n  import flax.linen"),
+    ("structcomp_jax/search/a.py", "from flax import linen"),
+    ("structcomp_jax/search/a.py", "from structcomp_jax import evaluation"),
+    ("structcomp_jax/models/a.py", "from structcomp_jax import tasks"),
+    ("structcomp_jax/tasks/a.py", "from structcomp_jax.masks import merge"),
+    ("structcomp_jax/training/a.py", "from structcomp_jax import analysis"),
+    ("structcomp_jax/training/a.py", "import orbax.checkpoint as ocp"),
+    ("structcomp_jax/recipes/a.py", "from absl import flags"),
+    ("structcomp_jax/types.py", "from structcomp_jax import trees"),
+    ("launch/a.py", "from structcomp_jax import masks"),
+    ("configs/a.py", "import jax"),
+    ("configs/a.py", "from configs import other"),
+    ("configs/a.py", "from structcomp_jax import types"),
+  ],
+)
+def test_checker_finds_forbidden_imports(file, source):
+  assert len(violations(source, pathlib.Path(file))) == 1
+
+
+@pytest.mark.parametrize(
+  ("file", "source"),
+  [
+    ("structcomp_jax/masks/a.py", "from structcomp_jax import trees, types"),
+    ("structcomp_jax/masks/a.py", "from structcomp_jax.masks import select"),
+    ("structcomp_jax/masks/a.py", "from . import select"),
+    ("structcomp_jax/search/a.py", "import flax.struct\nimport optax"),
+    ("structcomp_jax/search/a.py", "from flax import struct"),
+    ("structcomp_jax/models/a.py", "import flax.linen as nn"),
+    ("structcomp_jax/io/a.py", "from structcomp_jax import __version__"),
+    ("structcomp_jax/recipes/a.py", "from structcomp_jax import analysis"),
+    ("structcomp_jax/tasks/a.py", "from absl import logging"),
+    ("launch/a.py", "from absl import app\nfrom structcomp_jax import recipes"),
+    ("configs/a.py", "import ml_collections\nfrom configs import common"),
+  ],
+)
+def test_checker_accepts_allowed_imports(file, source):
+  assert violations(source, pathlib.Path(file)) == []
