@@ -55,8 +55,9 @@ def prepare(
     the data set.
 
   Raises:
-    UserError: unknown name, impossible or different numbers of problems, or
-      a directory that cannot be used.
+    UserError: unknown name, impossible numbers of problems, a directory that
+      cannot be used, or one that holds this data set with other numbers of
+      problems or damaged.
   """
   with _os_errors_of(data_dir):
     builder = _make_builder(name, data_dir, num_problems)
@@ -71,6 +72,8 @@ def prepare(
         _build(builder)
   _check_prepared(builder)
   _check_split_sizes(builder)
+  for split in builder.info.splits:
+    _check_shards(builder, split)
   return builder
 
 
@@ -119,12 +122,14 @@ def _make_builder(
     raise UserError(
       f"{builder_name} has no config {config!r}; use one of {', '.join(close)}"
     )
+  from google.protobuf import json_format
+
   with _quiet():
     try:
       return builder_class(
         config=config, data_dir=os.fspath(data_dir), num_problems=num_problems
       )
-    except ValueError as error:  # What TFDS and protobuf raise on bad JSON.
+    except json_format.ParseError as error:
       raise UserError(
         f"the description of {name} in {data_dir} cannot be read"
         f" ({_first_line(error)}); delete {pathlib.Path(data_dir) / name} and"
@@ -188,12 +193,13 @@ def _check_shards(builder: "ProblemsBuilder", split: str) -> None:
 
   info = builder.info.splits[split]
   for path, expected in zip(info.filepaths, info.shard_lengths, strict=True):
+    reader = array_record_module.ArrayRecordReader(os.fspath(path))
+    found = reader.num_records() if reader.ok() else 0
+    # Closing is where the reader says what is wrong with the file.
     try:
-      reader = array_record_module.ArrayRecordReader(os.fspath(path))
+      reader.close()
     except RuntimeError as error:
       raise _damaged(path, _first_line(error)) from error
-    found = reader.num_records() if reader.ok() else 0
-    reader.close()
     if found != expected:
       raise _damaged(path, f"{found} of {expected} records are readable")
 
@@ -226,7 +232,7 @@ def _damaged(path: str | os.PathLike, cause: str) -> UserError:
 
 
 def _first_line(error: Exception) -> str:
-  return (str(error).splitlines() or [type(error).__name__])[0]
+  return (str(error).splitlines() or ["cannot be read"])[0]
 
 
 @contextlib.contextmanager
