@@ -1,6 +1,7 @@
-"""Figures of the report. The only place that draws.
+"""Style and main figures of the report.
 
-Every function returns a Matplotlib `Figure` and touches no global state.
+This module, `profiles` and `overview` are the only places that draw. Every
+function returns a Matplotlib `Figure` and touches no global state.
 Colour is the kind of network (Okabe-Ito palette, safe for colour-blind
 readers), marker shape is the base network, so that no reading depends on
 colour alone.
@@ -35,7 +36,6 @@ REGIME_COLOURS = {
   "pruned": "#009E73",
   "random_init": "#8C8C8C",
 }
-FIRST_COLOUR, SECOND_COLOUR = "#0072B2", "#E69F00"
 MARKERS = "os^DvPX*"
 _SPARE_COLOURS = ("#56B4E9", "#F0E442", "#332288", "#882255")
 _PREDICTED = "#E8F3EC"
@@ -100,7 +100,7 @@ def task_difference_figure(differences: pd.DataFrame) -> Figure:
   """
   names = sorted(differences["subroutine"].unique())
   regimes = list(dict.fromkeys(differences["regime"]))
-  figure, axes = _panels(1, len(names), width=4.6, height=4.2, sharey=True)
+  figure, axes = panels(1, len(names), width=4.6, height=4.2, sharey=True)
   for axis, name in zip(axes[0], names, strict=True):
     _predicted_side(axis)
     rows = differences[differences["subroutine"] == name]
@@ -121,7 +121,7 @@ def task_difference_figure(differences: pd.DataFrame) -> Figure:
     )
     axis.grid(axis="x", visible=False)
   axes[0][0].set_ylabel("own test minus other test\n(accuracy)")
-  _legend(figure, regimes, differences, published_mark=True)
+  legend(figure, regimes, differences, published_mark=True)
   return figure
 
 
@@ -134,7 +134,7 @@ def accuracy_figure(differences: pd.DataFrame) -> Figure:
   """
   names = sorted(differences["subroutine"].unique())
   regimes = list(dict.fromkeys(differences["regime"]))
-  figure, axes = _panels(2, len(names), width=4.6, height=2.9, sharey=True)
+  figure, axes = panels(2, len(names), width=4.6, height=2.9, sharey=True)
   conditions = {"subnetwork": "kept alone", "ablated": "removed"}
   for line, (condition, words) in enumerate(conditions.items()):
     for axis, name in zip(axes[line], names, strict=True):
@@ -145,7 +145,7 @@ def accuracy_figure(differences: pd.DataFrame) -> Figure:
           of_regime = rows[rows["regime"] == regime]
           _points(axis, place, of_regime, f"{condition}_{test}")
       axis.axhline(CHANCE, color="#333333", linewidth=1, linestyle=":")
-      axis.text(1.48, CHANCE + 0.01, "chance", ha="right", fontsize=8)
+      axis.text(0.5, CHANCE - 0.02, "chance", ha="center", va="top", fontsize=8)
       axis.set(
         title=f"“{name}” subnetwork {words}",
         xticks=[0, 1],
@@ -156,120 +156,12 @@ def accuracy_figure(differences: pd.DataFrame) -> Figure:
       axis.set_xticklabels([f"{name} test", f"{other} test"])
       axis.grid(axis="x", visible=False)
     axes[line][0].set_ylabel("accuracy")
-  _legend(figure, regimes, differences, published_mark=False)
+  legend(figure, regimes, differences, published_mark=False)
   return figure
 
 
-@styled
-def density_figure(densities: pd.DataFrame) -> Figure:
-  """Draws the mean kept fraction of every masked leaf.
-
-  Args:
-    densities: rows of densities.csv of one experiment and model.
-  """
-  table = densities.assign(
-    fraction=densities["kept"] / densities["size"],
-    group=[leaf_group(leaf) for leaf in densities["leaf"]],
-  )
-  regimes = list(dict.fromkeys(table["regime"]))
-  groups = list(dict.fromkeys(table["group"]))
-  names = sorted(table["subroutine"].unique())
-  height = max(2.0, 0.24 * len(groups) + 0.8)
-  figure, axes = _panels(1, len(regimes), width=4.2, height=height, sharey=True)
-  for axis, regime in zip(axes[0], regimes, strict=True):
-    for name, colour in zip(names, (FIRST_COLOUR, SECOND_COLOUR), strict=False):
-      rows = table[(table["regime"] == regime) & (table["subroutine"] == name)]
-      by_group = rows.groupby("group")["fraction"]
-      means = by_group.mean().reindex(groups)
-      spread = by_group.std().reindex(groups).fillna(0.0)
-      shift = -0.12 if name == names[0] else 0.12
-      axis.errorbar(
-        means,
-        np.arange(len(groups)) + shift,
-        xerr=spread,
-        fmt="o" if name == names[0] else "s",
-        color=colour,
-        markersize=5,
-        elinewidth=1,
-        label=name,
-      )
-    axis.set(
-      title=regime_name(regime),
-      xlabel="fraction of weights kept",
-      xlim=(0, None),
-      yticks=np.arange(len(groups)),
-      ylim=(len(groups) - 0.5, -0.5),
-    )
-    axis.set_yticklabels(groups)
-  axes[0][-1].legend(title="mask for", loc="best")
-  return figure
-
-
-@styled
-def training_figure(training: pd.DataFrame) -> Figure:
-  """Draws validation accuracy and loss of the base networks by epoch."""
-  figure, axes = _panels(1, 2, width=4.6, height=2.8)
-  columns = {
-    "validation/accuracy": "validation accuracy",
-    "validation/loss": "validation loss",
-  }
-  for axis, (column, label) in zip(axes[0], columns.items(), strict=True):
-    for (regime, seed), rows in training.groupby(["regime", "base_seed"]):
-      rows = rows.dropna(subset=[column])
-      axis.plot(
-        rows["epoch"],
-        rows[column],
-        color=regime_colour(regime),
-        marker=_marker(seed),
-        markevery=0.2,
-        markersize=5,
-        linewidth=1.2,
-      )
-    axis.set(xlabel="epoch", ylabel=label, ylim=(0, None))
-  axes[0][0].set_ylim(0, 1.04)
-  axes[0][0].axhline(CHANCE, color="#333333", linewidth=1, linestyle=":")
-  _legend(figure, list(dict.fromkeys(training["regime"])), training, False)
-  return figure
-
-
-@styled
-def search_figure(searches: pd.DataFrame) -> Figure:
-  """Draws mask searches: soft and hard accuracy, and density, by epoch.
-
-  Lines are means over all candidates, bands reach from the 10th to the 90th
-  percentile.
-  """
-  names = sorted(searches["subroutine"].unique())
-  regimes = list(dict.fromkeys(searches["regime"]))
-  figure, axes = _panels(
-    len(regimes), 2 * len(names), width=3.1, height=2.4, sharey=True
-  )
-  for line, regime in enumerate(regimes):
-    for column, name in enumerate(names):
-      rows = searches[
-        (searches["regime"] == regime) & (searches["subroutine"] == name)
-      ]
-      accuracy, density = axes[line][2 * column : 2 * column + 2]
-      _band(accuracy, rows, "validation/soft/accuracy", SECOND_COLOUR, "soft")
-      _band(accuracy, rows, "validation/hard/accuracy", FIRST_COLOUR, "hard")
-      accuracy.axhline(CHANCE, color="#333333", linewidth=1, linestyle=":")
-      _band(density, rows, "density", "#009E73", "kept")
-      accuracy.set(title=f"“{name}”: accuracy", ylim=(0, 1.04))
-      density.set(title=f"“{name}”: density")
-      if line == len(regimes) - 1:
-        accuracy.set_xlabel("epoch")
-        density.set_xlabel("epoch")
-    axes[line][0].set_ylabel(regime_name(regime).replace(" (", "\n("))
-  axes[0][0].legend(title="mask", loc="lower right")
-  return figure
-
-
-def leaf_group(leaf: str) -> str:
-  """Returns a short row label of a leaf: its path without `kernel`."""
-  return leaf.removesuffix("/kernel").removesuffix("/weight").replace("/", " ")
-
-
-def _panels(lines: int, columns: int, *, width: float, height: float, **kwargs):
+def panels(lines: int, columns: int, *, width: float, height: float, **kwargs):
+  """Returns a figure and its axes [lines][columns]; sizes are per panel."""
   figure = Figure(figsize=(width * columns, height * lines), layout="tight")
   return figure, figure.subplots(lines, columns, squeeze=False, **kwargs)
 
@@ -296,7 +188,8 @@ def _offset(index: int, count: int) -> float:
   return 0.0 if count == 1 else -0.28 + 0.56 * index / (count - 1)
 
 
-def _marker(seed) -> str:
+def marker(seed) -> str:
+  """Returns the marker of a base seed."""
   with contextlib.suppress(ValueError, TypeError):
     return MARKERS[int(seed) % len(MARKERS)]
   return MARKERS[0]
@@ -316,7 +209,7 @@ def _points(axis: Axes, place: float, rows: pd.DataFrame, column: str) -> None:
     axis.scatter(
       place + shift + spread,
       of_base[column],
-      marker=_marker(seed),
+      marker=marker(seed),
       s=34,
       facecolor="none" if failed else regime_colour(regime),
       edgecolor="#B0B0B0" if failed else "white",
@@ -347,22 +240,7 @@ def _published_mark(
     )
 
 
-def _band(
-  axis: Axes, rows: pd.DataFrame, column: str, colour: str, label: str
-) -> None:
-  if rows.empty or column not in rows:
-    return
-  by_epoch = rows.groupby("epoch")[column]
-  mean, low, high = (
-    by_epoch.mean(),
-    by_epoch.quantile(0.1),
-    by_epoch.quantile(0.9),
-  )
-  axis.plot(mean.index, mean, color=colour, label=label)
-  axis.fill_between(mean.index, low, high, color=colour, alpha=0.2, linewidth=0)
-
-
-def _legend(
+def legend(
   figure: Figure,
   regimes: list[str],
   rows: pd.DataFrame,
@@ -386,7 +264,7 @@ def _legend(
         [],
         [],
         color="#444444",
-        marker=_marker(seed),
+        marker=marker(seed),
         linestyle="",
         markerfacecolor="none",
         label=f"base seed {seed}",

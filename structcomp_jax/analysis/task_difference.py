@@ -115,17 +115,21 @@ def task_differences(
       " launch.evaluate first"
     )
   table = pd.concat(tables, ignore_index=True)
-  # Trained networks first: in every table and figure the control follows.
-  table = table.sort_values(
+  table = control_last(table)
+  trained = table["regime"] != UNTRAINED_REGIME
+  table["base_failed"] = trained & (table["base_accuracy"] < base_threshold)
+  table["learned"] = table["subnetwork_own"] >= OWN_THRESHOLD
+  return table
+
+
+def control_last(table: pd.DataFrame) -> pd.DataFrame:
+  """Returns the rows with untrained networks after the trained ones."""
+  return table.sort_values(
     "regime",
     key=lambda regime: regime == UNTRAINED_REGIME,
     kind="stable",
     ignore_index=True,
   )
-  trained = table["regime"] != UNTRAINED_REGIME
-  table["base_failed"] = trained & (table["base_accuracy"] < base_threshold)
-  table["learned"] = table["subnetwork_own"] >= OWN_THRESHOLD
-  return table
 
 
 def searches_only(results: pd.DataFrame) -> pd.DataFrame:

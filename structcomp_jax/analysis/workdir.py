@@ -9,25 +9,14 @@ result.
 import dataclasses
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from structcomp_jax.analysis.task_difference import SEARCH_KEY
+from structcomp_jax.io import metrics
+from structcomp_jax.io import results as tables
 from structcomp_jax.types import UserError
-
-RESULT_COLUMNS = [
-  *SEARCH_KEY,
-  "ablation",
-  "test_task",
-  "accuracy",
-  "loss",
-  "num_problems",
-  "l0",
-  "l0_max",
-]
-DENSITY_COLUMNS = [*SEARCH_KEY[2:], "leaf", "kept", "size"]
-_MASKED_AS_TEXT = {"masked_from": str, "subroutine": str}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,15 +63,15 @@ def read(path: str | pathlib.Path) -> Workdir:
     raise UserError(
       f"there is no work directory {str(path)!r}; check --workdir"
     )
-  results = _read_table(path / "results.csv", RESULT_COLUMNS)
+  results = _read_table(path / "results.csv", tables.COLUMNS)
   regimes = list(dict.fromkeys(results["regime"]))
   config = _read_json(path / "config.json", required=True)
   roots = _regime_roots(path, config, regimes)
   return Workdir(
     path=path,
     results=results,
-    controls=_read_optional(path / "controls.csv", RESULT_COLUMNS),
-    densities=_read_optional(path / "densities.csv", DENSITY_COLUMNS),
+    controls=_read_optional(path / "controls.csv", tables.CONTROL_COLUMNS),
+    densities=_read_optional(path / "densities.csv", tables.DENSITY_COLUMNS),
     config=config,
     training=_read_training(roots),
     searches=_read_searches(roots),
@@ -113,42 +102,24 @@ def _regime_roots(
   }
 
 
-def _read_table(path: pathlib.Path, columns: list[str]) -> pd.DataFrame:
-  if not path.is_file():
+def _read_table(path: pathlib.Path, columns: Sequence[str]) -> pd.DataFrame:
+  """Returns a whole table: rows that break off are refused."""
+  table = tables.read(path, columns)
+  numbers = [name for name in ("accuracy", "kept", "size") if name in table]
+  if (
+    table.empty
+    or table[numbers].isna().any(axis=None)
+    or not path.read_bytes().endswith(b"\n")
+  ):
     raise UserError(
-      f"{str(path)!r} is missing; run launch.evaluate on this work directory"
-    )
-  try:
-    text_ends = path.read_bytes()[-1:] == b"\n"
-    table = pd.read_csv(path, dtype=_MASKED_AS_TEXT)
-  except (OSError, ValueError) as error:
-    raise UserError(
-      f"{str(path)!r} cannot be read ({error}); delete it and run"
-      " launch.evaluate again"
-    ) from error
-  missing = [name for name in columns if name not in table]
-  if missing:
-    raise UserError(
-      f"{str(path)!r} has no column {missing[0]!r}; delete it and run"
-      " launch.evaluate again"
-    )
-  if not text_ends or _holds_gaps(table):
-    raise UserError(
-      f"{str(path)!r} is torn or has empty cells; delete it and run"
-      " launch.evaluate again"
+      f"{path} is torn or has empty cells; delete it and run"
+      " python -m launch.evaluate again"
     )
   return table
 
 
-def _holds_gaps(table: pd.DataFrame) -> bool:
-  """Returns whether a number that every row must have is missing."""
-  needed = [name for name in ("accuracy", "kept", "size") if name in table]
-  numeric = table[needed].apply(pd.to_numeric, errors="coerce")
-  return bool(numeric.isna().any(axis=None)) or table.empty
-
-
 def _read_optional(
-  path: pathlib.Path, columns: list[str]
+  path: pathlib.Path, columns: Sequence[str]
 ) -> pd.DataFrame | None:
   return _read_table(path, columns) if path.is_file() else None
 
@@ -168,25 +139,11 @@ def _read_json(path: pathlib.Path, *, required: bool = False) -> dict:
   return content
 
 
-def _read_lines(path: pathlib.Path) -> pd.DataFrame:
-  """Returns a metrics file as a table."""
-  rows = []
-  for number, line in enumerate(path.read_text().splitlines(), start=1):
-    try:
-      rows.append(json.loads(line))
-    except ValueError as error:
-      raise UserError(
-        f"{str(path)!r} line {number} is not JSON; run the step that wrote it"
-        " again"
-      ) from error
-  return pd.DataFrame(rows)
-
-
 def _read_training(roots: dict[str, pathlib.Path]) -> pd.DataFrame:
   tables = []
   for regime, root in roots.items():
     for file in sorted(root.glob("base/**/metrics.jsonl")):
-      table = _read_lines(file).assign(regime=regime)
+      table = pd.DataFrame(metrics.read(file)).assign(regime=regime)
       seed = _number_after("seed_", file.relative_to(root / "base").parts[0])
       tables.append(table.assign(base_seed=table.get("seed", seed)))
   # A resumed run may repeat its last steps; the later line holds.
@@ -198,7 +155,7 @@ def _read_searches(roots: dict[str, pathlib.Path]) -> pd.DataFrame:
   for regime, root in roots.items():
     for file in sorted(root.glob("masks/**/metrics.jsonl")):
       seed, name = _seed_and_subroutine(file, root / "masks")
-      table = _read_lines(file)
+      table = pd.DataFrame(metrics.read(file))
       tables.append(
         table.assign(
           regime=regime,

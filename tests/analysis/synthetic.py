@@ -67,6 +67,7 @@ def results_rows(
   table["loss"] = 1.0 - table["accuracy"]
   table["num_problems"] = 300
   table["density"] = table["l0"] / table["l0_max"]
+  table["selected"] = table["subroutine"].notna()
   return table
 
 

@@ -1,0 +1,156 @@
+"""One self-contained HTML page from work directories."""
+
+import importlib.resources
+import json
+import pathlib
+import string
+from collections.abc import Sequence
+
+from structcomp_jax.analysis import (
+  collect,
+  markup,
+  sections,
+  tables,
+  wording,
+  workdir,
+)
+from structcomp_jax.analysis.collect import Network
+from structcomp_jax.analysis.markup import escape
+from structcomp_jax.analysis.task_difference import BASE_THRESHOLD
+from structcomp_jax.analysis.verdict import RULES
+from structcomp_jax.io import files
+
+
+def build(
+  workdirs: Sequence[str | pathlib.Path],
+  out: str | pathlib.Path,
+  *,
+  base_threshold: float = BASE_THRESHOLD,
+) -> dict:
+  """Writes the report.
+
+  Args:
+    workdirs: work directories with at least `results.csv` and `config.json`.
+    out: the HTML file, or a directory that gets `index.html`.
+    base_threshold: base networks below this test accuracy have failed.
+
+  Returns:
+    JSON values: `path` of the page, `verdicts` (a list of experiment, model,
+    regime, label, sentence, notes) and `text`, the table for a terminal.
+
+  Raises:
+    UserError: an input is missing or torn, or the page cannot be written.
+  """
+  networks = load(workdirs, base_threshold=base_threshold)
+  path = pathlib.Path(out)
+  if path.suffix != ".html":
+    path = path / "index.html"
+  files.write_atomic(path, page(networks, base_threshold=base_threshold))
+  return {
+    "path": str(path),
+    "verdicts": [
+      {
+        **dict(
+          zip(("experiment", "model", "regime"), one.network, strict=True)
+        ),
+        "label": one.label,
+        "sentence": one.sentence,
+        "notes": list(one.notes),
+      }
+      for network in networks
+      for one in tables.network_verdicts(network)
+    ],
+    "text": tables.verdict_table(networks),
+  }
+
+
+def load(
+  workdirs: Sequence[str | pathlib.Path],
+  *,
+  base_threshold: float = BASE_THRESHOLD,
+) -> list[Network]:
+  """Reads work directories for `page`, `verdict_table`, `readme_table`."""
+  read = [workdir.read(path) for path in workdirs]
+  return collect.networks(read, base_threshold=base_threshold)
+
+
+def verdict_table(workdirs: Sequence[str | pathlib.Path]) -> str:
+  """Returns the verdicts as text for a terminal."""
+  return tables.verdict_table(load(workdirs))
+
+
+def readme_table(
+  workdirs: Sequence[str | pathlib.Path],
+  *,
+  machine: str = "",
+  commit: str = "",
+) -> str:
+  """Returns a Markdown table: ours beside the published numbers."""
+  return tables.readme_table(load(workdirs), machine=machine, commit=commit)
+
+
+def page(networks: Sequence[Network], *, base_threshold: float) -> str:
+  """Returns the whole page as HTML."""
+  template = importlib.resources.files(__package__) / "page.html"
+  items = {
+    wording.EXPERIMENTS[network.experiment][0]
+    for network in networks
+    if network.experiment in wording.EXPERIMENTS
+  }
+  cards = [
+    sections.verdict_card(network, one)
+    for network in networks
+    for one in tables.network_verdicts(network)
+  ]
+  return string.Template(template.read_text()).substitute(
+    question=wording.QUESTION.format(
+      items=" or ".join(sorted(items)) or "items"
+    ),
+    verdicts="\n".join(cards),
+    rules="".join(f"<li>{rule}</li>" for rule in RULES),
+    threshold=f"{base_threshold:g}",
+    how_to_read="".join(f"<p>{text}</p>" for text in wording.HOW_TO_READ),
+    networks="\n".join(sections.network_section(one) for one in networks),
+    reproduce="\n".join(_reproduce(network) for network in networks),
+  )
+
+
+def _reproduce(network: Network) -> str:
+  return "".join(_of_workdir(one) for one in network.workdirs)
+
+
+def _of_workdir(one: workdir.Workdir) -> str:
+  """Returns commands, config, versions and times of one work directory."""
+  parts = [f"<h3><code>{escape(one.path.name)}</code></h3>", _commands(one)]
+  if one.timings:
+    rows = [(escape(step), f"{seconds:.1f} s") for step, seconds in _times(one)]
+    parts.append(markup.table(("step", "time"), rows))
+  if one.versions:
+    rows = [(escape(name), escape(v)) for name, v in one.versions.items()]
+    parts.append(markup.folded("Versions", markup.table(("", ""), rows)))
+  config = json.dumps(one.config, indent=1)
+  parts.append(markup.folded("Configuration", markup.preformatted(config)))
+  return "".join(parts)
+
+
+def _times(one: workdir.Workdir) -> list[tuple[str, float]]:
+  """Returns (step, seconds) with the total last."""
+  times = [
+    (step, float(seconds))
+    for step, seconds in one.timings.items()
+    if isinstance(seconds, (int, float)) and step != "total"
+  ]
+  return [*times, ("total", sum(seconds for _, seconds in times))]
+
+
+def _commands(one: workdir.Workdir) -> str:
+  """Returns the commands that make the same numbers again."""
+  run = f"python -m launch.run --config={_config_file(one)} --workdir=NEW_DIR"
+  report = "python -m launch.report --workdir=NEW_DIR"
+  return markup.preformatted(f"{run}\n{report}  # only this page again")
+
+
+def _config_file(one: workdir.Workdir) -> str:
+  """Returns the file the run was started with, as far as it is recorded."""
+  recorded = one.config.get("config_file") or one.versions.get("config_file")
+  return str(recorded) if recorded else "CONFIG.py"

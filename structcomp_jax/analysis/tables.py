@@ -1,0 +1,114 @@
+"""Plain-text and Markdown tables of the results."""
+
+import pandas as pd
+
+from structcomp_jax.analysis import markup, published, summary
+from structcomp_jax.analysis.collect import Network
+from structcomp_jax.analysis.verdict import Verdict, verdicts
+
+
+def verdict_table(networks: list[Network]) -> str:
+  """Returns the verdicts and the numbers behind them, for a terminal."""
+  header = ("", "own task", "D_sub", "D_abl", "random mask", "kept", "n")
+  lines = []
+  for network in networks:
+    lines.append(f"{network.title}   (mean \u00b1 sd over mask searches)")
+    rows = [header] + [
+      _terminal_row(row) for _, row in network_summary(network).iterrows()
+    ]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    for row in rows:
+      cells = [
+        cell.ljust(width) if column == 0 else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+      ]
+      lines.append("  " + "   ".join(cells).rstrip())
+    lines += [f"  {_verdict_line(one)}" for one in network_verdicts(network)]
+    lines.append("")
+  return "\n".join(lines)
+
+
+def readme_table(networks: list[Network], *, machine: str, commit: str) -> str:
+  """Returns a Markdown table: ours beside the published numbers.
+
+  Args:
+    networks: what to list.
+    machine: class of machine that made the numbers, e.g. `2 CPU cores`.
+    commit: of the code that made them.
+  """
+  lines = [
+    "| experiment | model | regime | subroutine | own task | D_sub | D_abl |"
+    " n (bases) | published D_sub | published D_abl | n (bases) | machine |"
+    " commit |",
+    "|---" * 13 + "|",
+  ]
+  for network in networks:
+    for _, row in network_summary(network).iterrows():
+      cells = [
+        row["experiment"],
+        row["model"],
+        row["regime"],
+        row["subroutine"],
+        markup.spread(row["own_accuracy_mean"], row["own_accuracy_sd"]),
+        *_differences(row),
+        f"{row['n']} ({row['num_bases']})",
+        *_published_cells(row),
+        machine,
+        commit,
+      ]
+      lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
+  return "\n".join(lines) + "\n"
+
+
+def network_summary(network: Network) -> pd.DataFrame:
+  """Returns `summary.summarise` of a network."""
+  return summary.summarise(network.differences, network.controls)
+
+
+def network_verdicts(network: Network) -> list[Verdict]:
+  """Returns the verdicts of a network, trained regimes only where any."""
+  answers = verdicts(network.differences, network.controls)
+  trained = [one for one in answers if one.label != "control"]
+  return trained or answers
+
+
+def published_differences(row: pd.Series) -> tuple[str, str, str]:
+  """Returns the published D_sub, D_abl and n that go with a summary row."""
+  theirs = published.lookup(
+    row["experiment"], row["regime"], row["subroutine"], row["model"]
+  )
+  if theirs is None:
+    return markup.DASH, markup.DASH, markup.DASH
+  count = f"{theirs['n']} ({theirs['num_bases']})"
+  return (*_differences(theirs), count)
+
+
+def _published_cells(row: pd.Series) -> tuple[str, str, str]:
+  return published_differences(row)
+
+
+def _differences(row: pd.Series) -> list[str]:
+  return [
+    markup.spread(row[f"{name}_mean"], row[f"{name}_sd"], sign=True)
+    for name in ("d_sub", "d_abl")
+  ]
+
+
+def _terminal_row(row: pd.Series) -> tuple[str, ...]:
+  matched = "/".join(
+    markup.number(row[f"{name}_matched_mean"], sign=True)
+    for name in ("d_sub", "d_abl")
+  )
+  return (
+    f"{row['regime']} {row['subroutine']}",
+    markup.number(row["own_accuracy_mean"]),
+    *(cell.replace("\u00a0", " ") for cell in _differences(row)),
+    matched,
+    f"{row['density_mean']:.1%}",
+    str(row["n"]),
+  )
+
+
+def _verdict_line(one: Verdict) -> str:
+  notes = f" [{'; '.join(one.notes)}]" if one.notes else ""
+  return f"{one.network[2]}: {one.label.upper()}. {one.sentence}{notes}"
