@@ -33,14 +33,16 @@ class ProblemsBuilder(
   def __init__(
     self, *, num_problems: Mapping[str, int] | None = None, **kwargs
   ):
-    """Args:
-    num_problems: how many problems of a split to store, the first ones;
-      splits that are not named are stored whole.
-    **kwargs: of tfds.core.GeneratorBasedBuilder.
+    """Opens or describes one data set of a TFDS directory.
+
+    Args:
+      num_problems: how many problems of a split to store, the first ones;
+        splits that are not named are stored whole.
+      **kwargs: of tfds.core.GeneratorBasedBuilder.
 
     Raises:
-      UserError: `num_problems` names a split that does not exist or asks for
-        none or more problems than there are.
+      UserError: `num_problems` names a split that does not exist, or asks
+        for none or for more problems than there are.
     """
     kwargs.setdefault("file_format", "array_record")
     super().__init__(**kwargs)
