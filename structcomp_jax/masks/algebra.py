@@ -14,7 +14,11 @@ from structcomp_jax.types import Mask, UserError
 
 
 def complement(mask: Mask) -> Mask:
-  """Returns the mask that keeps what `mask` removes (the ablated network)."""
+  """Returns the mask that keeps what `mask` removes (the ablated network).
+
+  >>> complement({"kernel": jnp.array([True, False])})["kernel"].tolist()
+  [False, True]
+  """
   return {
     path: jnp.logical_not(kept_units) for path, kept_units in mask.items()
   }
@@ -55,6 +59,11 @@ def iou(first: Mask, second: Mask) -> dict[str, jax.Array]:
   """Returns intersection over union per leaf, f32[].
 
   Two empty masks are equal, so an empty union gives 1, never NaN.
+
+  >>> first = {"kernel": jnp.array([True, True, False])}
+  >>> second = {"kernel": jnp.array([False, True, False])}
+  >>> iou(first, second)["kernel"].item()
+  0.5
   """
   both, either = (
     kept(logical_and(first, second)),

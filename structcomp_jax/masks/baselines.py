@@ -15,6 +15,10 @@ from structcomp_jax.types import Mask, Params, UserError
 def random_like(mask: Mask, key: jax.Array) -> Mask:
   """Returns a uniformly random mask with the same kept count per leaf.
 
+  >>> mask = {"kernel": jnp.array([True, False, False])}
+  >>> random_like(mask, jax.random.key(0))["kernel"].sum().item()
+  1
+
   Args:
     mask: {path: bool[...]}.
     key: typed key, shape (); folded per leaf.
@@ -55,6 +59,11 @@ def largest_magnitude(params: Params, mask: Mask) -> Mask:
 
   A neuron ranks by the Euclidean norm of its weights. Among equal magnitudes
   the earlier one in memory order is kept, so that counts are exact.
+
+  >>> mask = {"kernel": jnp.array([True, False, False])}
+  >>> params = {"kernel": jnp.array([0.1, -2.0, 1.0])}
+  >>> largest_magnitude(params, mask)["kernel"].tolist()
+  [False, True, False]
 
   Args:
     params: weights of the network.

@@ -13,6 +13,10 @@ def binarize(mask_logits: MaskLogits) -> Mask:
   Differences: the latter evaluates with l >= 0 in one place and counts with
   l > 0 in another; here both are l > 0.
 
+  >>> import jax.numpy as jnp
+  >>> binarize({"kernel": jnp.array([-1.0, 0.0, 1.0])})["kernel"].tolist()
+  [False, False, True]
+
   Args:
     mask_logits: {path: f32[...]}, any leading axes.
 

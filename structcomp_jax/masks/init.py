@@ -10,6 +10,11 @@ from structcomp_jax.types import MaskLogits
 def init(spec: MaskSpec, logit: float | jax.Array) -> MaskLogits:
   """Returns mask logits that all equal `logit`.
 
+  >>> from structcomp_jax import masks
+  >>> spec = masks.select({"kernel": jnp.ones(2)}, [(".*", "weight")])
+  >>> masks.init(spec, 0.5)["kernel"].tolist()
+  [0.5, 0.5]
+
   Args:
     spec: the selected leaves.
     logit: initial logit, a float or a (traced) scalar.

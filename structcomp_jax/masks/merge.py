@@ -24,6 +24,11 @@ def merge(
     bool mask:  w where m, else fill  (an all-ones mask returns w bitwise)
     soft mask:  w m + (1 - m) fill,   in float32, cast back to w's dtype
 
+  >>> params = {"kernel": jnp.array([1.0, 2.0])}
+  >>> mask = {"kernel": jnp.array([True, False])}
+  >>> merge(params, mask)["kernel"].tolist()
+  [1.0, 0.0]
+
   Args:
     params: weights, any container; left untouched.
     mask: {path: bool or float[...]}; each array has the rank of its leaf and
@@ -134,6 +139,12 @@ def make_fill(
   name: str, params: Params, spec: MaskSpec, key: jax.Array
 ) -> Fill:
   """Returns what removed weights are replaced with.
+
+  >>> from structcomp_jax import masks
+  >>> params = {"kernel": jnp.array([1.0, 3.0])}
+  >>> spec = masks.select(params, [(".*", "weight")])
+  >>> make_fill("mean", params, spec, jax.random.key(0))["kernel"].tolist()
+  2.0
 
   Args:
     name: "zero", "mean" (the leaf's mean) or "random" (a fresh draw from

@@ -231,6 +231,10 @@ RELAXATIONS: dict[str, Relaxation] = {
 def get_relaxation(name: str) -> Relaxation:
   """Returns the relaxation of that name.
 
+  >>> relaxation = get_relaxation("continuous_sparsification")
+  >>> relaxation.expected_size(jnp.zeros(()), beta=200.0).item()
+  0.5
+
   Raises:
     UserError: there is none; the message lists the names.
   """

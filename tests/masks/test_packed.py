@@ -123,6 +123,15 @@ def test_failed_write_keeps_the_old_file(path, mask, monkeypatch):
   assert [file.name for file in path.parent.iterdir()] == ["masks.npz"]
 
 
+def test_reader_of_the_old_file_keeps_the_old_bytes(path, mask):
+  masks.save(path, mask, fingerprint="f0")
+  old = path.read_bytes()
+  with open(path, "rb") as reader:
+    masks.save(path, masks.complement(mask), fingerprint="f0")
+    assert reader.read() == old
+  assert path.read_bytes() != old
+
+
 def test_missing_directory(tmp_path, mask):
   with pytest.raises(UserError, match=r"cannot write .*No such file"):
     masks.save(tmp_path / "none" / "masks.npz", mask, fingerprint="f0")
