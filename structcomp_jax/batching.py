@@ -40,12 +40,15 @@ def epoch_order(
   return order[: num_steps * batch_size].reshape(num_steps, batch_size)
 
 
-def mean_over(
+def per_example(
   metrics_fn: Callable[[types.Batch], dict[str, jax.Array]],
   dataset: types.Batch,
   batch_size: int,
 ) -> dict[str, jax.Array]:
-  """Returns the mean of per-example metrics over a whole data set.
+  """Returns per-example metrics of a whole data set, batch by batch.
+
+  The last batch is filled up with examples from the start, whose values are
+  dropped: one loop body to compile, whatever the sizes.
 
   Args:
     metrics_fn: batch -> {name: f32[batch]}.
@@ -53,22 +56,24 @@ def mean_over(
     batch_size: examples held in memory at a time; changes nothing else.
 
   Returns:
-    {name: f32 scalar}.
+    {name: f32[examples]}.
   """
   num_examples = trees.num_rows(dataset)
   batch_size = min(batch_size, num_examples)
-  num_full = num_examples // batch_size
-  split = num_full * batch_size
-  full = jax.tree.map(
-    lambda array: array[:split].reshape(num_full, batch_size, *array.shape[1:]),
-    dataset,
+  num_batches = -(-num_examples // batch_size)
+  indices = jnp.arange(num_batches * batch_size) % num_examples
+  values = jax.lax.map(
+    lambda rows: metrics_fn(take(dataset, rows)),
+    indices.reshape(num_batches, batch_size),
   )
+  return jax.tree.map(lambda value: value.reshape(-1)[:num_examples], values)
 
-  def sums(batch):
-    return jax.tree.map(jnp.sum, metrics_fn(batch))
 
-  total = jax.tree.map(jnp.sum, jax.lax.map(sums, full))
-  if split < num_examples:
-    rest = jax.tree.map(lambda array: array[split:], dataset)
-    total = jax.tree.map(jnp.add, total, sums(rest))
-  return jax.tree.map(lambda value: value / num_examples, total)
+def mean_over(
+  metrics_fn: Callable[[types.Batch], dict[str, jax.Array]],
+  dataset: types.Batch,
+  batch_size: int,
+) -> dict[str, jax.Array]:
+  """Returns {name: f32 scalar}: `per_example`, averaged over the data set."""
+  values = per_example(metrics_fn, dataset, batch_size)
+  return jax.tree.map(jnp.mean, values)

@@ -1,11 +1,11 @@
-"""What dense, subnetwork and ablated networks do on the test tasks."""
+"""What dense, subnetwork and ablated network do on the test tasks."""
 
 from structcomp_jax.evaluation.conditions import (
   ABLATIONS,
   evaluate_dense,
   evaluate_masks,
   kept_weights,
-  networks,
+  network,
 )
 
 __all__ = [
@@ -13,5 +13,5 @@ __all__ = [
   "evaluate_dense",
   "evaluate_masks",
   "kept_weights",
-  "networks",
+  "network",
 ]

@@ -8,6 +8,7 @@ All three and every test task are one compiled program over all masks.
 """
 
 import functools
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structcomp_jax import batching, masks, parallel, types
+from structcomp_jax import batching, masks, parallel, trees, types
 
 ABLATIONS = ("none", "zero", "random")
 
@@ -24,25 +25,32 @@ MetricsFn = Callable[[types.Params, types.Batch], dict[str, jax.Array]]
 TaskMetrics = dict[str, dict[str, Any]]
 
 
-def networks(
+def network(
   params: types.Params,
   mask: types.Mask,
   spec: masks.MaskSpec,
   key: jax.Array,
-) -> dict[str, types.Params]:
-  """Returns the network of every ablation.
+  ablation: jax.Array,
+) -> types.Params:
+  """Returns the network of one ablation.
 
   The random ablation redraws from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as
-  published; `key` fixes the draw.
+  published.
+
+  Args:
+    params: the dense network.
+    mask: {path: bool[...]}.
+    spec: the masked leaves.
+    key: fixes the random draw.
+    ablation: i32, index into `ABLATIONS`; traced, so that one program serves
+      all three.
   """
-  removed = masks.complement(mask)
-  return {
-    "none": masks.merge(params, mask),
-    "zero": masks.merge(params, removed),
-    "random": masks.merge(
-      params, removed, masks.make_fill("random", params, spec, key)
-    ),
-  }
+  is_subnetwork = ablation == ABLATIONS.index("none")
+  is_random = ablation == ABLATIONS.index("random")
+  kept = {path: units == is_subnetwork for path, units in mask.items()}
+  draw = masks.make_fill("random", params, spec, key)
+  fill = {path: jnp.where(is_random, value, 0) for path, value in draw.items()}
+  return masks.merge(params, kept, fill)
 
 
 def task_metrics(
@@ -52,12 +60,48 @@ def task_metrics(
   batch_size: int,
 ) -> TaskMetrics:
   """Returns {task: {metric: f32 mean over the task's examples}}."""
-  return {
-    task: batching.mean_over(
-      functools.partial(metrics_fn, params), dataset, batch_size
+  together = jax.tree.map(
+    lambda *arrays: jnp.concatenate(arrays), *datasets.values()
+  )
+  values = batching.per_example(
+    functools.partial(metrics_fn, params), together, batch_size
+  )
+  means, start = {}, 0
+  for task, dataset in datasets.items():
+    stop = start + trees.num_rows(dataset)
+    means[task] = {
+      name: jnp.mean(value[start:stop]) for name, value in values.items()
+    }
+    start = stop
+  return means
+
+
+@functools.lru_cache(maxsize=16)
+def _dense_program(metrics_fn, batch_size):
+  return jax.jit(
+    lambda params, datasets: task_metrics(
+      metrics_fn, params, datasets, batch_size
     )
-    for task, dataset in datasets.items()
-  }
+  )
+
+
+@functools.lru_cache(maxsize=16)
+def _mask_program(metrics_fn, spec, num_rows, batch_size, width, devices):
+  """Compiled once for all masks of one selection on one kind of network."""
+
+  def evaluate_row(row, shared):
+    mask, seed = row
+    key = jax.random.fold_in(shared["key"], seed)
+
+    def evaluate_ablation(ablation):
+      made = network(shared["params"], mask, spec, key, ablation)
+      return task_metrics(metrics_fn, made, shared["datasets"], batch_size)
+
+    return jax.lax.map(evaluate_ablation, jnp.arange(len(ABLATIONS)))
+
+  return parallel.over_rows(
+    evaluate_row, parallel.row_mesh(num_rows, devices), width=width
+  )
 
 
 def evaluate_dense(
@@ -68,10 +112,8 @@ def evaluate_dense(
   batch_size: int = 256,
 ) -> TaskMetrics:
   """Returns {task: {metric: float}} of the network without a mask."""
-  program = jax.jit(
-    functools.partial(task_metrics, metrics_fn, batch_size=batch_size)
-  )
-  return jax.device_get(program(params, datasets))
+  program = _dense_program(metrics_fn, batch_size)
+  return jax.device_get(program(params, dict(datasets)))
 
 
 def evaluate_masks(
@@ -83,22 +125,21 @@ def evaluate_masks(
   *,
   seeds: Sequence[int],
   key: jax.Array,
-  ablations: Sequence[str] = ABLATIONS,
   batch_size: int = 256,
   width: int = 0,
-  devices: Sequence[Any] | None = None,
+  devices: tuple[Any, ...] | None = None,
 ) -> dict[str, TaskMetrics]:
-  """Evaluates K masks of one frozen network.
+  """Evaluates K masks of one frozen network under every ablation.
 
   Args:
     metrics_fn: (params, batch) -> {metric: f32[batch]}.
     params: the frozen network.
     stacked: {path: bool[K, ...]}.
     spec: the masked leaves.
-    datasets: {test task: arrays [examples, ...]}.
+    datasets: {test task: arrays [examples, ...]}, alike but for the number
+      of examples.
     seeds: K mask seeds; the random ablation of a seed is always the same.
     key: base key of the random ablation.
-    ablations: which of `ABLATIONS`.
     batch_size: examples held in memory at a time.
     width: masks computed at once on a device; 0: all.
     devices: default: all of `jax.devices()`.
@@ -106,25 +147,19 @@ def evaluate_masks(
   Returns:
     {ablation: {test task: {metric: f32[K]}}}, NumPy arrays.
   """
-
-  def evaluate_row(row, shared):
-    mask, seed = row
-    made = networks(
-      shared["params"], mask, spec, jax.random.fold_in(shared["key"], seed)
-    )
-    return {
-      ablation: task_metrics(
-        metrics_fn, made[ablation], shared["datasets"], batch_size
-      )
-      for ablation in ablations
-    }
-
-  seeds = jnp.asarray(seeds, jnp.int32)
-  program = parallel.over_rows(
-    evaluate_row, parallel.row_mesh(len(seeds), devices), width=width
+  program = _mask_program(
+    metrics_fn, spec, len(seeds), batch_size, width, devices
   )
   shared = {"params": params, "datasets": dict(datasets), "key": key}
-  return jax.device_get(program((stacked, seeds), shared))
+  stacked_metrics = jax.device_get(
+    program((stacked, jnp.asarray(seeds, jnp.int32)), shared)
+  )
+  return {
+    ablation: jax.tree.map(
+      operator.itemgetter(np.s_[:, index]), stacked_metrics
+    )
+    for index, ablation in enumerate(ABLATIONS)
+  }
 
 
 def kept_weights(

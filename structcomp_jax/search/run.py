@@ -92,22 +92,9 @@ def run(
   if (validation is None) != (metrics_fn is None):
     raise types.UserError("give validation and metrics_fn together, or neither")
   rows = config.candidates()
-  mesh = parallel.row_mesh(trees.num_rows(rows), devices)
-  advance = parallel.over_rows(
-    lambda row, shared: (
-      step.run_steps(*row, shared, loss_fn=loss_fn, spec=spec, config=config),
-      row[1],
-    ),
-    mesh,
-    width=config.vmap_width,
-    donate=True,
-  )
-  validate = parallel.over_rows(
-    functools.partial(
-      _validation_metrics, metrics_fn=metrics_fn, config=config
-    ),
-    mesh,
-    width=config.vmap_width,
+  devices = None if devices is None else tuple(devices)
+  advance, validate = _programs(
+    loss_fn, metrics_fn, spec, config, trees.num_rows(rows), devices
   )
   steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
   total_steps = steps_per_epoch * config.num_epochs
@@ -145,6 +132,31 @@ def run(
   return _result(rows, state, history)
 
 
+@functools.lru_cache(maxsize=16)
+def _programs(loss_fn, metrics_fn, spec, config, num_rows, devices):
+  """Compiled once for all searches that differ in data and weights only."""
+  mesh = parallel.row_mesh(num_rows, devices)
+
+  def advance_row(row, shared):
+    state, candidate = row
+    state = step.run_steps(
+      state, candidate, shared, loss_fn=loss_fn, spec=spec, config=config
+    )
+    return state, candidate
+
+  advance = parallel.over_rows(
+    advance_row, mesh, width=config.vmap_width, donate=True
+  )
+  validate = parallel.over_rows(
+    functools.partial(
+      _validation_metrics, metrics_fn=metrics_fn, config=config
+    ),
+    mesh,
+    width=config.vmap_width,
+  )
+  return advance, validate
+
+
 def _epoch_metrics(state, steps_per_epoch, spec):
   """Returns {name: f32[K]} of the training steps of the last epoch."""
   kept = jax.vmap(lambda mask: masks.kept_weights(mask, spec))(
@@ -165,21 +177,24 @@ def _validation_metrics(mask_logits, shared, *, metrics_fn, config):
     path: relaxation.expected_size(logits, beta=shared["beta"])
     for path, logits in mask_logits.items()
   }
-  metrics = {}
-  for name, mask in (
-    ("soft", soft_mask),
-    ("hard", masks.binarize(mask_logits)),
-  ):
-    network = masks.merge(shared["frozen"], mask)
-    means = batching.mean_over(
-      functools.partial(metrics_fn, network),
+  # One loop body for both, so that the network is compiled once.
+  both = {
+    path: jnp.stack([soft_mask[path], hard.astype(jnp.float32)])
+    for path, hard in masks.binarize(mask_logits).items()
+  }
+  means = jax.lax.map(
+    lambda mask: batching.mean_over(
+      functools.partial(metrics_fn, masks.merge(shared["frozen"], mask)),
       shared["validation"],
       config.eval_batch_size,
-    )
-    metrics |= {
-      f"validation/{name}/{key}": value for key, value in means.items()
-    }
-  return metrics
+    ),
+    both,
+  )
+  return {
+    f"validation/{name}/{metric}": values[index]
+    for index, name in enumerate(("soft", "hard"))
+    for metric, values in means.items()
+  }
 
 
 def _history_rows(rows, metrics, done, steps_per_epoch, beta):

@@ -203,24 +203,14 @@ def run(
   Raises:
     UserError: a seed never had a finite validation loss.
   """
-  mesh = parallel.row_mesh(trees.num_rows(state), devices)
   steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
-  advance = parallel.over_rows(
-    functools.partial(train_steps, loss_fn=loss_fn, config=config),
-    mesh,
-    width=config.vmap_width,
-    donate=True,
-  )
-  finish = parallel.over_rows(
-    functools.partial(
-      end_epoch,
-      metrics_fn=metrics_fn,
-      steps_per_epoch=steps_per_epoch,
-      config=config,
-    ),
-    mesh,
-    width=config.vmap_width,
-    donate=True,
+  advance, finish = _programs(
+    loss_fn,
+    metrics_fn,
+    config,
+    steps_per_epoch,
+    trees.num_rows(state),
+    None if devices is None else tuple(devices),
   )
   max_steps = config.steps_per_call or steps_per_epoch
   done = int(state.step[0])
@@ -245,6 +235,30 @@ def run(
       "training.learning_rate"
     )
   return state
+
+
+@functools.lru_cache(maxsize=4)
+def _programs(loss_fn, metrics_fn, config, steps_per_epoch, num_rows, devices):
+  """Compiled once for all trainings that differ in data and weights only."""
+  mesh = parallel.row_mesh(num_rows, devices)
+  advance = parallel.over_rows(
+    functools.partial(train_steps, loss_fn=loss_fn, config=config),
+    mesh,
+    width=config.vmap_width,
+    donate=True,
+  )
+  finish = parallel.over_rows(
+    functools.partial(
+      end_epoch,
+      metrics_fn=metrics_fn,
+      steps_per_epoch=steps_per_epoch,
+      config=config,
+    ),
+    mesh,
+    width=config.vmap_width,
+    donate=True,
+  )
+  return advance, finish
 
 
 def _history_rows(metrics, step, epoch):
