@@ -48,8 +48,15 @@ class MetricsWriter:
       raise files.storage_error(self._path, error) from error
 
   def close(self) -> None:
-    """Closes the file."""
-    self._file.close()
+    """Closes the file.
+
+    Raises:
+      UserError: the end of the file cannot be written.
+    """
+    try:
+      self._file.close()
+    except OSError as error:
+      raise files.storage_error(self._path, error) from error
 
   def __enter__(self) -> "MetricsWriter":
     return self
@@ -115,7 +122,7 @@ def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
 
 def _cut_torn_line(path: Path) -> None:
   """Truncates `path` after its last newline."""
-  if not path.exists():
+  if not path.is_file():  # missing, or a device
     return
   with open(path, "r+b") as file:
     content = file.read()
