@@ -153,7 +153,8 @@ def _read_pytorch(path: pathlib.Path) -> dict[str, Any]:
       name: tensor.to(torch.float32).numpy() for name, tensor in tensors.items()
     }
   except Exception as error:  # pickle, zip and torch errors of many classes
-    cause = str(error).split("\n")[0]
+    # torch's own text advises to read it unsafely: only its class is shown.
+    cause = type(error).__name__
     raise UserError(
       f"{path} holds no plain PyTorch weights ({cause}); copy it again from "
       "the checkpoint or convert it to model.safetensors"

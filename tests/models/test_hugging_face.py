@@ -255,6 +255,6 @@ def test_damaged_pytorch_file(pickled, monkeypatch):
     raise RuntimeError("invalid magic\nC++ trace")
 
   monkeypatch.setitem(sys.modules, "torch", _fake_torch(load))
-  message = r"no plain PyTorch weights \(invalid magic\)"
+  message = r"no plain PyTorch weights \(RuntimeError\); copy"
   with pytest.raises(UserError, match=message):
     hugging_face.load(pickled)
