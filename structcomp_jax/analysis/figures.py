@@ -167,20 +167,18 @@ def panels(lines: int, columns: int, *, width: float, height: float, **kwargs):
 
 
 def _predicted_side(axis: Axes) -> None:
-  """Shades where a modular network must lie, with an arrow."""
+  """Shades where a modular network must lie."""
   for column, sign in ((0, 1), (1, -1)):
     axis.fill_between(
       [column - 0.48, column + 0.48], 0, sign * 0.83, color=_PREDICTED, zorder=0
     )
-    axis.annotate(
-      "modular",
-      (column, sign * 0.83),
-      (column, sign * 0.66),
-      ha="center",
-      va="center",
+    axis.text(
+      column - 0.46,
+      sign * 0.03,
+      "modular \u2191" if sign > 0 else "modular \u2193",
+      va="bottom" if sign > 0 else "top",
       fontsize=8,
       color="#3B7A57",
-      arrowprops={"arrowstyle": "->", "color": "#3B7A57"},
     )
 
 

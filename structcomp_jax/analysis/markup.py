@@ -26,6 +26,13 @@ def number(value: float, digits: int = 2, *, sign: bool = False) -> str:
   return text.replace("-", MINUS)
 
 
+def percent(fraction: float) -> str:
+  """Returns a fraction in percent, finer where it is small."""
+  if math.isnan(fraction):
+    return DASH
+  return f"{fraction:.2%}" if fraction < 0.01 else f"{fraction:.1%}"
+
+
 def spread(mean: float, deviation: float, *, sign: bool = False) -> str:
   """Returns `mean ± deviation`, without the second where there is none."""
   text = number(mean, sign=sign)

@@ -107,7 +107,13 @@ def _bars(
   axis.axvline(CHANCE, color="#333333", linestyle=":", linewidth=1)
   for place, mean in enumerate(means):
     axis.text(
-      0.02, place, f"{mean:.2f}", va="center", fontsize=9, weight="bold"
+      0.02,
+      place,
+      f"{mean:.2f}",
+      color="white" if place == 0 and colour == _KEPT else "black",
+      va="center",
+      fontsize=9,
+      weight="bold",
     )
   axis.set(xlim=(0, 1.08), xticks=[0, CHANCE, 0.5, 1])
   axis.set_xticklabels(["0", "chance", "0.5", "1"], fontsize=8)

@@ -97,7 +97,7 @@ def search_figure(searches: pd.DataFrame) -> Figure:
   names = sorted(searches["subroutine"].unique())
   regimes = list(dict.fromkeys(searches["regime"]))
   figure, axes = figures.panels(
-    len(regimes), 2 * len(names), width=3.1, height=2.4, sharey=True
+    len(regimes), 2 * len(names), width=3.1, height=2.4
   )
   for line, regime in enumerate(regimes):
     for column, name in enumerate(names):
@@ -110,7 +110,7 @@ def search_figure(searches: pd.DataFrame) -> Figure:
       accuracy.axhline(CHANCE, color="#333333", linewidth=1, linestyle=":")
       _band(density, rows, "density", _THIRD, "kept")
       accuracy.set(title=f"“{name}”: accuracy", ylim=(0, 1.04))
-      density.set(title=f"“{name}”: density")
+      density.set(title=f"“{name}”: kept", ylim=(0, None))
       if line == len(regimes) - 1:
         accuracy.set_xlabel("epoch")
         density.set_xlabel("epoch")

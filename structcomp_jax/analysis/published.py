@@ -12,6 +12,7 @@ D_abl of the trained networks. And its random-init networks depend on the seed
 alone, so several of its random-init searches are repeats of one another.
 """
 
+import functools
 import importlib.resources
 
 import pandas as pd
@@ -54,6 +55,7 @@ _MEASURES = {
 }
 
 
+@functools.cache
 def load() -> pd.DataFrame:
   """Returns the published summary, one row per `GROUP`.
 

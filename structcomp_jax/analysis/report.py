@@ -97,16 +97,20 @@ def page(networks: Sequence[Network], *, base_threshold: float) -> str:
     for network in networks
     if network.experiment in wording.EXPERIMENTS
   }
-  cards = [
-    sections.verdict_card(network, one)
+  answers = [
+    (network, one)
     for network in networks
     for one in tables.network_verdicts(network)
+  ]
+  cards = [
+    sections.verdict_card(network, one, fold=len(answers) > 2)
+    for network, one in answers
   ]
   return string.Template(template.read_text()).substitute(
     question=wording.QUESTION.format(
       items=" or ".join(sorted(items)) or "items"
     ),
-    verdicts="\n".join(cards),
+    verdicts="\n".join([sections.verdict_overview(networks), *cards]),
     rules="".join(f"<li>{rule}</li>" for rule in RULES),
     threshold=f"{base_threshold:g}",
     how_to_read="".join(f"<p>{text}</p>" for text in wording.HOW_TO_READ),

@@ -52,12 +52,12 @@ def readme_table(networks: list[Network], *, machine: str, commit: str) -> str:
         markup.spread(row["own_accuracy_mean"], row["own_accuracy_sd"]),
         *_differences(row),
         f"{row['n']} ({row['num_bases']})",
-        *_published_cells(row),
+        *published_differences(row),
         machine,
         commit,
       ]
       lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-  return "\n".join(lines) + "\n"
+  return ("\n".join(lines) + "\n").replace("\u00a0", " ")
 
 
 def network_summary(network: Network) -> pd.DataFrame:
@@ -81,10 +81,6 @@ def published_differences(row: pd.Series) -> tuple[str, str, str]:
     return markup.DASH, markup.DASH, markup.DASH
   count = f"{theirs['n']} ({theirs['num_bases']})"
   return (*_differences(theirs), count)
-
-
-def _published_cells(row: pd.Series) -> tuple[str, str, str]:
-  return published_differences(row)
 
 
 def _differences(row: pd.Series) -> list[str]:

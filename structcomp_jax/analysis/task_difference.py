@@ -25,6 +25,9 @@ BASE_THRESHOLD = 0.9
 OWN_THRESHOLD = 0.9
 # A network below this accuracy on every test computes nothing any more.
 COLLAPSED_THRESHOLD = 0.3
+# Right answers at a cross entropy this close to guessing (ln 4 = 1.386 nats)
+# rest on tiny differences between nearly parallel embeddings.
+UNSURE_LOSS = 1.35
 UNTRAINED_REGIME = "random_init"
 
 SEARCH_KEY = [
@@ -95,8 +98,9 @@ def task_differences(
     (the ablated network is at chance on every test, so that its D of 0 says
     nothing) and, for each condition `subnetwork`, `ablated`, `redrawn`,
     accuracies in [0, 1] `<condition>_own` (task X), `_other_task` (task Y),
-    `_base`, `_target` (odd_X), `_other` (odd_Y), and `_margin` (mean score
-    margin on task X). A number whose row is missing is NaN.
+    `_base`, `_target` (odd_X), `_other` (odd_Y), and `_margin` and `_loss`
+    (mean score margin and cross entropy in nats on task X). A number whose
+    row is missing is NaN.
 
   Raises:
     UserError: two rows answer the same question, or the tests of an
@@ -170,7 +174,8 @@ def _of_one_subroutine(
   for ablation, condition in CONDITIONS.items():
     for label, test in tests.items():
       table[f"{condition}_{label}"] = wide.get((ablation, test), np.nan)
-    table[f"{condition}_margin"] = _margins(rows, ablation, name)
+    for measure in ("margin", "loss"):
+      table[f"{condition}_{measure}"] = _own(rows, ablation, name, measure)
   table["d_sub"] = _difference(table, "subnetwork")
   table["d_abl"] = _difference(table, "ablated")
   table["d_redrawn"] = _difference(table, "redrawn")
@@ -189,11 +194,14 @@ def _difference(table: pd.DataFrame, condition: str) -> pd.Series:
   return target - clamp(table[f"{condition}_other"])
 
 
-def _margins(rows: pd.DataFrame, ablation: str, test: str) -> pd.Series | float:
-  if "margin" not in rows:
+def _own(
+  rows: pd.DataFrame, ablation: str, test: str, column: str
+) -> pd.Series | float:
+  """Returns another measure of the test on the mask's own subroutine."""
+  if column not in rows:
     return np.nan
   of_test = rows[(rows["ablation"] == ablation) & (rows["test_task"] == test)]
-  return of_test.set_index(SEARCH_KEY)["margin"]
+  return of_test.set_index(SEARCH_KEY)[column]
 
 
 def _refuse_duplicates(rows: pd.DataFrame) -> None:

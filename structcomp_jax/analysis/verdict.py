@@ -17,6 +17,7 @@ from structcomp_jax.analysis import statistics
 from structcomp_jax.analysis.summary import NETWORK, join_controls
 from structcomp_jax.analysis.task_difference import (
   OWN_THRESHOLD,
+  UNSURE_LOSS,
   UNTRAINED_REGIME,
   usable,
 )
@@ -43,6 +44,12 @@ RULES = (
   " needed. With few base networks the intervals are wide: absence of evidence"
   " is reported as inconclusive, not as absence.",
 )
+
+
+_MISSING = {
+  "D_sub": "the '{0}' subnetwork alone does '{0}' and not the other (D_sub)",
+  "D_abl": "removing the '{0}' subnetwork costs '{0}' in particular (D_abl)",
+}
 
 
 class Grade(enum.IntEnum):
@@ -185,8 +192,16 @@ def _notes(
   collapsed = int(kept["ablated_collapsed"].sum())
   if collapsed:
     notes.append(f"{collapsed} of {len(kept)} ablated networks are at chance")
-  if len(untrained) and not untrained["learned"].mean() >= 0.5:
+  if len(untrained) and not _has_learned(untrained):
     notes.append("most masks of the random-init control did not learn")
+  unsure = int(
+    (kept["learned"] & (kept["subnetwork_loss"] > UNSURE_LOSS)).sum()
+  )
+  if unsure:
+    notes.append(
+      f"{unsure} of {len(kept)} masks decide by tiny differences (loss above"
+      f" {UNSURE_LOSS}, guessing is 1.386)"
+    )
   if kept["d_sub_matched"].isna().all():
     notes.append("no random masks of the same size to compare with")
   return tuple(notes)
@@ -206,8 +221,17 @@ def _effect(test: str, rows: pd.DataFrame, untrained: pd.DataFrame) -> Effect:
       if matched.isna().all()
       else _grade(rows.assign(effect=matched).dropna(subset=["effect"]))
     ),
-    against_untrained=_grade_against(rows, untrained, test, sign),
+    against_untrained=(
+      None
+      if test == "D_sub" and not _has_learned(untrained)
+      else _grade_against(rows, untrained, test, sign)
+    ),
   )
+
+
+def _has_learned(untrained: pd.DataFrame) -> bool:
+  """Returns whether the control is fair: most of its masks learned."""
+  return bool(untrained["learned"].mean() >= 0.5)
 
 
 def _grade(rows: pd.DataFrame) -> Grade:
@@ -277,11 +301,8 @@ def _judge(effects: tuple[Effect, ...]) -> tuple[str, str]:
       " networks or controls differ too much to tell.",
     )
   weak = [effect for effect in effects if effect.support() < Grade.CONSISTENT]
-  parts = ", ".join(f"{one.test} of '{one.subroutine}'" for one in weak)
-  return (
-    "mixed",
-    f"Some tests find modular parts, others do not ({parts}).",
-  )
+  missing = "; ".join(_MISSING[one.test].format(one.subroutine) for one in weak)
+  return "mixed", f"Only some tests find separate parts. Not shown: {missing}."
 
 
 def _modular(weakest: Grade, subnetworks: list[Effect]) -> tuple[str, str]:
@@ -298,8 +319,8 @@ def _modular(weakest: Grade, subnetworks: list[Effect]) -> tuple[str, str]:
   )
   if not beyond:
     sentence += (
-      " The proof is the ablation; kept alone, a subnetwork of an untrained"
-      " network is as specific, so that half decides nothing."
+      " The proof is the ablation. That a subnetwork alone is specific decides"
+      " nothing here, as untrained networks yield the same or could not learn."
     )
   if tentative:
     label = f"probably {label}"

@@ -60,11 +60,11 @@ EXPERIMENTS = {
 }
 
 HOW_TO_READ = (
-  "<b>The idea.</b> Freeze the trained network. For one skill, X, learn a"
-  " <b>mask</b>: one yes/no switch per weight, chosen so that the weights left"
-  " on solve X. The weights left on are the <b>subnetwork</b>; switching those"
-  " off and all others on gives the <b>ablated network</b>. No weight is ever"
-  " changed.",
+  "<b>The idea.</b> Freeze the trained network. For one skill (“subroutine”),"
+  " X, learn a <b>mask</b>: one yes/no switch per weight, chosen so that the"
+  " weights left on solve X. The weights left on are the <b>subnetwork</b>;"
+  " switching those off and all others on gives the <b>ablated network</b>. No"
+  " weight is ever changed.",
   "<b>Two tests.</b> In the <i>X test</i> the odd one out breaks only X, in the"
   " <i>Y test</i> only the other skill, Y. So only a network that can do X"
   f" passes the X test. There are four items: guessing gives {CHANCE}.",
@@ -83,16 +83,16 @@ HOW_TO_READ = (
 
 CAPTIONS = {
   "overview": (
-    "<b>The method with this run's numbers.</b> Dark edges are weights that"
-    " are switched on. Bars: mean accuracy over all searches of working base"
-    " networks, lines: standard deviation."
+    "<b>The method with this run's numbers.</b> Coloured edges are weights"
+    " that are switched on. Bars: mean accuracy over all searches of working"
+    " base networks, lines: standard deviation."
   ),
   "task_difference": (
     "<b>Task difference of every mask search.</b> One point per search; its"
     " shape tells the base network, its colour how that was trained. Points in"
     " the green areas are on the side that a network made of parts predicts."
     " Black bar: mean. Dashed: mean of the published runs with the same kind"
-    " of training, where there are any (their network is larger). Hollow"
+    " of training, where there are any (other networks and settings). Hollow"
     " points: the base network failed and does not count."
   ),
   "accuracy": (
@@ -115,6 +115,12 @@ CAPTIONS = {
     " weights kept; line: mean over candidates, band: 10th to 90th percentile."
   ),
 }
+
+SUMMARY = (
+  "Mean \u00b1 standard deviation over mask searches. “Published”: the paper's"
+  " release, same kind of training but other networks and settings,"
+  " summarised by the same rules."
+)
 
 STATISTICS = (
   "Unit of replication is the base network; masks of one network are repeats."
