@@ -84,6 +84,21 @@ def is_done(directory: str | os.PathLike) -> bool:
   return (Path(directory) / DONE).is_file()
 
 
+def read_done(directory: str | os.PathLike) -> dict[str, Any]:
+  """Returns the info that `mark_done` stored.
+
+  Raises:
+    UserError: the mark is missing or torn.
+  """
+  path = Path(directory) / DONE
+  try:
+    return json.loads(path.read_text(encoding="utf-8"))
+  except (OSError, ValueError) as error:
+    raise UserError(
+      f"{path} is missing or torn; delete {directory} and run its step again"
+    ) from error
+
+
 def _write_synced(path: Path, content: str | bytes) -> None:
   data = content.encode() if isinstance(content, str) else content
   with open(path, "wb") as file:

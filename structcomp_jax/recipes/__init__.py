@@ -1,1 +1,1 @@
-"""TODO."""
+"""Config to objects to files: one module per step, each with `run`."""

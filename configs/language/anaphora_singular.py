@@ -1,0 +1,17 @@
+r"""Language experiment anaphora_singular (Lepori et al. 2023, sec. 6).
+
+Task: reflexive anaphora, singular. From nothing to the report:
+
+    python -m launch.run --workdir=DIR \
+      --config=configs/language/anaphora_singular.py:small
+
+Variants: bert_small (published size), bert_small_pretrained, minilm, small,
+smoke; see configs/common.py for what each one sets.
+"""
+
+from configs.common import language_variant
+
+
+def get_config(variant: str = ""):
+  """Returns the config of one variant."""
+  return language_variant("anaphora_singular", variant)

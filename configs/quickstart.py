@@ -1,0 +1,19 @@
+"""Subject-verb agreement in five minutes on two cores: `make quickstart`.
+
+    python -m launch.run --config=configs/quickstart.py --workdir=DIR
+
+The experiment sv_singular with a BERT of 2 layers of 64, 2 base seeds and 3
+mask seeds per subroutine, beside networks that were never trained.
+"""
+
+from configs.common import language_variant
+
+
+def get_config(variant: str = ""):
+  """Returns the quickstart config; variant "smoke" takes seconds."""
+  config = language_variant("sv_singular", variant or "small")
+  if not variant:
+    config.base_seeds = (0, 1)
+    config.training.num_epochs = 3
+    config.search.num_epochs = 5
+  return config

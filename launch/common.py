@@ -1,0 +1,106 @@
+"""What every launch script shares: flags, process set-up, error lines."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from structcomp_jax.types import UserError
+
+_DEBUG = flags.DEFINE_bool(
+  "debug", False, "Show the traceback of an error, not just one line."
+)
+_CPU_DEVICES = flags.DEFINE_integer(
+  "cpu_devices",
+  1,
+  "Devices that JAX makes of the CPU; candidates are split over them.",
+  lower_bound=1,
+)
+
+
+def define_config(
+  *, required: bool = True
+) -> tuple[flags.FlagHolder, flags.FlagHolder]:
+  """Defines --config and --workdir; returns both."""
+  config = config_flags.DEFINE_config_file(
+    "config",
+    None,
+    "Config file and variant, e.g. configs/language/sv_singular.py:small. "
+    "Change a field with --config.FIELD=VALUE, e.g. "
+    "--config.search.num_epochs=20.",
+    lock_config=True,
+  )
+  workdir = flags.DEFINE_string(
+    "workdir", None, "Directory of this experiment; made if missing."
+  )
+  if required:
+    flags.mark_flags_as_required([config.name, workdir.name])
+  return config, workdir
+
+
+def main(run: Callable[[], None]) -> None:
+  """Parses the flags, sets up the process and calls `run`."""
+  flags.adopt_module_key_flags(sys.modules[__name__])
+  app.run(lambda _: _guarded(run), flags_parser=_parse)
+
+
+def main_with_config(run: Callable[..., None]) -> None:
+  """The same for a recipe `run(config, workdir)`."""
+  config, workdir = define_config()
+  main(lambda: run(config.value, workdir.value))
+
+
+def _parse(args: Sequence[str]) -> Sequence[str]:
+  """Parses the command line; what is wrong with it is one line."""
+  try:
+    rest = flags.FLAGS(args)
+  except flags.Error as error:
+    fail(f"{error}; see --help")
+  except Exception as error:  # a config file may raise anything
+    if "--debug" in args:
+      raise
+    fail(f"cannot read the config: {_one_line(error)}; see --help")
+  if len(rest) > 1:
+    fail(f"unexpected argument {rest[1]!r}; flags are written --name=value")
+  return rest
+
+
+def _guarded(run: Callable[[], None]) -> None:
+  """Calls `run`; errors the user can mend end with one line, status 1."""
+  logging.set_verbosity(logging.INFO)
+  logging.use_absl_handler()
+  logging.get_absl_handler().setFormatter(None)
+  jax.config.update("jax_num_cpu_devices", _CPU_DEVICES.value)
+  with contextlib.nullcontext() if _DEBUG.value else _one_line_errors():
+    run()
+
+
+@contextlib.contextmanager
+def _one_line_errors() -> Iterator[None]:
+  try:
+    yield
+  except UserError as error:
+    fail(str(error))
+  except KeyboardInterrupt:
+    fail("interrupted; run the same command again to go on", status=130)
+  except OSError as error:
+    fail(f"{error.filename or 'a file'}: {error.strerror or error}; make it "
+          "readable and writable, or choose another directory")  # fmt: skip
+  except Exception as error:
+    fail(
+      f"{type(error).__name__}: {_one_line(error)}; this is a bug or a limit "
+      "of the machine, --debug shows where"
+    )
+
+
+def _one_line(error: Exception) -> str:
+  return " ".join(str(error).split())[:500]
+
+
+def fail(message: str, status: int = 1) -> None:
+  print(f"error: {message}", file=sys.stderr)
+  sys.stderr.flush()
+  sys.exit(status)

@@ -1,0 +1,13 @@
+"""Evaluates every network of an experiment into results.csv (step 4).
+
+    python -m launch.evaluate --config=configs/NAME.py[:variant] --workdir=DIR
+
+A step that was killed goes on where it was when the command is given again;
+what is complete is skipped.
+"""
+
+from launch import common
+from structcomp_jax.recipes import evaluate
+
+if __name__ == "__main__":
+  common.main_with_config(evaluate.run)

@@ -1,0 +1,48 @@
+"""Builds one data set into a TFDS directory.
+
+    python -m launch.prepare_data --builder=NAME/CONFIG --data_dir=DIR
+      [--num_problems=train:N,validation:N,test:N]
+
+For example --builder=syntax_subroutines/sv_singular.base. With --config and
+--workdir instead: every data set of that experiment.
+"""
+
+from absl import flags
+
+from launch import common
+from structcomp_jax.recipes import prepare_data
+
+_CONFIG, _WORKDIR = common.define_config(required=False)
+_BUILDER = flags.DEFINE_string(
+  "builder", None, "Builder and config, e.g. syntax_subroutines/sv_plural.base."
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "TFDS directory.")
+_NUM_PROBLEMS = flags.DEFINE_list(
+  "num_problems", [], "The first N problems of a split: train:N,test:N."
+)
+
+
+def _num_problems() -> dict[str, int]:
+  try:
+    pairs = [entry.split(":") for entry in _NUM_PROBLEMS.value]
+    return {split: int(count) for split, count in pairs}
+  except ValueError:
+    return common.fail(
+      f"--num_problems={','.join(_NUM_PROBLEMS.value)} is not of the form "
+      "train:N,validation:N,test:N"
+    )
+
+
+def _run() -> None:
+  if _BUILDER.value and _DATA_DIR.value:
+    prepare_data.build(_BUILDER.value, _DATA_DIR.value, _num_problems())
+  elif _CONFIG.value and _WORKDIR.value:
+    prepare_data.run(_CONFIG.value, _WORKDIR.value)
+  else:
+    common.fail(
+      "give --builder and --data_dir, or --config and --workdir; see --help"
+    )
+
+
+if __name__ == "__main__":
+  common.main(_run)

@@ -1,0 +1,13 @@
+"""Runs a whole experiment: data, base networks, masks, results, report.
+
+    python -m launch.run --config=configs/NAME.py[:variant] --workdir=DIR
+
+A step that was killed goes on where it was when the command is given again;
+what is complete is skipped.
+"""
+
+from launch import common
+from structcomp_jax.recipes import run
+
+if __name__ == "__main__":
+  common.main_with_config(run.run)

@@ -1,0 +1,13 @@
+"""Trains the base networks of an experiment (step 2).
+
+    python -m launch.train --config=configs/NAME.py[:variant] --workdir=DIR
+
+A step that was killed goes on where it was when the command is given again;
+what is complete is skipped.
+"""
+
+from launch import common
+from structcomp_jax.recipes import train
+
+if __name__ == "__main__":
+  common.main_with_config(train.run)

@@ -1,0 +1,283 @@
+"""From a config to the objects of an experiment: names are resolved here."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from structcomp_jax import masks, search, training, types
+from structcomp_jax.models import bert, hugging_face, tokenizers
+from structcomp_jax.recipes import paths
+from structcomp_jax.tasks import datasets, odd_one_out, syntax
+
+REGIMES = ("scratch", "lm_pretrained", "random_init")
+SELECTIONS = ("own_task", "published")
+_SPLITS = ("train", "validation", "test")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+  """One experiment, ready to run.
+
+  Attributes:
+    config: the locked config.
+    paths: of its work directory.
+    subroutines: names of the two subroutines.
+    test_tasks: names of the five test tasks.
+    network: the model and its starting weights.
+  """
+
+  config: ConfigDict
+  paths: paths.Paths
+  subroutines: tuple[str, ...]
+  test_tasks: tuple[str, ...]
+  network: "Network"
+
+  def dataset_name(self, task: str) -> str:
+    """Returns builder/config of one task."""
+    name = syntax.DatasetName(
+      self.config.experiment, task, self.config.data.policy
+    )
+    return f"syntax_subroutines/{name}"
+
+  @property
+  def data_dir(self) -> pathlib.Path:
+    """The TFDS directory."""
+    data_dir = self.config.runtime.data_dir
+    return pathlib.Path(data_dir) if data_dir else self.paths.workdir / "data"
+
+  def num_problems(self, task: str) -> dict[str, int]:
+    """Returns the configured numbers of problems; absent means all."""
+    return {
+      split: self.config.data.num_problems[split]
+      for split in _SPLITS
+      if self.config.data.num_problems[split]
+      and not (split == "train" and task.startswith("odd_"))
+    }
+
+  def separation(self) -> list[str]:
+    """Says which data sets of the experiment share sentences."""
+    return syntax.separation_report(
+      self.config.experiment, self.config.data.policy
+    )
+
+  def load(self, task: str, split: str) -> types.Batch:
+    """Returns {"token_ids": i32[N, 4, L], "attention_mask": bool[N, 4, L]}."""
+    sentences = datasets.load(self.dataset_name(task), self.data_dir, split)
+    return tokenizers.encode(
+      self.network.tokenizer, sentences, length=self.network.length
+    )
+
+  def train_config(self, regime: str) -> training.TrainConfig:
+    """Returns how the base networks of one regime are trained."""
+    fields = self.config.training.to_dict()
+    pretrained_rate = fields.pop("pretrained_learning_rate")
+    if regime == "lm_pretrained" and pretrained_rate:
+      fields["learning_rate"] = pretrained_rate
+    return training.TrainConfig(**fields, **self._runtime())
+
+  def search_config(self, **axes: Any) -> search.SearchConfig:
+    """Returns the shared settings of a search over the given axes."""
+    fields = self.config.search.to_dict()
+    for name in ("unit", "masked_from", "grid_seed", "selection"):
+      del fields[name]
+    return search.SearchConfig(**{**fields, **axes}, **self._runtime())
+
+  def mask_spec(self, params: types.Params, masked_from: int) -> masks.MaskSpec:
+    """Selects the weight matrices of every layer from `masked_from` on.
+
+    Embeddings, biases and norms are never masked (published).
+    """
+    num_layers = self.network.model.config.num_layers
+    layers = "|".join(map(str, range(masked_from, num_layers)))
+    return masks.select(
+      params,
+      [
+        (rf"layer_({layers})/.*kernel", self.config.search.unit),
+        (".*", "frozen"),
+      ],
+    )
+
+  def _runtime(self) -> dict[str, Any]:
+    runtime = self.config.runtime
+    return {
+      "steps_per_call": runtime.steps_per_call,
+      "vmap_width": runtime.vmap_width,
+      "eval_batch_size": self.config.evaluation.batch_size,
+    }
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Network:
+  """A model that embeds sentences, and its starting weights.
+
+  Attributes:
+    model: the encoder.
+    tokenizer: text to ids.
+    length: tokens every sentence is padded to.
+    pretrained: weights of the checkpoint, or None.
+  """
+
+  model: bert.Bert
+  tokenizer: Any
+  length: int
+  pretrained: types.Params | None
+
+  def init(self, key: jax.Array) -> types.Params:
+    """Draws fresh weights."""
+    token_ids = np.zeros((1, self.length), np.int32)
+    return self.model.init(key, token_ids, token_ids == 0)["params"]
+
+  @functools.cached_property
+  def metrics_fn(self) -> Callable[..., dict[str, jax.Array]]:
+    """(params, batch) -> {"loss", "accuracy", "margin": f32[batch]}."""
+    model = self.model
+
+    def metrics(params, batch):
+      num_problems, num_items, length = batch["token_ids"].shape
+      vectors = model.apply(
+        {"params": params},
+        batch["token_ids"].reshape(-1, length),
+        batch["attention_mask"].reshape(-1, length),
+        method="first_token",
+      )
+      return odd_one_out.problem_metrics(
+        vectors.reshape(num_problems, num_items, -1)
+      )
+
+    return metrics
+
+  @functools.cached_property
+  def loss_fn(self) -> types.LossFn:
+    """(params, batch) -> mean loss."""
+    metrics_fn = self.metrics_fn
+    return lambda params, batch: metrics_fn(params, batch)["loss"].mean()
+
+
+def load(config: ConfigDict, workdir: str | pathlib.Path) -> Experiment:
+  """Checks a config and makes its objects; reads no data yet.
+
+  Raises:
+    UserError: a value names nothing that exists or fits nothing else.
+  """
+  if config.experiment not in _experiments():
+    raise types.UserError(
+      f"unknown experiment {config.experiment!r}; choose one of "
+      f"{', '.join(_experiments())}"
+    )
+  _check_names(config)
+  spec = syntax.experiment_spec(config.experiment)
+  experiment = Experiment(
+    config=config,
+    paths=paths.Paths(pathlib.Path(workdir), config.regimes[0]),
+    subroutines=spec.subroutines,
+    test_tasks=spec.test_tasks,
+    network=_make_network(config, spec.vocabulary),
+  )
+  # Both raise on bad values: before the first hour of work, not after it.
+  for regime in config.regimes:
+    experiment.train_config(regime)
+  experiment.search_config().candidates()
+  return experiment
+
+
+def _experiments() -> list[str]:
+  return list(
+    dict.fromkeys(name.experiment for name in syntax.DATASET_NAMES.values())
+  )
+
+
+def _check_names(config: ConfigDict) -> None:
+  """Raises UserError for names and numbers that mean nothing."""
+  choices = [
+    ("data.policy", [config.data.policy], syntax.POLICIES),
+    ("regimes", config.regimes, REGIMES),
+    ("search.selection", [config.search.selection], SELECTIONS),
+    ("search.unit", [config.search.unit], ("weight", "neuron")),
+    ("model.tokenizer", [config.model.tokenizer], ("word", "checkpoint")),
+  ]
+  for field, values, valid in choices:
+    for value in values:
+      if value not in valid:
+        raise types.UserError(
+          f"{field} {value!r} is unknown; choose from {', '.join(valid)}"
+        )
+  for field in ("regimes", "base_seeds"):
+    values = config[field]
+    if not values or len(set(values)) < len(values):
+      raise types.UserError(
+        f"{field} {tuple(values)} must be distinct and at least one"
+      )
+  if not config.search.masked_from:
+    raise types.UserError("search.masked_from is empty; give a layer, e.g. 0")
+  if any(count < 0 for count in config.data.num_problems.values()):
+    raise types.UserError("data.num_problems must not be negative; 0 means all")
+  if config.evaluation.batch_size < 1:
+    raise types.UserError("evaluation.batch_size must be at least 1")
+
+
+def _make_network(config: ConfigDict, vocabulary: tuple[str, ...]) -> Network:
+  """Makes the encoder that the config describes.
+
+  Raises:
+    UserError: it needs a checkpoint that is not given, cannot be read, or
+      has another tokenizer.
+  """
+  model = config.model
+  if not model.checkpoint:
+    if model.tokenizer == "checkpoint" or "lm_pretrained" in config.regimes:
+      raise types.UserError(
+        "model.checkpoint is empty; give a directory with config.json, "
+        "weights and tokenizer, or 'minilm' for the installed package"
+      )
+    tokenizer, pretrained = tokenizers.word_tokenizer(vocabulary), None
+    sizes = bert.BertConfig(
+      vocab_size=tokenizers.vocabulary_size(tokenizer),
+      hidden_size=model.hidden_size,
+      num_layers=model.num_layers,
+      num_heads=model.num_heads,
+      intermediate_size=model.intermediate_size,
+      max_positions=model.max_positions,
+    )
+  else:
+    directory = (
+      hugging_face.minilm_directory()
+      if model.checkpoint == "minilm"
+      else model.checkpoint
+    )
+    sizes, pretrained, tokenizer = hugging_face.load(directory)
+    if model.tokenizer == "word":
+      raise types.UserError(
+        "model.tokenizer 'word' does not fit the weights of a checkpoint; "
+        "set it to 'checkpoint'"
+      )
+  for masked_from in config.search.masked_from:
+    if not 0 <= masked_from < sizes.num_layers:
+      raise types.UserError(
+        f"search.masked_from {masked_from} is not a layer of a network with "
+        f"{sizes.num_layers}; choose 0 to {sizes.num_layers - 1}"
+      )
+  return Network(
+    model=bert.Bert(sizes),
+    tokenizer=tokenizer,
+    length=_longest(config, tokenizer),
+    pretrained=pretrained,
+  )
+
+
+def _longest(config: ConfigDict, tokenizer: Any) -> int:
+  """Returns the number of tokens of the experiment's longest sentence."""
+  problems = syntax.make_datasets(config.experiment, config.data.policy)
+  sentences = np.concatenate(
+    [
+      np.unique(split.astype(str))
+      for splits in problems.values()
+      for split in splits.values()
+    ]
+  )
+  return tokenizers.encode(tokenizer, sentences)["token_ids"].shape[-1]

@@ -1,0 +1,46 @@
+"""Where everything lies in a work directory, and which key draws what."""
+
+import dataclasses
+import pathlib
+
+import jax
+
+# One independent stream of randomness per purpose; append only.
+_PURPOSES = ("init", "training", "search", "ablation", "control")
+
+
+@dataclasses.dataclass(frozen=True)
+class Paths:
+  """Paths below one work directory.
+
+  Attributes:
+    workdir: the directory.
+    main_regime: its networks lie at the top, those of others in `<regime>/`.
+  """
+
+  workdir: pathlib.Path
+  main_regime: str
+
+  def regime(self, regime: str) -> pathlib.Path:
+    """Directory of everything that belongs to one regime."""
+    return self.workdir if regime == self.main_regime else self.workdir / regime
+
+  def training(self, regime: str) -> pathlib.Path:
+    """Training of all seeds at once, until it is finished."""
+    return self.regime(regime) / "base"
+
+  def base(self, regime: str, base_seed: int) -> pathlib.Path:
+    """One base network."""
+    return self.training(regime) / f"seed_{base_seed}"
+
+  def masks(self, regime: str, base_seed: int, subroutine: str) -> pathlib.Path:
+    """The masks of one subroutine in one base network."""
+    return self.regime(regime) / "masks" / f"seed_{base_seed}" / subroutine
+
+
+def purpose_key(seed: int, purpose: str, *more: int) -> jax.Array:
+  """Returns the key of one purpose, folded with further integers."""
+  key = jax.random.fold_in(jax.random.key(seed), _PURPOSES.index(purpose))
+  for value in more:
+    key = jax.random.fold_in(key, value)
+  return key

@@ -1,0 +1,42 @@
+"""Step 1: the data sets of an experiment, as TFDS directories."""
+
+import pathlib
+from collections.abc import Mapping
+
+from absl import logging
+from ml_collections import ConfigDict
+
+from structcomp_jax.recipes import experiment as experiments
+from structcomp_jax.recipes import session
+from structcomp_jax.tasks import datasets
+
+
+def build(
+  name: str,
+  data_dir: str | pathlib.Path,
+  num_problems: Mapping[str, int] | None = None,
+) -> None:
+  """Builds one data set unless it is there, and says what is in it."""
+  builder = datasets.prepare(name, data_dir, num_problems)
+  sizes = ", ".join(
+    f"{split} {count}" for split, count in builder.split_sizes.items()
+  )
+  logging.info("%s: %s problems in %s", name, sizes, builder.data_dir)
+
+
+def step(experiment: experiments.Experiment) -> None:
+  """Prepares every data set of an experiment."""
+  for task in experiment.test_tasks:
+    build(
+      experiment.dataset_name(task),
+      experiment.data_dir,
+      experiment.num_problems(task),
+    )
+  for line in experiment.separation():
+    logging.info("%s", line)
+
+
+def run(config: ConfigDict, workdir: str | pathlib.Path) -> None:
+  """Prepares the data sets in the work directory of `config`."""
+  with session.open_experiment(config, workdir, "prepare_data") as experiment:
+    step(experiment)

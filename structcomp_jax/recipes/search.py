@@ -1,0 +1,214 @@
+"""Step 3: masks for both subroutines in every base network."""
+
+import functools
+import pathlib
+import shutil
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import logging
+from ml_collections import ConfigDict
+
+from structcomp_jax import masks, search, trees, types
+from structcomp_jax.io import checkpoints, files, metrics
+from structcomp_jax.io.progress import Progress
+from structcomp_jax.recipes import experiment as experiments
+from structcomp_jax.recipes import selection, session, train
+from structcomp_jax.recipes.paths import purpose_key
+
+_CHECKPOINT = "checkpoint"
+_METRICS = "metrics.jsonl"
+MASKS = "masks.npz"
+
+
+def run(config: ConfigDict, workdir: str | pathlib.Path) -> None:
+  """Searches the masks in the work directory of `config`."""
+  with session.open_experiment(config, workdir, "search") as experiment:
+    step(experiment)
+
+
+def step(experiment: experiments.Experiment) -> None:
+  """Searches every mask that is not there yet."""
+  config = experiment.config
+  todo = [
+    (regime, base_seed, subroutine)
+    for regime in config.regimes
+    for base_seed in config.base_seeds
+    for subroutine in experiment.subroutines
+  ]
+  for number, which in enumerate(todo, start=1):
+    label = f"mask {number}/{len(todo)}: {which[0]} {which[1]} {which[2]}"
+    if files.is_done(experiment.paths.masks(*which)):
+      logging.info("%s: done before", label)
+    else:
+      _search_subroutine(experiment, *which, label)
+
+
+def _search_subroutine(experiment, regime, base_seed, subroutine, label):
+  """Selects a setting where there are several, then runs all its seeds."""
+  directory = experiment.paths.masks(regime, base_seed, subroutine)
+  params, fingerprint = train.load_params(experiment, regime, base_seed)
+  key = purpose_key(
+    experiment.config.seed,
+    "search",
+    base_seed,
+    experiment.subroutines.index(subroutine),
+  )
+
+  def search_in(directory, masked_from, config, label):
+    return _search(
+      experiment,
+      directory,
+      params,
+      fingerprint,
+      subroutine,
+      experiment.mask_spec(params, masked_from),
+      config,
+      key,
+      label,
+    )
+
+  setting = selection.choose(
+    experiment, directory, params, subroutine, search_in, label
+  )
+  config = experiment.search_config(
+    learning_rates=(setting["learning_rate"],),
+    init_logits=(setting["mask_init"],),
+    penalties=(setting["penalty"],),
+  )
+  finite = search_in(directory, setting["masked_from"], config, label)
+  files.mark_done(
+    directory, {**setting, "fingerprint": fingerprint, "finite": finite}
+  )
+
+
+def _search(
+  experiment: experiments.Experiment,
+  directory: pathlib.Path,
+  params: types.Params,
+  fingerprint: str,
+  subroutine: str,
+  spec: masks.MaskSpec,
+  config: search.SearchConfig,
+  key: jax.Array,
+  label: str,
+) -> list[bool]:
+  """Runs one search, going on where it was, and stores its masks.
+
+  Returns:
+    Which candidates are finite.
+  """
+  candidates = config.candidates()
+  directory.mkdir(parents=True, exist_ok=True)
+  _say_what_is_masked(spec)
+  dataset = experiment.load(subroutine, "train")
+  state = search.initial_state(candidates, spec)
+  restored = checkpoints.restore(
+    directory / _CHECKPOINT, state, fingerprint=fingerprint
+  )
+  if restored is not None:
+    state = jax.tree.map(jnp.asarray, restored[1])
+  done = int(state.step[0])
+  metrics.rewind(directory / _METRICS, lambda row: row["step"] <= done)
+  steps_per_epoch = trees.num_rows(dataset) // config.batch_size
+  with (
+    metrics.MetricsWriter(directory / _METRICS) as writer,
+    Progress(
+      steps_per_epoch * config.num_epochs, label, start=done
+    ) as progress,
+  ):
+    on_call = _Watch(
+      experiment, directory, fingerprint, candidates, writer, progress, done
+    )
+    result = search.run(
+      experiment.network.loss_fn,
+      params,
+      spec,
+      dataset,
+      config,
+      key=key,
+      validation=experiment.load(subroutine, "validation"),
+      metrics_fn=experiment.network.metrics_fn,
+      state=state,
+      on_call=on_call,
+    )
+  if trees.fingerprint(params) != fingerprint:
+    raise RuntimeError(f"the search in {directory} changed frozen weights")
+  masks.save(
+    directory / MASKS,
+    result.masks,
+    fingerprint=fingerprint,
+    stacked=True,
+    metadata=describe_candidates(result),
+  )
+  shutil.rmtree(directory / _CHECKPOINT, ignore_errors=True)
+  return result.finite.tolist()
+
+
+def describe_candidates(result: search.SearchResult) -> dict[str, Any]:
+  """Returns the columns of all candidates as JSON lists."""
+  rows = result.candidates
+  return {
+    "mask_seed": np.asarray(rows.seed).tolist(),
+    "learning_rate": np.asarray(rows.learning_rate).tolist(),
+    "mask_init": np.asarray(rows.init_logit).tolist(),
+    "penalty": np.asarray(rows.penalty).tolist(),
+    "finite": result.finite.tolist(),
+  }
+
+
+@functools.cache
+def _say_what_is_masked(spec: masks.MaskSpec) -> None:
+  """Logs the table of masked leaves, once for each selection."""
+  logging.info("masked leaves:\n%s", spec.describe())
+
+
+class _Watch:
+  """Writes metrics and checkpoints and shows progress during a search."""
+
+  def __init__(
+    self, experiment, directory, fingerprint, candidates, writer, progress, step
+  ):
+    self._every = experiment.config.runtime.checkpoint_seconds
+    self._directory = directory
+    self._fingerprint = fingerprint
+    self._candidates = candidates
+    self._writer = writer
+    self._progress = progress
+    self._step = step
+    self._saved_at = time.monotonic()
+    self._stopped = set()
+
+  def __call__(self, state: search.SearchState, rows: list[dict]) -> None:
+    step = int(state.step[0])
+    values = {}
+    for row in rows:
+      self._writer.write(row)
+      values["val_accuracy"] = min(
+        row["validation/hard/accuracy"],
+        values.get("val_accuracy", 1.0),
+      )
+    self._progress.update(step - self._step, **values)
+    self._step = step
+    for index in np.flatnonzero(~np.asarray(state.finite)):
+      if index not in self._stopped:
+        self._stopped.add(index)
+        logging.warning(
+          "%s: candidate %d (%s) stopped by step %d: its loss is not a finite "
+          "number; the others go on",
+          self._directory,
+          index,
+          trees.row(self._candidates, index).describe(),
+          step,
+        )
+    if time.monotonic() - self._saved_at > self._every:
+      checkpoints.save(
+        self._directory / _CHECKPOINT,
+        step,
+        state,
+        {"fingerprint": self._fingerprint},
+      )
+      self._saved_at = time.monotonic()

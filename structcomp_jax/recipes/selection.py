@@ -1,0 +1,135 @@
+"""Which setting of the mask grid is used: a recorded step.
+
+Every setting is searched with one seed and judged on validation data:
+
+    own_task   the most accurate subnetwork on its own task; among equals the
+               one with the lowest loss there, then the first of the grid
+    published  the largest  max(other, 1/4) - max(target, 1/4)  after zero
+               ablation, among settings with own-task accuracy >= 0.9; among
+               equals the most accurate, then the first of the grid
+
+`published` prefers masks whose ablation hurts, on the very tasks that are
+reported later (of other problems): its D_abl is optimistic.
+"""
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from structcomp_jax import evaluation, masks, types
+from structcomp_jax.io import files
+from structcomp_jax.recipes import experiment as experiments
+from structcomp_jax.recipes.paths import purpose_key
+
+_CHANCE = 0.25
+_LEARNED = 0.9
+
+
+def choose(
+  experiment: experiments.Experiment,
+  directory: pathlib.Path,
+  params: types.Params,
+  subroutine: str,
+  search_in: Any,
+  label: str,
+) -> dict[str, Any]:
+  """Returns the setting to use, searching the grid where there is one.
+
+  Args:
+    experiment: the experiment.
+    directory: of the final masks; the grid lies in `grid/` below it.
+    params: the frozen network.
+    subroutine: what the masks are for.
+    search_in: (directory, masked_from, SearchConfig, label) -> finite flags;
+      runs one search and stores its masks.
+    label: for progress.
+
+  Returns:
+    {"learning_rate", "mask_init", "penalty", "masked_from"}.
+  """
+  config = experiment.config.search
+  axes = (
+    config.learning_rates,
+    config.init_logits,
+    config.penalties,
+    config.masked_from,
+  )
+  names = ("learning_rate", "mask_init", "penalty", "masked_from")
+  if all(len(axis) == 1 for axis in axes):
+    return dict(zip(names, (axis[0] for axis in axes), strict=True))
+  record = directory / "selection.json"
+  if not record.is_file():
+    rows = []
+    for masked_from in config.masked_from:
+      grid = directory / "grid" / f"from_{masked_from}"
+      if not files.is_done(grid):
+        search_in(
+          grid,
+          masked_from,
+          experiment.search_config(seeds=(config.grid_seed,)),
+          f"{label}, grid from layer {masked_from}",
+        )
+        files.mark_done(grid)
+      rows += _judge(experiment, grid, params, subroutine, masked_from)
+    best = best_row(rows, config.selection)
+    content = {"rule": config.selection, "chosen": best, "settings": rows}
+    files.write_atomic(record, json.dumps(content, indent=2) + "\n")
+  chosen = json.loads(record.read_text())["chosen"]
+  return {name: chosen[name] for name in names}
+
+
+def best_row(rows: list[dict[str, Any]], rule: str) -> dict[str, Any]:
+  """Returns the winner under `rule`.
+
+  Raises:
+    UserError: no candidate of the grid stayed finite.
+  """
+  rows = [row for row in rows if row["finite"]]
+  if not rows:
+    raise types.UserError(
+      "no setting of the mask grid stayed finite; lower the learning rates"
+    )
+  if rule == "own_task":
+    return max(rows, key=lambda row: (row["own_accuracy"], -row["own_loss"]))
+  return max(rows, key=lambda row: (_ablation_score(row), row["own_accuracy"]))
+
+
+def _ablation_score(row: dict[str, Any]) -> float:
+  """Published score; minus infinity, not 0, for a mask that did not learn."""
+  if row["own_accuracy"] < _LEARNED:
+    return -np.inf
+  return max(row["ablated_other"], _CHANCE) - max(
+    row["ablated_target"], _CHANCE
+  )
+
+
+def _judge(experiment, grid, params, subroutine, masked_from):
+  """Returns one row per candidate of a grid search, on validation data."""
+  stacked, settings = masks.load(grid / "masks.npz")
+  other = next(name for name in experiment.subroutines if name != subroutine)
+  tasks = (subroutine, f"odd_{subroutine}", f"odd_{other}")
+  found = evaluation.evaluate_masks(
+    experiment.network.metrics_fn,
+    params,
+    stacked,
+    experiment.mask_spec(params, masked_from),
+    {task: experiment.load(task, "validation") for task in tasks},
+    seeds=settings["mask_seed"],
+    key=purpose_key(experiment.config.seed, "ablation"),
+    batch_size=experiment.config.evaluation.batch_size,
+    width=experiment.config.runtime.vmap_width,
+  )
+  own, target, rest = tasks
+  return [
+    {
+      **{name: settings[name][index] for name in settings},
+      "masked_from": masked_from,
+      "own_accuracy": float(found["none"][own]["accuracy"][index]),
+      "own_loss": float(found["none"][own]["loss"][index]),
+      "ablated_target": float(found["zero"][target]["accuracy"][index]),
+      "ablated_other": float(found["zero"][rest]["accuracy"][index]),
+    }
+    for index in range(len(settings["mask_seed"]))
+  ]

@@ -1,0 +1,82 @@
+"""What every step does around its work: lock, config, timing, versions."""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+
+import jax
+from absl import logging
+from ml_collections import ConfigDict
+
+import structcomp_jax
+from structcomp_jax.io import files
+from structcomp_jax.io.workdir import open_workdir
+from structcomp_jax.recipes import experiment as experiments
+
+_TIMINGS = "timings.json"
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "tensorflow-datasets")
+
+
+@contextlib.contextmanager
+def open_experiment(
+  config: ConfigDict, workdir: str | pathlib.Path, command: str
+) -> Iterator[experiments.Experiment]:
+  """Makes an experiment and holds its work directory.
+
+  Raises:
+    UserError: the config is bad, or the directory cannot be used.
+  """
+  experiment = experiments.load(config, workdir)
+  with open_workdir(workdir, config.to_dict(), launched_as=command):
+    files.write_atomic(
+      experiment.paths.workdir / "versions.json",
+      json.dumps(_versions(), indent=2),
+    )
+    yield experiment
+
+
+@contextlib.contextmanager
+def timed(experiment: experiments.Experiment, name: str) -> Iterator[None]:
+  """Logs how long a step took and adds it to timings.json."""
+  logging.info("%s ...", name)
+  start = time.monotonic()
+  yield
+  seconds = time.monotonic() - start
+  path = experiment.paths.workdir / _TIMINGS
+  timings = json.loads(path.read_text()) if path.is_file() else {}
+  timings[name] = round(timings.get(name, 0) + seconds, 2)
+  files.write_atomic(path, json.dumps(timings, indent=2))
+  logging.info("%s took %.1f s", name, seconds)
+
+
+def _versions() -> dict[str, str]:
+  """Returns what a reader needs to remake the numbers."""
+  devices = jax.devices()
+  return {
+    "structcomp_jax": structcomp_jax.__version__,
+    "commit": _commit(),
+    "python": platform.python_version(),
+    **{name: importlib.metadata.version(name) for name in _PACKAGES},
+    "devices": f"{len(devices)} x {devices[0].device_kind}",
+    "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
+  }
+
+
+def _commit() -> str:
+  """Returns the commit of the source tree, "unknown" outside of one."""
+  source = pathlib.Path(structcomp_jax.__file__).parent
+  try:
+    return subprocess.run(
+      ["git", "-C", source, "describe", "--always", "--dirty"],
+      capture_output=True,
+      text=True,
+      check=True,
+    ).stdout.strip()
+  except (OSError, subprocess.CalledProcessError):
+    return "unknown"

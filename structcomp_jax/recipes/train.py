@@ -1,0 +1,170 @@
+"""Step 2: base networks, all seeds of a regime in one program."""
+
+import pathlib
+import shutil
+import time
+
+import jax
+import jax.numpy as jnp
+from absl import logging
+from ml_collections import ConfigDict
+
+from structcomp_jax import training, trees, types
+from structcomp_jax.io import checkpoints, files, metrics
+from structcomp_jax.io.progress import Progress
+from structcomp_jax.recipes import experiment as experiments
+from structcomp_jax.recipes import session
+from structcomp_jax.recipes.paths import purpose_key
+
+_CHECKPOINT = "checkpoint"
+_METRICS = "metrics.jsonl"
+
+
+def run(config: ConfigDict, workdir: str | pathlib.Path) -> None:
+  """Trains the base networks in the work directory of `config`."""
+  with session.open_experiment(config, workdir, "train") as experiment:
+    step(experiment)
+
+
+def step(experiment: experiments.Experiment) -> None:
+  """Makes the base networks of every regime that are not there yet."""
+  for regime in experiment.config.regimes:
+    seeds = experiment.config.base_seeds
+    if all(
+      files.is_done(experiment.paths.base(regime, seed)) for seed in seeds
+    ):
+      logging.info("base networks, %s: done before", regime)
+    elif regime == "random_init":
+      for seed in seeds:
+        _store(
+          experiment, regime, seed, _start_params(experiment, regime, seed)
+        )
+    else:
+      _train(experiment, regime)
+
+
+def load_params(
+  experiment: experiments.Experiment, regime: str, base_seed: int
+) -> tuple[types.Params, str]:
+  """Returns a finished base network and its fingerprint.
+
+  Raises:
+    UserError: it is not finished, or its files are damaged.
+  """
+  directory = experiment.paths.base(regime, base_seed)
+  if not files.is_done(directory):
+    raise types.UserError(
+      f"{directory} holds no finished base network; run python -m "
+      "launch.train with the same config and work directory"
+    )
+  abstract = jax.eval_shape(experiment.network.init, jax.random.key(0))
+  found = checkpoints.restore(directory / _CHECKPOINT, abstract)
+  if found is None:
+    raise types.UserError(
+      f"{directory} has lost its checkpoint; delete the directory and run "
+      "python -m launch.train again"
+    )
+  _, params, metadata = found
+  return jax.tree.map(jnp.asarray, params), metadata["fingerprint"]
+
+
+def _start_params(
+  experiment: experiments.Experiment, regime: str, seed: int
+) -> types.Params:
+  """Returns the weights that a base network starts from.
+
+  `scratch` and `random_init` of one seed start from the same draw: the
+  control is the very network before its training.
+  """
+  if regime == "lm_pretrained":
+    return experiment.network.pretrained
+  return experiment.network.init(
+    purpose_key(experiment.config.seed, "init", seed)
+  )
+
+
+def _train(experiment: experiments.Experiment, regime: str) -> None:
+  """Trains all seeds of one regime, going on where it was."""
+  seeds = experiment.config.base_seeds
+  config = experiment.train_config(regime)
+  directory = experiment.paths.training(regime)
+  dataset = experiment.load("base", "train")
+  state = jax.jit(
+    lambda: trees.stack(
+      [
+        training.init_state(
+          jnp.int32(seed), _start_params(experiment, regime, seed), config
+        )
+        for seed in seeds
+      ]
+    )
+  )()
+  restored = checkpoints.restore(directory / _CHECKPOINT, state)
+  if restored is not None:
+    state = jax.tree.map(jnp.asarray, restored[1])
+  done = int(state.step[0])
+  metrics.rewind(directory / _METRICS, lambda row: row["step"] <= done)
+  total = config.num_epochs * (trees.num_rows(dataset) // config.batch_size)
+  with (
+    metrics.MetricsWriter(directory / _METRICS) as writer,
+    Progress(total, f"training {regime}", start=done) as progress,
+  ):
+    saved_at, shown = time.monotonic(), done
+
+    def on_call(state, rows):
+      nonlocal saved_at, shown
+      step = int(state.step[0])
+      for row in rows:
+        writer.write(row)
+      values = {}
+      if rows:
+        values["val_accuracy"] = min(row["validation/accuracy"] for row in rows)
+      progress.update(step - shown, **values)
+      shown = step
+      if (
+        time.monotonic() - saved_at
+        > experiment.config.runtime.checkpoint_seconds
+      ):
+        checkpoints.save(directory / _CHECKPOINT, step, state, {})
+        saved_at = time.monotonic()
+
+    state = training.run(
+      experiment.network.loss_fn,
+      experiment.network.metrics_fn,
+      state,
+      dataset,
+      experiment.load("base", "validation"),
+      config,
+      key=purpose_key(experiment.config.seed, "training"),
+      on_call=on_call,
+    )
+  history = metrics.read(directory / _METRICS)
+  for index, seed in enumerate(seeds):
+    rows = [row for row in history if row["seed"] == seed]
+    _store(
+      experiment,
+      regime,
+      seed,
+      trees.row(state.best_params, index),
+      rows,
+      best_epoch=int(state.best_epoch[index]),
+      validation_loss=float(state.best_loss[index]),
+    )
+  # Last: until every seed is stored, a kill starts from the checkpoint.
+  shutil.rmtree(directory / _CHECKPOINT, ignore_errors=True)
+  (directory / _METRICS).unlink()
+
+
+def _store(experiment, regime, seed, params, history=(), **info) -> None:
+  """Writes one finished base network."""
+  directory = experiment.paths.base(regime, seed)
+  fingerprint = trees.fingerprint(params)
+  checkpoints.save(
+    directory / _CHECKPOINT, 0, params, {"fingerprint": fingerprint}
+  )
+  if history:
+    metrics.rewind(directory / _METRICS, lambda row: False)
+    with metrics.MetricsWriter(directory / _METRICS) as writer:
+      for row in history:
+        writer.write(row)
+  files.mark_done(directory, {"fingerprint": fingerprint, **info})
