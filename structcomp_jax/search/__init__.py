@@ -1,7 +1,7 @@
 """Mask search: candidates, schedules, the step, and the run over them all."""
 
 from structcomp_jax.search.candidates import Candidate, grid
-from structcomp_jax.search.run import SearchResult, initial_state, run
+from structcomp_jax.search.loop import SearchResult, initial_state, run
 from structcomp_jax.search.schedules import SCHEDULES
 from structcomp_jax.search.step import SearchConfig, SearchState, objective
 
