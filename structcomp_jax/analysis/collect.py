@@ -138,15 +138,20 @@ def _merged(old: Network, new: Network) -> Network:
 
 
 def _overlaps(one: workdir.Workdir, differences: pd.DataFrame) -> pd.DataFrame:
-  """Compares the selected masks of every base network."""
+  """Compares the reported masks of every base network."""
   groups: dict[tuple[str, int], dict[str, list]] = {}
-  for (regime, seed, name, directory), file in one.mask_files.items():
-    chosen = _chosen_rows(one, differences, regime, seed, name, directory)
-    if not chosen:
-      continue
-    stacked, _ = packed.load(file)
-    of_base = groups.setdefault((regime, seed), {}).setdefault(name, [])
-    of_base += [overlap.row(stacked, index) for index in chosen]
+  for (regime, seed, name), file in one.mask_files.items():
+    stacked, settings = packed.load(file)
+    reported = differences[
+      (differences["regime"] == regime)
+      & (differences["base_seed"] == seed)
+      & (differences["subroutine"] == name)
+    ]
+    of_base = groups.setdefault((regime, seed), {})
+    of_base[name] = [
+      overlap.row(stacked, index)
+      for index in _reported_rows(settings, reported)
+    ]
   tables = [
     overlap.pairwise(_same_leaves(of_base)).assign(
       regime=regime, base_seed=seed
@@ -156,34 +161,20 @@ def _overlaps(one: workdir.Workdir, differences: pd.DataFrame) -> pd.DataFrame:
   return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _chosen_rows(
-  one: workdir.Workdir,
-  differences: pd.DataFrame,
-  regime: str,
-  seed: int,
-  name: str,
-  directory: str,
-) -> list[int]:
-  """Returns the candidate rows of a mask file that results.csv reports."""
-  if one.searches.empty:
+def _reported_rows(settings: dict, reported: pd.DataFrame) -> list[int]:
+  """Returns the candidate rows of a mask file that results.csv reports.
+
+  Args:
+    settings: {setting: list over candidate rows}, the file's metadata.
+    reported: rows of `task_differences` of the same base and subroutine.
+  """
+  names = ["mask_seed", "learning_rate", "mask_init", "penalty"]
+  if not set(names) <= set(settings):
     return []
-  settings = ["mask_seed", "learning_rate", "mask_init", "penalty"]
-  here = one.searches[
-    (one.searches["regime"] == regime)
-    & (one.searches["base_seed"] == seed)
-    & (one.searches["subroutine"] == name)
-    & (one.searches["directory"].map(directory.endswith))
-  ]
-  reported = differences[
-    (differences["regime"] == regime)
-    & (differences["base_seed"] == seed)
-    & (differences["subroutine"] == name)
-  ]
-  rows = _as_text(here[["candidate", *settings]].drop_duplicates(), settings)
-  wanted = _as_text(reported[settings].drop_duplicates(), settings)
-  return sorted(
-    int(row) for row in rows.merge(wanted, on=settings)["candidate"]
-  )
+  candidates = _as_text(pd.DataFrame({n: settings[n] for n in names}), names)
+  wanted = _as_text(reported[names].drop_duplicates(), names)
+  found = candidates.reset_index().merge(wanted, on=names)
+  return sorted(int(index) for index in found["index"])
 
 
 def _as_text(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -194,8 +185,8 @@ def _as_text(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 def _same_leaves(groups: dict[str, list]) -> dict[str, list]:
   """Keeps the leaves that all masks have, which masked_from may change."""
-  every = [masks for of_name in groups.values() for masks in of_name]
-  shared = set.intersection(*(set(masks) for masks in every))
+  every = [set(masks) for of_name in groups.values() for masks in of_name]
+  shared = set.intersection(*every) if every else set()
   return {
     name: [{path: masks[path] for path in sorted(shared)} for masks in of_name]
     for name, of_name in groups.items()

@@ -1,7 +1,5 @@
 """Tables of the report for readers who want to check."""
 
-import json
-
 import pandas as pd
 
 from structcomp_jax.analysis import figures, markup, wording
@@ -151,12 +149,46 @@ def density_table(network: Network) -> str:
 
 def selections(network: Network) -> str:
   """Returns the recorded selection steps, where there are any."""
-  texts = [
-    f"<p><code>{escape(file)}</code></p>"
-    + markup.preformatted(json.dumps(content, indent=1))
-    for one in network.workdirs
-    for file, content in one.selections.items()
-  ]
-  if not texts:
+  parts = []
+  for one in network.workdirs:
+    for file, content in one.selections.items():
+      chosen = content.get("chosen", {})
+      settings = content.get("settings", [])
+      words = (
+        ", ".join(f"{name} {_setting(value)}" for name, value in chosen.items())
+        if isinstance(chosen, dict)
+        else _setting(chosen)
+      )
+      parts.append(
+        (
+          f"<code>{escape(file)}</code>",
+          escape(content.get("rule", "")),
+          f"{len(settings)} settings",
+          escape(words),
+        )
+      )
+  if not parts:
     return ""
-  return markup.folded("How mask settings were selected", "".join(texts))
+  header = ("file", "rule", "tried", "chosen, with its validation results")
+  return markup.folded(
+    "How mask settings were selected",
+    markup.table(header, parts, css_class="small"),
+  )
+
+
+def stopped(network: Network) -> str:
+  """Returns how many candidates died of non-finite numbers, if any."""
+  if "finite" not in network.searches:
+    return ""
+  key = ["regime", "base_seed", "subroutine", "candidate"]
+  alive = network.searches.groupby(key)["finite"].min().astype(bool)
+  if alive.all():
+    return ""
+  return (
+    f"<p>{int((~alive).sum())} of {len(alive)} mask searches stopped at a"
+    " number that is not finite; they are in no table.</p>"
+  )
+
+
+def _setting(value) -> str:
+  return f"{value:.4g}" if isinstance(value, float) else str(value)

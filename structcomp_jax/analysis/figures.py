@@ -80,6 +80,20 @@ def svg(figure: Figure) -> str:
   return text[text.index("<svg") :]
 
 
+def png(figure: Figure) -> bytes:
+  """Returns a figure as a PNG file, 150 dots per inch, on white."""
+  buffer = io.BytesIO()
+  with matplotlib.rc_context(_STYLE):
+    figure.savefig(
+      buffer,
+      format="png",
+      dpi=150,
+      metadata={"Software": None},
+      bbox_inches="tight",
+    )
+  return buffer.getvalue()
+
+
 def regime_colour(regime: str) -> str:
   """Returns the colour of a regime, also of one this file does not know."""
   spare = _SPARE_COLOURS[sum(map(ord, regime)) % len(_SPARE_COLOURS)]
@@ -210,7 +224,7 @@ def _points(axis: Axes, place: float, rows: pd.DataFrame, column: str) -> None:
       marker=marker(seed),
       s=34,
       facecolor="none" if failed else regime_colour(regime),
-      edgecolor="#B0B0B0" if failed else "white",
+      edgecolor="#555555" if failed else "white",
       linewidth=0.6,
       alpha=0.9,
       zorder=3,

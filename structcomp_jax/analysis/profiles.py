@@ -1,9 +1,12 @@
 """Figures of how things went: density per layer, learning curves."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from structcomp_jax.analysis import figures
 from structcomp_jax.analysis.task_difference import CHANCE
@@ -49,12 +52,14 @@ def density_figure(densities: pd.DataFrame) -> Figure:
     axis.set(
       title=figures.regime_name(regime),
       xlabel="fraction of weights kept",
-      xlim=(0, None),
       yticks=np.arange(len(groups)),
       ylim=(len(groups) - 0.5, -0.5),
     )
     axis.set_yticklabels(groups)
-  axes[0][-1].legend(title="mask for", loc="best")
+    _from_zero(axis.set_xlim, table["fraction"].max())
+  axes[0][-1].legend(
+    title="mask for", loc="upper left", bbox_to_anchor=(1.02, 1.0)
+  )
   return figure
 
 
@@ -78,7 +83,9 @@ def training_figure(training: pd.DataFrame) -> Figure:
         markersize=5,
         linewidth=1.2,
       )
-    axis.set(xlabel="epoch", ylabel=label, ylim=(0, None))
+    axis.set(xlabel="epoch", ylabel=label)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _from_zero(axis.set_ylim, training[column].max())
   axes[0][0].set_ylim(0, 1.04)
   axes[0][0].axhline(CHANCE, color="#333333", linewidth=1, linestyle=":")
   figures.legend(
@@ -110,18 +117,33 @@ def search_figure(searches: pd.DataFrame) -> Figure:
       accuracy.axhline(CHANCE, color="#333333", linewidth=1, linestyle=":")
       _band(density, rows, "density", _THIRD, "kept")
       accuracy.set(title=f"“{name}”: accuracy", ylim=(0, 1.04))
-      density.set(title=f"“{name}”: kept", ylim=(0, None))
+      density.set(title=f"“{name}”: kept")
+      _from_zero(density.set_ylim, rows["density"].max())
+      accuracy.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+      density.xaxis.set_major_locator(MaxNLocator(4, integer=True))
       if line == len(regimes) - 1:
         accuracy.set_xlabel("epoch")
         density.set_xlabel("epoch")
     axes[line][0].set_ylabel(figures.regime_name(regime).replace(" (", "\n("))
-  axes[0][0].legend(title="mask", loc="lower right")
+  figure.legend(
+    *axes[0][0].get_legend_handles_labels(),
+    title="accuracy with a mask that is",
+    loc="upper center",
+    bbox_to_anchor=(0.5, 0.0),
+    ncols=2,
+  )
   return figure
 
 
 def leaf_group(leaf: str) -> str:
   """Returns a short row label of a leaf: its path without `kernel`."""
   return leaf.removesuffix("/kernel").removesuffix("/weight").replace("/", " ")
+
+
+def _from_zero(set_limits: Callable, largest: float) -> None:
+  """Shows zero and all of the data, also where all is zero or missing."""
+  top = largest if largest > 0 else 1.0
+  set_limits(-0.03 * top, 1.06 * top)
 
 
 def _band(

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 from structcomp_jax.analysis import (
   collect,
+  figures,
   markup,
+  overview,
   sections,
   tables,
   wording,
@@ -16,9 +18,10 @@ from structcomp_jax.analysis import (
 )
 from structcomp_jax.analysis.collect import Network
 from structcomp_jax.analysis.markup import escape
-from structcomp_jax.analysis.task_difference import BASE_THRESHOLD
+from structcomp_jax.analysis.task_difference import BASE_THRESHOLD, usable
 from structcomp_jax.analysis.verdict import RULES
 from structcomp_jax.io import files
+from structcomp_jax.types import UserError
 
 
 def build(
@@ -89,6 +92,40 @@ def readme_table(
   return tables.readme_table(load(workdirs), machine=machine, commit=commit)
 
 
+def write_overview(
+  workdir: str | pathlib.Path,
+  out: str | pathlib.Path,
+  *,
+  subroutine: str = "",
+) -> None:
+  """Writes the figure that explains the method with a run's numbers.
+
+  Args:
+    workdir: a work directory; its first trained regime is shown.
+    out: `.svg` or `.png` file.
+    subroutine: whose masks to show; the first by default.
+
+  Raises:
+    UserError: no base network of a trained regime works, there is no such
+      subroutine, or the file cannot be written.
+  """
+  (network,) = load([workdir])
+  rows = usable(network.differences)
+  rows = rows[rows["regime"].isin(network.trained_regimes()[:1])]
+  names = sorted(rows["subroutine"].unique())
+  if not names or (subroutine and subroutine not in names):
+    raise UserError(
+      f"{workdir} has no usable masks for {subroutine or 'any subroutine'};"
+      f" choose one of: {', '.join(names) or 'none, train longer'}"
+    )
+  drawing = overview.overview_figure(rows, subroutine or names[0])
+  out = pathlib.Path(out)
+  content = (
+    figures.svg(drawing) if out.suffix == ".svg" else figures.png(drawing)
+  )
+  files.write_atomic(out, content)
+
+
 def page(networks: Sequence[Network], *, base_threshold: float) -> str:
   """Returns the whole page as HTML."""
   template = importlib.resources.files(__package__) / "page.html"
@@ -148,13 +185,16 @@ def _times(one: workdir.Workdir) -> list[tuple[str, float]]:
 
 
 def _commands(one: workdir.Workdir) -> str:
-  """Returns the commands that make the same numbers again."""
-  run = f"python -m launch.run --config={_config_file(one)} --workdir=NEW_DIR"
-  report = "python -m launch.report --workdir=NEW_DIR"
-  return markup.preformatted(f"{run}\n{report}  # only this page again")
+  """Returns the commands that make the same numbers again.
 
-
-def _config_file(one: workdir.Workdir) -> str:
-  """Returns the file the run was started with, as far as it is recorded."""
-  recorded = one.config.get("config_file") or one.versions.get("config_file")
-  return str(recorded) if recorded else "CONFIG.py"
+  A launch script may record its command line in versions.json; otherwise the
+  config file is known only up to its variant.
+  """
+  experiment = one.results["experiment"].iloc[0]
+  recorded = one.versions.get("command")
+  run = recorded or (
+    f"python -m launch.run --config=configs/language/{experiment}.py:VARIANT"
+    " --workdir=DIR"
+  )
+  page_only = "python -m launch.report --workdirs=DIR --out=report.html"
+  return markup.preformatted(f"{run}\n{page_only}   # only this page again")

@@ -127,6 +127,7 @@ def network_section(network: Network) -> str:
   parts += _main_figures(network)
   parts.append(details.statistics(network))
   parts += _process_figures(network)
+  parts.append(details.stopped(network))
   parts.append(details.overlaps(network))
   parts.append(
     markup.folded(

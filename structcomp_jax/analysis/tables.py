@@ -100,7 +100,7 @@ def _terminal_row(row: pd.Series) -> tuple[str, ...]:
     markup.number(row["own_accuracy_mean"]),
     *(cell.replace("\u00a0", " ") for cell in _differences(row)),
     matched,
-    f"{row['density_mean']:.1%}",
+    markup.percent(row["density_mean"]),
     str(row["n"]),
   )
 

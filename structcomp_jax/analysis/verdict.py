@@ -202,7 +202,7 @@ def _notes(
       f"{unsure} of {len(kept)} masks decide by tiny differences (loss above"
       f" {UNSURE_LOSS}, guessing is 1.386)"
     )
-  if kept["d_sub_matched"].isna().all():
+  if len(kept) and kept["d_sub_matched"].isna().all():
     notes.append("no random masks of the same size to compare with")
   return tuple(notes)
 

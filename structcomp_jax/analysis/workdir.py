@@ -30,10 +30,10 @@ class Workdir:
     densities: rows of densities.csv, or None.
     config: the resolved configuration.
     training: metrics of the base networks with columns regime and base_seed.
-    searches: metrics of the mask searches with columns regime, base_seed and
-      subroutine.
+    searches: metrics of the final mask searches, without those of the grid,
+      with columns regime, base_seed and subroutine.
     selections: {file relative to the directory: contents of selection.json}.
-    mask_files: {(regime, base_seed, subroutine, file's directory): file}.
+    mask_files: {(regime, base_seed, subroutine): file}.
     timings: {step: seconds}.
     versions: {package: version}.
   """
@@ -46,7 +46,7 @@ class Workdir:
   training: pd.DataFrame
   searches: pd.DataFrame
   selections: dict[str, Any]
-  mask_files: dict[tuple[str, int, str, str], pathlib.Path]
+  mask_files: dict[tuple[str, int, str], pathlib.Path]
   timings: dict[str, float]
   versions: dict[str, Any]
 
@@ -78,13 +78,13 @@ def read(path: str | pathlib.Path) -> Workdir:
     selections={
       str(file.relative_to(path)): _read_json(file)
       for root in roots.values()
-      for file in sorted(root.glob("masks/**/selection.json"))
+      for file in sorted(root.glob("masks/*/*/selection.json"))
     },
     mask_files={
-      (regime, seed, name, str(file.parent.relative_to(path))): file
+      (regime, seed, name): file
       for regime, root in roots.items()
-      for file in sorted(root.glob("masks/**/masks.npz"))
-      for seed, name in [_seed_and_subroutine(file, root / "masks")]
+      for file in sorted(root.glob("masks/*/*/masks.npz"))
+      for seed, name in [_seed_and_subroutine(file)]
     },
     timings=_read_json(path / "timings.json"),
     versions=_read_json(path / "versions.json"),
@@ -142,9 +142,9 @@ def _read_json(path: pathlib.Path, *, required: bool = False) -> dict:
 def _read_training(roots: dict[str, pathlib.Path]) -> pd.DataFrame:
   tables = []
   for regime, root in roots.items():
-    for file in sorted(root.glob("base/**/metrics.jsonl")):
+    for file in sorted(root.glob("base/*/metrics.jsonl")):
       table = pd.DataFrame(metrics.read(file)).assign(regime=regime)
-      seed = _number_after("seed_", file.relative_to(root / "base").parts[0])
+      seed = _number_after("seed_", file.parts[-2])
       tables.append(table.assign(base_seed=table.get("seed", seed)))
   # A resumed run may repeat its last steps; the later line holds.
   return _joined(tables, ["regime", "base_seed", "step"])
@@ -153,18 +153,15 @@ def _read_training(roots: dict[str, pathlib.Path]) -> pd.DataFrame:
 def _read_searches(roots: dict[str, pathlib.Path]) -> pd.DataFrame:
   tables = []
   for regime, root in roots.items():
-    for file in sorted(root.glob("masks/**/metrics.jsonl")):
-      seed, name = _seed_and_subroutine(file, root / "masks")
+    for file in sorted(root.glob("masks/*/*/metrics.jsonl")):
+      seed, name = _seed_and_subroutine(file)
       table = pd.DataFrame(metrics.read(file))
       tables.append(
-        table.assign(
-          regime=regime,
-          base_seed=seed,
-          subroutine=name,
-          directory=str(file.parent.relative_to(root)),
-        )
+        table.assign(regime=regime, base_seed=seed, subroutine=name)
       )
-  return _joined(tables, ["regime", "directory", "candidate", "step"])
+  return _joined(
+    tables, ["regime", "base_seed", "subroutine", "candidate", "step"]
+  )
 
 
 def _joined(tables: list[pd.DataFrame], key: list[str]) -> pd.DataFrame:
@@ -176,12 +173,9 @@ def _joined(tables: list[pd.DataFrame], key: list[str]) -> pd.DataFrame:
   return table.drop_duplicates(key, keep="last", ignore_index=True)
 
 
-def _seed_and_subroutine(
-  file: pathlib.Path, root: pathlib.Path
-) -> tuple[int, str]:
-  """Returns (1, "verb") for root/seed_1/verb/.../file."""
-  parts = file.relative_to(root).parts
-  return _number_after("seed_", parts[0]), parts[1] if len(parts) > 2 else ""
+def _seed_and_subroutine(file: pathlib.Path) -> tuple[int, str]:
+  """Returns (1, "verb") for masks/seed_1/verb/<file>."""
+  return _number_after("seed_", file.parts[-3]), file.parts[-2]
 
 
 def _number_after(prefix: str, name: str) -> int:

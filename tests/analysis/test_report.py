@@ -1,12 +1,13 @@
 """The page holds the answer, for complete and for partial data."""
 
 import html.parser
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from structcomp_jax.analysis import report
+from structcomp_jax.analysis import details, report
 from structcomp_jax.masks import packed
 from structcomp_jax.types import UserError
 from tests.analysis import synthetic
@@ -103,12 +104,15 @@ def test_readme_table_sets_ours_beside_the_published(complete):
 
 def test_least_possible_data(tmp_path):
   results = synthetic.results_rows(num_bases=1, num_masks=1)
-  results["margin"] = np.nan
+  results = results.assign(margin=np.nan, model="<b>&")
   path = synthetic.write_workdir(tmp_path / "run", results, complete=False)
   summary = report.build([path], tmp_path / "page.html")
   assert summary["path"] == str(tmp_path / "page.html")
   assert summary["verdicts"][0]["label"] == "inconclusive"
-  assert ">nan<" not in (tmp_path / "page.html").read_text()
+  text = (tmp_path / "page.html").read_text()
+  assert ">nan<" not in text
+  assert "<b>&," not in text
+  assert "sv_singular, &lt;b&gt;&amp;" in text
 
 
 def test_failed_networks_and_dead_candidates(tmp_path):
@@ -119,10 +123,12 @@ def test_failed_networks_and_dead_candidates(tmp_path):
   failed = trained & (results["base_seed"] == 0)
   results.loc[failed, "base_accuracy"] = 0.7
   dead = trained & (results["base_seed"] == 1) & (results["mask_seed"] == 2)
-  path = synthetic.write_workdir(tmp_path / "run", results[~dead])
+  path = synthetic.write_workdir(
+    tmp_path / "run", results[~dead], complete=False
+  )
   summary = report.build([path], tmp_path)
   assert "left out, failed base seed: 0" in summary["verdicts"][0]["notes"]
-  assert "1 failed" in (tmp_path / "index.html").read_text()
+  assert "5 (2, 1 failed)" in (tmp_path / "index.html").read_text()
 
 
 def test_several_experiments_on_one_page(tmp_path):
@@ -183,22 +189,43 @@ def test_overlap_of_mask_files(tmp_path):
       path / "masks" / "seed_0" / name / "masks.npz",
       {"layer_0/dense/kernel": stacked},
       fingerprint="x",
+      metadata={
+        "mask_seed": [0, 1, 7],
+        "learning_rate": [float(np.float32(0.01))] * 3,
+        "mask_init": [0.05] * 3,
+        "penalty": [1e-8] * 3,
+      },
       stacked=True,
     )
   (network,) = report.load([path])
-  # The metrics name candidates 0 and 1 alone, so row 2 takes no part.
+  # results.csv reports no mask seed 7, so row 2 takes no part.
   within = network.overlaps[network.overlaps["kind"] == "same subroutine"]
   np.testing.assert_allclose(within["iou"], 1 / 3)
   assert len(network.overlaps) == 6
 
 
-def test_text_from_files_is_escaped(tmp_path):
-  results = synthetic.results_rows().assign(model="<b>&")
-  path = synthetic.write_workdir(tmp_path / "run", results)
-  report.build([path], tmp_path / "report")
-  text = (tmp_path / "report" / "index.html").read_text()
-  assert "&lt;b&gt;&amp;" in text
-  assert "small<b>&" not in text
+def test_dead_candidates_are_counted(tmp_path):
+  path = synthetic.write_workdir(tmp_path / "run")
+  file = path / "masks" / "seed_0" / "verb" / "metrics.jsonl"
+  lines = [json.loads(line) for line in file.read_text().splitlines()]
+  for line in lines:
+    line["finite"] = line["candidate"] == 0
+  file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+  (network,) = report.load([path])
+  assert "1 of 24 mask searches stopped" in details.stopped(network)
+
+
+@pytest.mark.parametrize(
+  ("name", "start"), [("a.svg", b"<svg"), ("a.png", b"\x89PNG")]
+)
+def test_overview_is_a_file(complete, tmp_path, name, start):
+  report.write_overview(complete, tmp_path / name, subroutine="verb")
+  assert (tmp_path / name).read_bytes().startswith(start)
+
+
+def test_overview_of_an_unknown_subroutine(complete, tmp_path):
+  with pytest.raises(UserError, match="choose one of: subject, verb"):
+    report.write_overview(complete, tmp_path / "a.svg", subroutine="noun")
 
 
 def test_nothing_to_report():
