@@ -1,17 +1,19 @@
 """The latest state of a run, kept by orbax in a directory of its own.
 
 Layout: `<directory>/<serial>/tree` holds the leaves, `.../record` the step,
-the caller's metadata, paths, shapes, dtypes and one checksum of all of it.
+the caller's metadata, paths, shapes, dtypes, and checksums of the arrays and
+of itself.
 The serial number grows by one with every save. It is not the training step,
 so that a step can be saved twice without removing the old files first.
 """
 
+import asyncio
 import functools
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,13 +59,14 @@ def save(
     for name, array in _storage_names(leaves).items()
     if array.size  # orbax refuses empty arrays; the record knows their shape.
   }
-  args = ocp.args.Composite(
-    tree=ocp.args.PyTreeSave(arrays), record=ocp.args.JsonSave(record)
-  )
+  items = {"record": ocp.args.JsonSave(record)}
+  if arrays:  # nor does it save a tree without leaves
+    items["tree"] = ocp.args.PyTreeSave(arrays)
   try:
     directory.mkdir(parents=True, exist_ok=True)
+    serial = _latest_serial(directory, default=-1) + 1
     with _manager(directory) as manager:
-      manager.save(_latest_serial(directory, default=-1) + 1, args=args)
+      manager.save(serial, args=ocp.args.Composite(**items))
   except OSError as error:
     raise files.storage_error(directory, error) from error
   except (ValueError, RuntimeError) as error:  # what tensorstore raises
@@ -102,8 +105,8 @@ def restore(
   record = _read(directory, serial, "record", ocp.args.JsonRestore())
   _check_record(directory, record, abstract_tree, fingerprint)
   leaves = _read_leaves(directory, serial, record)
-  if _checksum(record, leaves) != record["checksum"]:
-    raise _torn(directory, "the checksum differs")
+  if trees.fingerprint(leaves) != record["arrays"]:
+    raise _torn(directory, "the checksum of its arrays differs")
   structure = jax.tree.structure(abstract_tree)
   tree = jax.tree.unflatten(structure, list(leaves.values()))
   return record["step"], tree, record["metadata"]
@@ -129,8 +132,9 @@ def _record(
     # As it reads back: tuples become lists.
     "metadata": json.loads(json.dumps(dict(metadata))),
     "leaves": _describe(leaves),
+    "arrays": trees.fingerprint(leaves),
   }
-  return {**record, "checksum": _checksum(record, leaves)}
+  return {**record, "checksum": _checksum(record)}
 
 
 def _describe(leaves: Mapping[str, Any]) -> list[list[Any]]:
@@ -141,10 +145,10 @@ def _describe(leaves: Mapping[str, Any]) -> list[list[Any]]:
   ]
 
 
-def _checksum(record: Mapping[str, Any], leaves: chex.ArrayTree) -> str:
-  """Returns a digest of the record, itself excepted, and all bits."""
+def _checksum(record: Mapping[str, Any]) -> str:
+  """Returns a digest of all fields but the digest itself."""
   rest = {key: item for key, item in record.items() if key != "checksum"}
-  text = json.dumps(rest, sort_keys=True) + trees.fingerprint(leaves)
+  text = json.dumps(rest, sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -154,14 +158,15 @@ def _check_record(
   abstract_tree: chex.ArrayTree,
   fingerprint: str | None,
 ) -> None:
-  needed = {"format", "step", "metadata", "leaves", "checksum"}
-  if not isinstance(record, dict) or needed - record.keys():
+  if not isinstance(record, dict) or "format" not in record:
     raise _torn(directory, "its record is incomplete")
   if record["format"] != FORMAT_VERSION:
     raise UserError(
       f"the checkpoint in {directory} has format {record['format']}, this "
       f"version reads {FORMAT_VERSION}; use the version that wrote it"
     )
+  if _checksum(record) != record.get("checksum"):
+    raise _torn(directory, "the checksum of its record differs")
   expected = {
     path: leaf if hasattr(leaf, "dtype") else np.asarray(leaf)
     for path, leaf in trees.leaves_by_path(abstract_tree).items()
@@ -253,8 +258,30 @@ def _latest_serial(directory: Path, default: int | None = None) -> int | None:
   except FileNotFoundError:
     return default
   except OSError as error:
-    raise files.storage_error(directory, error) from error
+    raise files.storage_error(directory, error, "read") from error
   return max((int(name) for name in names if name.isdigit()), default=default)
+
+
+class _PatientHandler(ocp.type_handlers.NumpyHandler):
+  """Waits for the reads of all leaves, also when one of them fails.
+
+  Otherwise orbax closes its event loop below the reads still under way, and
+  each of them prints a traceback over our one-line message.
+  """
+
+  async def deserialize(
+    self, infos: Sequence[Any], args: Sequence[Any] | None = None
+  ) -> Sequence[np.ndarray]:
+    args = args or [ocp.RestoreArgs()] * len(infos)
+    reads = [
+      super(_PatientHandler, self).deserialize([info], [arg])
+      for info, arg in zip(infos, args, strict=True)
+    ]
+    results = await asyncio.gather(*reads, return_exceptions=True)
+    for result in results:
+      if isinstance(result, BaseException):
+        raise result
+    return [leaf for (leaf,) in results]
 
 
 def _manager(
@@ -269,8 +296,15 @@ def _manager(
     save_root_metadata=False,
   )
   handlers = {
-    # Trained floats do not compress, and trying costs half the time.
-    "tree": ocp.PyTreeCheckpointHandler(use_compression=False),
+    "tree": ocp.PyTreeCheckpointHandler(
+      # Trained floats do not compress, and trying costs time.
+      use_compression=False,
+      type_handler_registry=ocp.type_handlers.create_type_handler_registry(
+        (np.ndarray, _PatientHandler()),
+        # Never used, but orbax warns where it is missing.
+        (jax.Array, ocp.type_handlers.ArrayHandler()),
+      ),
+    ),
     "record": ocp.JsonCheckpointHandler(),
   }
   return ocp.CheckpointManager(

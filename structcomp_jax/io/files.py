@@ -15,23 +15,28 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
-def storage_error(path: str | os.PathLike, error: OSError) -> UserError:
+def storage_error(
+  path: str | os.PathLike, error: OSError, action: str = "write"
+) -> UserError:
   """Returns the one-line `UserError` for a file operation that failed.
 
   Args:
     path: the file or directory the user should look at.
     error: what the operating system said.
+    action: what was tried, "write" or "read".
   """
   if error.errno in _FULL:
     remedy = "free disk space and run the same command again"
   elif error.errno in _FORBIDDEN:
-    remedy = "make it writable or choose another directory"
+    remedy = (
+      f"give yourself permission to {action} it, or choose another directory"
+    )
   elif error.errno in {errno.ENOTDIR, errno.EEXIST}:
     remedy = "a part of this path is a file: choose another directory"
   else:
     remedy = "choose another directory"
   cause = error.strerror or type(error).__name__
-  return UserError(f"cannot write {os.fspath(path)}: {cause}; {remedy}")
+  return UserError(f"cannot {action} {os.fspath(path)}: {cause}; {remedy}")
 
 
 def is_temporary(path: str | os.PathLike) -> bool:

@@ -30,8 +30,8 @@ def test_others_may_read_what_the_umask_allows(tmp_path):
   ("code", "remedy"),
   [
     (errno.ENOSPC, "free disk space"),
-    (errno.EACCES, "make it writable"),
-    (errno.EROFS, "make it writable"),
+    (errno.EACCES, "permission to write it"),
+    (errno.EROFS, "permission to write it"),
   ],
 )
 @pytest.mark.parametrize("function", ["replace", "fsync"])
