@@ -39,6 +39,7 @@ _FROM_HUGGING_FACE = {
   "type_vocab_size": "type_vocab_size",
   "layer_norm_eps": "layer_norm_eps",
   "hidden_act": "hidden_act",
+  "initializer_range": "initializer_range",
 }
 # Fields that change what the network computes, with the one value this
 # module implements; a file that lacks them means that value.
@@ -48,8 +49,6 @@ _ONLY_VALUE = {
   "is_decoder": False,
   "add_cross_attention": False,
 }
-
-_initial_weight = nn.initializers.normal(stddev=0.02)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +65,7 @@ class BertConfig:
     type_vocab_size: number of token types.
     layer_norm_eps: added to the variance.
     hidden_act: "gelu" (exact, with erf), "gelu_new" (tanh) or "relu".
+    initializer_range: standard deviation of fresh weights and embeddings.
   """
 
   vocab_size: int = 30522
@@ -77,6 +77,7 @@ class BertConfig:
   type_vocab_size: int = 2
   layer_norm_eps: float = 1e-12
   hidden_act: str = "gelu"
+  initializer_range: float = 0.02
 
   def __post_init__(self):
     for field in dataclasses.fields(self):
@@ -112,7 +113,9 @@ class BertConfig:
           f"config.json: {name} is {value!r}; only {only!r} is supported, "
           "take the checkpoint of a plain BERT encoder"
         )
-    optional = ("type_vocab_size", "layer_norm_eps", "hidden_act")
+    optional = (
+      "type_vocab_size", "layer_norm_eps", "hidden_act", "initializer_range"
+    )  # fmt: skip
     values = {}
     for theirs, ours in _FROM_HUGGING_FACE.items():
       if theirs in fields:
@@ -156,7 +159,7 @@ class Embeddings(nn.Module):
       nn.Embed,
       features=config.hidden_size,
       dtype=self.dtype,
-      embedding_init=_initial_weight,
+      embedding_init=_initial_weight(config),
     )
     words = embed(config.vocab_size, name="word_embeddings")(token_ids)
     positions = embed(config.max_positions, name="position_embeddings")(
@@ -182,7 +185,7 @@ class Attention(nn.Module):
     num_queries: int | None = None,
   ) -> Float[Array, "batch queries hidden"]:
     config = self.config
-    project = functools.partial(_dense, config.hidden_size, self.dtype)
+    project = functools.partial(_dense, config, config.hidden_size, self.dtype)
 
     def heads(x: jax.Array) -> jax.Array:
       return x.reshape(*x.shape[:-1], config.num_heads, -1)
@@ -220,9 +223,11 @@ class Layer(nn.Module):
     hidden = Attention(config, self.dtype, name="attention")(
       hidden, attention_mask, num_queries
     )
-    inner = _dense(config.intermediate_size, self.dtype, "intermediate")(hidden)
+    inner = _dense(
+      config, config.intermediate_size, self.dtype, "intermediate"
+    )(hidden)
     inner = _ACTIVATIONS[config.hidden_act](inner)
-    output = _dense(config.hidden_size, self.dtype, "output")(inner)
+    output = _dense(config, config.hidden_size, self.dtype, "output")(inner)
     return _layer_norm(config, self.dtype)(output + hidden)
 
 
@@ -328,8 +333,16 @@ def _as_bool(attention_mask: jax.Array) -> jax.Array:
   return jnp.asarray(attention_mask) != 0
 
 
-def _dense(features: int, dtype: Any, name: str) -> nn.Dense:
-  return nn.Dense(features, dtype=dtype, kernel_init=_initial_weight, name=name)
+def _initial_weight(config: BertConfig) -> nn.initializers.Initializer:
+  return nn.initializers.normal(stddev=config.initializer_range)
+
+
+def _dense(
+  config: BertConfig, features: int, dtype: Any, name: str
+) -> nn.Dense:
+  return nn.Dense(
+    features, dtype=dtype, kernel_init=_initial_weight(config), name=name
+  )
 
 
 def _layer_norm(config: BertConfig, dtype: Any) -> nn.LayerNorm:
