@@ -29,6 +29,7 @@ from structcomp_jax.masks.relax import (
   Relaxation,
   expected_size,
   get_relaxation,
+  leaf_betas,
   penalty,
   sample,
 )
@@ -51,6 +52,7 @@ __all__ = [
   "kept",
   "kept_weights",
   "largest_magnitude",
+  "leaf_betas",
   "load",
   "logical_and",
   "logical_or",

@@ -10,6 +10,8 @@ the same whatever the unit.
 
 import dataclasses
 import math
+import re
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import jax
@@ -23,6 +25,10 @@ from structcomp_jax.types import MaskLogits, SoftMask, UserError
 _GAMMA = -0.1
 _ZETA = 1.1
 _TAU = 2 / 3
+
+
+# Sharpness: one for all leaves, or one for each.
+Beta = jax.Array | float | Mapping[str, jax.Array | float]
 
 
 class SampleFn(Protocol):
@@ -59,11 +65,44 @@ class Relaxation:
   penalty: AmountFn
 
 
+def leaf_betas(
+  spec: MaskSpec, beta: jax.Array | float, constant: Sequence[str] = ()
+) -> dict[str, jax.Array | float]:
+  """Returns the sharpness of every leaf.
+
+  Args:
+    spec: the selected leaves.
+    beta: sharpness of this step.
+    constant: regexes; leaves whose whole path one of them matches stay at 1.
+
+  Returns:
+    {path: beta or 1.0}.
+
+  Raises:
+    UserError: a regex is invalid or matches no selected leaf.
+  """
+  held = set()
+  for regex in constant:
+    try:
+      found = {path for path in spec.paths if re.fullmatch(regex, path)}
+    except re.error as error:
+      raise UserError(
+        f"constant_beta {regex!r} is not a valid regex ({error}); mend it"
+      ) from error
+    if not found:
+      raise UserError(
+        f"constant_beta {regex!r} matches no masked leaf; the masked leaves "
+        f"are {', '.join(spec.paths)}"
+      )
+    held |= found
+  return {path: 1.0 if path in held else beta for path in spec.paths}
+
+
 def sample(
   relaxation: Relaxation,
   mask_logits: MaskLogits,
   *,
-  beta: jax.Array | float,
+  beta: Beta,
   key: jax.Array,
 ) -> SoftMask:
   """Draws one mask; the noise of different leaves is independent.
@@ -71,7 +110,8 @@ def sample(
   Args:
     relaxation: the method.
     mask_logits: {path: f32[...]}.
-    beta: sharpness, scalar > 0; methods without one ignore it.
+    beta: sharpness > 0, a scalar or {path: scalar}; methods without one
+      ignore it.
     key: typed key, shape (); methods without noise ignore it.
 
   Returns:
@@ -79,7 +119,7 @@ def sample(
   """
   keys = leaf_keys(key, mask_logits)
   return {
-    path: relaxation.sample(logits, beta=beta, key=keys[path])
+    path: relaxation.sample(logits, beta=_at(beta, path), key=keys[path])
     for path, logits in mask_logits.items()
   }
 
@@ -89,7 +129,7 @@ def expected_size(
   mask_logits: MaskLogits,
   spec: MaskSpec,
   *,
-  beta: jax.Array | float,
+  beta: Beta,
 ) -> jax.Array:
   """Returns the expected number of kept weights, f32 scalar.
 
@@ -97,7 +137,7 @@ def expected_size(
     relaxation: the method.
     mask_logits: {path: f32[...]} of the leaves of `spec`.
     spec: tells how many weights a unit covers.
-    beta: sharpness, scalar > 0.
+    beta: sharpness > 0, a scalar or {path: scalar}.
   """
   return _total(relaxation.expected_size, mask_logits, spec, beta)
 
@@ -107,7 +147,7 @@ def penalty(
   mask_logits: MaskLogits,
   spec: MaskSpec,
   *,
-  beta: jax.Array | float,
+  beta: Beta,
 ) -> jax.Array:
   """Returns the size penalty in units of weights, f32 scalar.
 
@@ -118,7 +158,7 @@ def penalty(
     relaxation: the method.
     mask_logits: {path: f32[...]} of the leaves of `spec`.
     spec: tells how many weights a unit covers.
-    beta: sharpness, scalar > 0.
+    beta: sharpness > 0, a scalar or {path: scalar}.
   """
   return _total(relaxation.penalty, mask_logits, spec, beta)
 
@@ -127,14 +167,19 @@ def _total(
   amount_fn: AmountFn,
   mask_logits: MaskLogits,
   spec: MaskSpec,
-  beta: jax.Array | float,
+  beta: Beta,
 ) -> jax.Array:
   """Sums an elementwise amount over all weights of all leaves."""
   total = jnp.zeros((), jnp.float32)
   for leaf in spec.leaves:
-    amount = amount_fn(mask_logits[leaf.path], beta=beta)
+    amount = amount_fn(mask_logits[leaf.path], beta=_at(beta, leaf.path))
     total = total + leaf.weights_per_unit * jnp.sum(amount)
   return total
+
+
+def _at(beta: Beta, path: str) -> jax.Array | float:
+  """Returns the sharpness of one leaf."""
+  return beta[path] if isinstance(beta, Mapping) else beta
 
 
 def _open_uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:

@@ -243,6 +243,7 @@ def _make_network(config: ConfigDict, vocabulary: tuple[str, ...]) -> Network:
       num_heads=model.num_heads,
       intermediate_size=model.intermediate_size,
       max_positions=model.max_positions,
+      initializer_range=model.initializer_range,
     )
   else:
     directory = (

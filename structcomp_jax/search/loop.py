@@ -149,7 +149,7 @@ def _programs(loss_fn, metrics_fn, spec, config, num_rows, devices):
   )
   validate = parallel.over_rows(
     functools.partial(
-      _validation_metrics, metrics_fn=metrics_fn, config=config
+      _validation_metrics, metrics_fn=metrics_fn, spec=spec, config=config
     ),
     mesh,
     width=config.vmap_width,
@@ -170,11 +170,12 @@ def _epoch_metrics(state, steps_per_epoch, spec):
   }
 
 
-def _validation_metrics(mask_logits, shared, *, metrics_fn, config):
+def _validation_metrics(mask_logits, shared, *, metrics_fn, spec, config):
   """Returns validation metrics of one candidate, soft and hard mask."""
   relaxation = masks.get_relaxation(config.relaxation)
+  betas = masks.leaf_betas(spec, shared["beta"], config.constant_beta)
   soft_mask = {
-    path: relaxation.expected_size(logits, beta=shared["beta"])
+    path: relaxation.expected_size(logits, beta=betas[path])
     for path, logits in mask_logits.items()
   }
   # One loop body for both, so that the network is compiled once.

@@ -26,6 +26,8 @@ class SearchConfig:
     relaxation: name in `masks.RELAXATIONS`.
     schedule: name in `schedules.SCHEDULES`.
     max_beta: beta at the end of the run (published: 200).
+    constant_beta: path regexes of leaves held at beta = 1 throughout, as the
+      head was in the published vision searches; default: none.
     num_mask_samples: the batch is cut into as many equal chunks, each of
       which sees its own sample of a stochastic relaxation.
     data_order: "per_candidate" (a function of its seed) or "shared".
@@ -41,6 +43,7 @@ class SearchConfig:
   relaxation: str = "continuous_sparsification"
   schedule: str = "geometric"
   max_beta: float = 200.0
+  constant_beta: tuple[str, ...] = ()
   num_mask_samples: int = 1
   data_order: str = "per_candidate"
   steps_per_call: int = 0
@@ -136,6 +139,7 @@ def objective(
   Csordás et al. 2021, sec. 2).
   """
   relaxation = masks.get_relaxation(config.relaxation)
+  beta = masks.leaf_betas(spec, beta, config.constant_beta)
 
   def sample_loss(key, chunk):
     soft_mask = masks.sample(relaxation, mask_logits, beta=beta, key=key)
