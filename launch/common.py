@@ -19,6 +19,9 @@ _CPU_DEVICES = flags.DEFINE_integer(
   "Devices that JAX makes of the CPU; candidates are split over them.",
   lower_bound=1,
 )
+# From here on a flag belongs to the script that asks for it: --help shows the
+# flags of the script.
+flags.disclaim_key_flags()
 
 
 def define_config(
@@ -57,8 +60,10 @@ def _parse(args: Sequence[str]) -> Sequence[str]:
   """Parses the command line; what is wrong with it is one line."""
   try:
     rest = flags.FLAGS(args)
+  except SystemExit:  # --help was shown, which is no failure
+    sys.exit(0)
   except flags.Error as error:
-    fail(f"{error}; see --help")
+    fail(f"{_one_line(error)}; see --help")
   except Exception as error:  # a config file may raise anything
     if "--debug" in args:
       raise
