@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 ROW_AXIS = "candidate"
 
@@ -59,4 +59,12 @@ def over_rows(
     in_specs=(PartitionSpec(ROW_AXIS), PartitionSpec()),
     out_specs=PartitionSpec(ROW_AXIS),
   )
-  return jax.jit(split, donate_argnums=(0,) if donate else ())
+  compiled = jax.jit(split, donate_argnums=(0,) if donate else ())
+  sharding = NamedSharding(mesh, PartitionSpec(ROW_AXIS))
+
+  def program(rows, shared):
+    # Rows that are not yet spread over the mesh are another type to JAX: the
+    # first call of a loop would compile the program a second time.
+    return compiled(jax.device_put(rows, sharding), shared)
+
+  return program
