@@ -41,7 +41,9 @@ def step(experiment: experiments.Experiment) -> None:
   ]
   for number, which in enumerate(todo, start=1):
     label = f"mask {number}/{len(todo)}: {which[0]} {which[1]} {which[2]}"
-    if files.is_done(experiment.paths.masks(*which)):
+    directory = experiment.paths.masks(*which)
+    if files.is_done(directory):
+      _forget(directory)
       logging.info("%s: done before", label)
     else:
       _search_subroutine(experiment, *which, label)
@@ -58,18 +60,29 @@ def _search_subroutine(experiment, regime, base_seed, subroutine, label):
     experiment.subroutines.index(subroutine),
   )
 
-  def search_in(directory, masked_from, config, label):
-    return _search(
-      experiment,
-      directory,
-      params,
-      fingerprint,
-      subroutine,
-      experiment.mask_spec(params, masked_from),
-      config,
-      key,
-      label,
-    )
+  def search_in(directory, masked_from, config, label, **setting):
+    if not files.is_done(directory):
+      finite = _search(
+        experiment,
+        directory,
+        params,
+        fingerprint,
+        subroutine,
+        experiment.mask_spec(params, masked_from),
+        config,
+        key,
+        label,
+      )
+      files.mark_done(
+        directory,
+        {
+          **setting,
+          "masked_from": masked_from,
+          "fingerprint": fingerprint,
+          "finite": finite,
+        },
+      )
+    _forget(directory)
 
   setting = selection.choose(
     experiment, directory, params, subroutine, search_in, label
@@ -79,10 +92,16 @@ def _search_subroutine(experiment, regime, base_seed, subroutine, label):
     init_logits=(setting["mask_init"],),
     penalties=(setting["penalty"],),
   )
-  finite = search_in(directory, setting["masked_from"], config, label)
-  files.mark_done(
-    directory, {**setting, "fingerprint": fingerprint, "finite": finite}
-  )
+  search_in(directory, config=config, label=label, **setting)
+
+
+def _forget(directory: pathlib.Path) -> None:
+  """Removes the checkpoint of a search that is marked as done.
+
+  After the mark, since a kill may leave half of the checkpoint: without the
+  mark it would be refused as torn.
+  """
+  shutil.rmtree(directory / _CHECKPOINT, ignore_errors=True)
 
 
 def _search(
@@ -144,7 +163,6 @@ def _search(
     stacked=True,
     metadata=describe_candidates(result),
   )
-  shutil.rmtree(directory / _CHECKPOINT, ignore_errors=True)
   return result.finite.tolist()
 
 

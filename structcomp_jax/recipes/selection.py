@@ -42,8 +42,8 @@ def choose(
     directory: of the final masks; the grid lies in `grid/` below it.
     params: the frozen network.
     subroutine: what the masks are for.
-    search_in: (directory, masked_from, SearchConfig, label) -> finite flags;
-      runs one search and stores its masks.
+    search_in: (directory, masked_from, SearchConfig, label); runs one search
+      and stores its masks, unless it did so before.
     label: for progress.
 
   Returns:
@@ -64,14 +64,12 @@ def choose(
     rows = []
     for masked_from in config.masked_from:
       grid = directory / "grid" / f"from_{masked_from}"
-      if not files.is_done(grid):
-        search_in(
-          grid,
-          masked_from,
-          experiment.search_config(seeds=(config.grid_seed,)),
-          f"{label}, grid from layer {masked_from}",
-        )
-        files.mark_done(grid)
+      search_in(
+        grid,
+        masked_from,
+        experiment.search_config(seeds=(config.grid_seed,)),
+        f"{label}, grid from layer {masked_from}",
+      )
       rows += _judge(experiment, grid, params, subroutine, masked_from)
     best = best_row(rows, config.selection)
     content = {"rule": config.selection, "chosen": best, "settings": rows}

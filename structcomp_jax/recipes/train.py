@@ -33,6 +33,7 @@ def step(experiment: experiments.Experiment) -> None:
     if all(
       files.is_done(experiment.paths.base(regime, seed)) for seed in seeds
     ):
+      _forget(experiment.paths.training(regime))
       logging.info("base networks, %s: done before", regime)
     elif regime == "random_init":
       for seed in seeds:
@@ -150,9 +151,17 @@ def _train(experiment: experiments.Experiment, regime: str) -> None:
       best_epoch=int(state.best_epoch[index]),
       validation_loss=float(state.best_loss[index]),
     )
-  # Last: until every seed is stored, a kill starts from the checkpoint.
+  _forget(directory)
+
+
+def _forget(directory: pathlib.Path) -> None:
+  """Removes what a training needed that is stored seed by seed by now.
+
+  Last, since a kill may leave half of it: until every seed is marked as
+  done, the training goes on from here.
+  """
   shutil.rmtree(directory / _CHECKPOINT, ignore_errors=True)
-  (directory / _METRICS).unlink()
+  (directory / _METRICS).unlink(missing_ok=True)
 
 
 def _store(experiment, regime, seed, params, history=(), **info) -> None:
