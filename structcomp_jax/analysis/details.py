@@ -170,7 +170,9 @@ def selections(network: Network) -> str:
   if not parts:
     return ""
   header = ("file", "rule", "tried", "chosen, with its validation results")
-  return markup.folded(
+  rules = {part[1] for part in parts}
+  caution = f"<p>{wording.OPTIMISTIC}</p>" if "published" in rules else ""
+  return caution + markup.folded(
     "How mask settings were selected",
     markup.table(header, parts, css_class="small"),
   )

@@ -130,6 +130,12 @@ STATISTICS = (
   " the interval use a t distribution with G\u22121 degrees of freedom."
 )
 
+OPTIMISTIC = (
+  "<b>Caution:</b> the mask settings were chosen by the published rule, which"
+  " prefers masks whose ablation hurts the own test, so D_abl of these networks"
+  " is optimistic."
+)
+
 OVERLAP = (
   "Share of weights two masks have in common (intersection over union), beside"
   " what two random masks of the same sizes would share."

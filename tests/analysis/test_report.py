@@ -204,6 +204,14 @@ def test_overlap_of_mask_files(tmp_path):
   assert len(network.overlaps) == 6
 
 
+def test_published_selection_is_called_optimistic(tmp_path):
+  path = synthetic.write_workdir(tmp_path / "run")
+  assert "Caution" not in details.selections(report.load([path])[0])
+  file = path / "masks" / "seed_0" / "subject" / "selection.json"
+  file.write_text('{"rule": "published", "chosen": {"own_accuracy": 0.95}}')
+  assert "is optimistic" in details.selections(report.load([path])[0])
+
+
 def test_dead_candidates_are_counted(tmp_path):
   path = synthetic.write_workdir(tmp_path / "run")
   file = path / "masks" / "seed_0" / "verb" / "metrics.jsonl"

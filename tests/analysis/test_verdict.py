@@ -62,6 +62,14 @@ def test_subnetwork_alone_is_no_evidence():
   assert _trained(differences, _controls()).label == "not modular"
 
 
+def test_effects_that_cancel_over_networks_are_not_absence():
+  differences = _differences("scratch", "random_init", num_bases=2)
+  trained = differences["regime"] == "scratch"
+  differences.loc[trained, "d_abl"] = 0.4
+  differences.loc[trained & (differences["base_seed"] == 0), "d_abl"] = -0.4
+  assert _trained(differences).label == "inconclusive"
+
+
 def test_one_subroutine_only_is_mixed():
   differences = _differences("scratch", "random_init")
   _set(differences, "scratch", "d_abl", 0.0, "verb")
