@@ -102,30 +102,36 @@ def run(
   schedule = schedules.get_schedule(config.schedule)
   shared = {"frozen": params, "dataset": dataset, "key": key}
   state = initial_state(rows, spec) if state is None else state
+  # NumPy arrays of a checkpoint would round the epoch metrics otherwise.
+  state = jax.tree.map(jnp.asarray, state)
   history = []
 
+  def epoch_rows(state, done):
+    beta = schedule(
+      jnp.int32(done - 1), steps_per_epoch, config.num_epochs, config.max_beta
+    )
+    metrics = _epoch_metrics(state, steps_per_epoch, spec)
+    if validation is not None:
+      metrics |= validate(
+        state.mask_logits,
+        {"frozen": params, "validation": validation, "beta": beta},
+      )
+    return _history_rows(
+      rows, jax.device_get(metrics), done, steps_per_epoch, float(beta)
+    )
+
   done = int(state.step[0])
+  if done == total_steps:  # The best one is chosen by the last epoch.
+    history = epoch_rows(state, done)
   while done < total_steps:
     num_steps = min(max_steps, steps_per_epoch - done % steps_per_epoch)
     (state, rows) = advance(
       (state, rows), {**shared, "num_steps": jnp.int32(num_steps)}
     )
     done += num_steps
-    new_rows = []
-    if done % steps_per_epoch == 0:
-      beta = schedule(
-        jnp.int32(done - 1), steps_per_epoch, config.num_epochs, config.max_beta
-      )
-      metrics = _epoch_metrics(state, steps_per_epoch, spec)
-      if validation is not None:
-        metrics |= validate(
-          state.mask_logits,
-          {"frozen": params, "validation": validation, "beta": beta},
-        )
-      new_rows = _history_rows(
-        rows, jax.device_get(metrics), done, steps_per_epoch, float(beta)
-      )
-      history += new_rows
+    is_end = done % steps_per_epoch == 0
+    new_rows = epoch_rows(state, done) if is_end else []
+    history += new_rows
     if on_call is not None:
       on_call(state, new_rows)
 
