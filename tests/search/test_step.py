@@ -1,0 +1,143 @@
+"""The objective and one optimiser step, against arithmetic in the open."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from structcomp_jax import masks, search, trees
+from structcomp_jax.search import step
+
+from . import tiny
+
+KEY = jax.random.key(11)
+
+
+def random_logits():
+  """Returns mask logits of the tiny network."""
+  generator = np.random.default_rng(2)
+  return {
+    leaf.path: jnp.asarray(generator.normal(size=leaf.mask_shape), jnp.float32)
+    for leaf in tiny.SPEC.leaves
+  }
+
+
+def objective(mask_logits, batch, config, *, penalty=0.0, beta=3.0):
+  """Returns the loss, the task loss and the expected number of weights."""
+  loss, (task_loss, size) = step.objective(
+    mask_logits,
+    tiny.NETWORK.params,
+    batch,
+    loss_fn=tiny.loss_fn,
+    spec=tiny.SPEC,
+    config=config,
+    beta=beta,
+    key=KEY,
+    penalty=penalty,
+  )
+  return loss, task_loss, size
+
+
+def test_objective_of_a_deterministic_relaxation_by_hand():
+  logits = random_logits()
+  config = search.SearchConfig(batch_size=16)
+  loss, task_loss, size = objective(logits, tiny.DATASET, config, penalty=0.1)
+  soft = {path: 1 / (1 + np.exp(-3.0 * leaf)) for path, leaf in logits.items()}
+  network = {path: tiny.NETWORK.params[path] * soft[path] for path in soft}
+  expected = tiny.loss_fn(network, tiny.DATASET)
+  kept = sum(leaf.sum() for leaf in soft.values())
+  np.testing.assert_allclose(task_loss, expected, rtol=1e-5)
+  np.testing.assert_allclose(size, kept, rtol=1e-5)
+  np.testing.assert_allclose(loss, expected + 0.1 * kept, rtol=1e-5)
+
+
+@pytest.mark.parametrize("num_samples", [1, 4])
+def test_every_chunk_sees_its_own_sample(num_samples):
+  logits = random_logits()
+  config = search.SearchConfig(
+    batch_size=16, relaxation="gumbel_sigmoid", num_mask_samples=num_samples
+  )
+  _, task_loss, _ = objective(logits, tiny.DATASET, config)
+  relaxation = masks.get_relaxation("gumbel_sigmoid")
+  keys = [KEY] if num_samples == 1 else jax.random.split(KEY, num_samples)
+  chunk_losses = []
+  for index, key in enumerate(keys):
+    mask = masks.sample(relaxation, logits, beta=3.0, key=key)
+    rows = slice(index * 16 // num_samples, (index + 1) * 16 // num_samples)
+    chunk_losses.append(
+      tiny.loss_fn(
+        masks.merge(tiny.NETWORK.params, mask),
+        {name: array[rows] for name, array in tiny.DATASET.items()},
+      )
+    )
+  assert len(set(map(float, chunk_losses))) == num_samples
+  np.testing.assert_allclose(task_loss, np.mean(chunk_losses), rtol=1e-6)
+
+
+@pytest.mark.parametrize("relaxation", sorted(masks.RELAXATIONS))
+def test_penalty_does_not_depend_on_the_batch_size(relaxation):
+  logits = random_logits()
+  config = search.SearchConfig(batch_size=1, relaxation=relaxation)
+  costs = []
+  for num_examples in (1, 4, 16):
+    batch = trees.row(tiny.DATASET, slice(num_examples))
+    loss, task_loss, _ = objective(logits, batch, config, penalty=2.0)
+    costs.append(float(loss - task_loss))
+  np.testing.assert_allclose(costs, costs[0], rtol=1e-5)
+  amount = masks.penalty(
+    masks.get_relaxation(relaxation), logits, tiny.SPEC, beta=3.0
+  )
+  np.testing.assert_allclose(costs[0], 2 * amount, rtol=1e-5)
+
+
+def take_step(state, candidate, batch):
+  """Returns the state after one step at beta = 3."""
+  return step.search_step(
+    state,
+    candidate,
+    tiny.NETWORK.params,
+    batch,
+    loss_fn=tiny.loss_fn,
+    spec=tiny.SPEC,
+    config=search.SearchConfig(batch_size=16),
+    beta=3.0,
+    key=KEY,
+  )
+
+
+def test_first_adam_step_moves_every_logit_by_the_learning_rate():
+  candidate = trees.row(
+    search.grid(learning_rates=(0.25,), init_logits=(0.5,), penalties=(0.1,)), 0
+  )
+  state = step.init_state(candidate, tiny.SPEC)
+  new_state = take_step(state, candidate, tiny.DATASET)
+  gradient = jax.grad(
+    lambda logits: objective(
+      logits, tiny.DATASET, search.SearchConfig(batch_size=16), penalty=0.1
+    )[0]
+  )(state.mask_logits)
+  # Adam divides the first gradient by its own size.
+  chex.assert_trees_all_close(
+    new_state.mask_logits,
+    {path: 0.5 - 0.25 * jnp.sign(leaf) for path, leaf in gradient.items()},
+    atol=1e-4,
+  )
+  assert int(new_state.step) == 1
+  assert bool(new_state.finite)
+  assert float(new_state.loss_sum) > 0
+  assert float(new_state.size_sum) > 0
+
+
+def test_step_with_a_non_finite_loss_changes_nothing_but_the_flag():
+  candidate = trees.row(search.grid(learning_rates=(0.25,)), 0)
+  state = step.init_state(candidate, tiny.SPEC)
+  state = take_step(state, candidate, tiny.DATASET)
+  bad = tiny.DATASET | {"label": jnp.full(16, jnp.nan)}
+  stopped = take_step(state, candidate, bad)
+  chex.assert_trees_all_equal(
+    stopped, state.replace(step=jnp.int32(2), finite=jnp.bool_(False))
+  )
+  # Nothing wakes it up again.
+  after = take_step(stopped, candidate, tiny.DATASET)
+  chex.assert_trees_all_equal(after, stopped.replace(step=jnp.int32(3)))
