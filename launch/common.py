@@ -13,12 +13,6 @@ from structcomp_jax.types import UserError
 _DEBUG = flags.DEFINE_bool(
   "debug", False, "Show the traceback of an error, not just one line."
 )
-_CPU_DEVICES = flags.DEFINE_integer(
-  "cpu_devices",
-  1,
-  "Devices that JAX makes of the CPU; candidates are split over them.",
-  lower_bound=1,
-)
 # From here on a flag belongs to the script that asks for it: --help shows the
 # flags of the script.
 flags.disclaim_key_flags()
@@ -53,24 +47,53 @@ def main(run: Callable[[], None]) -> None:
 def main_with_config(run: Callable[..., None]) -> None:
   """The same for a recipe `run(config, workdir)`."""
   config, workdir = define_config()
-  main(lambda: run(config.value, workdir.value))
+
+  def configured_run():
+    # JAX makes its devices once, when they are first looked at.
+    jax.config.update(
+      "jax_num_cpu_devices", max(config.value.runtime.cpu_devices, 1)
+    )
+    run(config.value, workdir.value)
+
+  main(configured_run)
 
 
 def _parse(args: Sequence[str]) -> Sequence[str]:
   """Parses the command line; what is wrong with it is one line."""
   try:
     rest = flags.FLAGS(args)
+    _look_into_config()
   except SystemExit:  # --help was shown, which is no failure
     sys.exit(0)
-  except flags.Error as error:
-    fail(f"{_one_line(error)}; see --help")
   except Exception as error:  # a config file may raise anything
     if "--debug" in args:
       raise
-    fail(f"cannot read the config: {_one_line(error)}; see --help")
+    fail(f"{_cause(error)}; see --help")
   if len(rest) > 1:
     fail(f"unexpected argument {rest[1]!r}; flags are written --name=value")
   return rest
+
+
+def _look_into_config() -> None:
+  """Raises OSError for a missing file, which is not read before it is used."""
+  if "config" in flags.FLAGS and flags.FLAGS.config is not None:
+    flags.FLAGS.config.to_dict()
+
+
+def _cause(error: Exception) -> str:
+  """Returns what is wrong with the command line or the config file."""
+  config = next((arg for arg in sys.argv if "config=" in arg), "--config")
+  if isinstance(error, OSError):
+    return f"cannot read {config}: there is no such file"
+  if isinstance(error, KeyError):
+    text = str(error.args[0]).replace("\n", ". ")
+    return f"{config} has no field {text}"
+  if not isinstance(error, flags.Error):
+    return f"cannot read {config}: {_one_line(error)}"
+  text = str(error)
+  if "Traceback" in text:  # of the config file; its last line is the error
+    text = f"cannot read {config}: {text.strip().splitlines()[-1]}"
+  return " ".join(text.split()).rstrip(".")
 
 
 def _guarded(run: Callable[[], None]) -> None:
@@ -78,7 +101,6 @@ def _guarded(run: Callable[[], None]) -> None:
   logging.set_verbosity(logging.INFO)
   logging.use_absl_handler()
   logging.get_absl_handler().setFormatter(None)
-  jax.config.update("jax_num_cpu_devices", _CPU_DEVICES.value)
   with contextlib.nullcontext() if _DEBUG.value else _one_line_errors():
     run()
 
