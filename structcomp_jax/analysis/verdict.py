@@ -300,14 +300,24 @@ def _judge(effects: tuple[Effect, ...]) -> tuple[str, str]:
         " particular: no sign of modular parts, as if whole patterns had been"
         " memorised (template-like).",
       )
-    return (
-      "inconclusive",
-      "Removing a subnetwork hurts its own subroutine on average, but base"
-      " networks or controls differ too much to tell.",
-    )
+    return "inconclusive", " ".join(_ablation_words(one) for one in ablation)
   weak = [effect for effect in effects if effect.support() < Grade.CONSISTENT]
   missing = "; ".join(_MISSING[one.test].format(one.subroutine) for one in weak)
   return "mixed", f"Only some tests find separate parts. Not shown: {missing}."
+
+
+def _ablation_words(effect: Effect) -> str:
+  """Returns what an unsupported ablation effect looks like."""
+  if effect.largest < 2 * MINIMUM_EFFECT:
+    return (
+      f"Removing the '{effect.subroutine}' subnetwork does not cost"
+      f" '{effect.subroutine}' in particular in any base network."
+    )
+  return (
+    f"Whether removing the '{effect.subroutine}' subnetwork costs"
+    f" '{effect.subroutine}' in particular depends on the base network or is"
+    " no clearer than in the controls."
+  )
 
 
 def _modular(weakest: Grade, subnetworks: list[Effect]) -> tuple[str, str]:

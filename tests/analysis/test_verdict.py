@@ -66,8 +66,12 @@ def test_effects_that_cancel_over_networks_are_not_absence():
   differences = _differences("scratch", "random_init", num_bases=2)
   trained = differences["regime"] == "scratch"
   differences.loc[trained, "d_abl"] = 0.4
-  differences.loc[trained & (differences["base_seed"] == 0), "d_abl"] = -0.4
-  assert _trained(differences).label == "inconclusive"
+  first = trained & (differences["base_seed"] == 0)
+  differences.loc[first & (differences["subroutine"] == "verb"), "d_abl"] = -0.4
+  one = _trained(differences)
+  assert one.label == "inconclusive"
+  assert "'subject' in particular in any base network." in one.sentence
+  assert "'verb' in particular depends on the base network" in one.sentence
 
 
 def test_one_subroutine_only_is_mixed():
