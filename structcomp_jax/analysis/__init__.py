@@ -1,1 +1,1 @@
-"""TODO."""
+"""From a work directory to statistics, figures and a report page."""
