@@ -85,6 +85,8 @@ def _cause(error: Exception) -> str:
   config = next((arg for arg in sys.argv if "config=" in arg), "--config")
   if isinstance(error, OSError):
     return f"cannot read {config}: there is no such file"
+  if isinstance(error, AttributeError) and isinstance(error.args[0], KeyError):
+    error = error.args[0]  # of a locked config, with a proposal
   if isinstance(error, KeyError):
     text = str(error.args[0]).replace("\n", ". ")
     return f"{config} has no field {text}"

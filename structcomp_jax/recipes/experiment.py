@@ -12,11 +12,9 @@ from ml_collections import ConfigDict
 
 from structcomp_jax import masks, search, training, types
 from structcomp_jax.models import bert, hugging_face, tokenizers
-from structcomp_jax.recipes import paths
+from structcomp_jax.recipes import checks, paths
 from structcomp_jax.tasks import datasets, odd_one_out, syntax
 
-REGIMES = ("scratch", "lm_pretrained", "random_init")
-SELECTIONS = ("own_task", "published")
 _SPLITS = ("train", "validation", "test")
 
 
@@ -165,12 +163,7 @@ def load(config: ConfigDict, workdir: str | pathlib.Path) -> Experiment:
   Raises:
     UserError: a value names nothing that exists or fits nothing else.
   """
-  if config.experiment not in _experiments():
-    raise types.UserError(
-      f"unknown experiment {config.experiment!r}; choose one of "
-      f"{', '.join(_experiments())}"
-    )
-  _check_names(config)
+  checks.check(config)
   spec = syntax.experiment_spec(config.experiment)
   experiment = Experiment(
     config=config,
@@ -179,46 +172,54 @@ def load(config: ConfigDict, workdir: str | pathlib.Path) -> Experiment:
     test_tasks=spec.test_tasks,
     network=_make_network(config, spec.vocabulary),
   )
-  # Both raise on bad values: before the first hour of work, not after it.
+  # All raise on bad values: before the first hour of work, not after it.
+  _check_sizes(experiment)
+  _check_constant_betas(experiment)
   for regime in config.regimes:
-    experiment.train_config(regime)
-  experiment.search_config().candidates()
+    with checks.section("training"):
+      experiment.train_config(regime)
+  with checks.section("search"):
+    experiment.search_config().candidates()
   return experiment
 
 
-def _experiments() -> list[str]:
-  return list(
-    dict.fromkeys(name.experiment for name in syntax.DATASET_NAMES.values())
-  )
-
-
-def _check_names(config: ConfigDict) -> None:
-  """Raises UserError for names and numbers that mean nothing."""
-  choices = [
-    ("data.policy", [config.data.policy], syntax.POLICIES),
-    ("regimes", config.regimes, REGIMES),
-    ("search.selection", [config.search.selection], SELECTIONS),
-    ("search.unit", [config.search.unit], ("weight", "neuron")),
-    ("model.tokenizer", [config.model.tokenizer], ("word", "checkpoint")),
-  ]
-  for field, values, valid in choices:
-    for value in values:
-      if value not in valid:
+def _check_sizes(experiment: Experiment) -> None:
+  """Raises UserError where there are too few problems."""
+  config = experiment.config
+  problems = syntax.make_datasets(config.experiment, config.data.policy)
+  for task, splits in problems.items():
+    wanted = experiment.num_problems(task)
+    for split, found in splits.items():
+      if wanted.get(split, 0) > len(found):
         raise types.UserError(
-          f"{field} {value!r} is unknown; choose from {', '.join(valid)}"
+          f"data.num_problems.{split} {wanted[split]} is more than the "
+          f"{len(found)} of {experiment.dataset_name(task)}; lower it, or 0 "
+          "for all"
         )
-  for field in ("regimes", "base_seeds"):
-    values = config[field]
-    if not values or len(set(values)) < len(values):
-      raise types.UserError(
-        f"{field} {tuple(values)} must be distinct and at least one"
-      )
-  if not config.search.masked_from:
-    raise types.UserError("search.masked_from is empty; give a layer, e.g. 0")
-  if any(count < 0 for count in config.data.num_problems.values()):
-    raise types.UserError("data.num_problems must not be negative; 0 means all")
-  if config.evaluation.batch_size < 1:
-    raise types.UserError("evaluation.batch_size must be at least 1")
+    if "train" not in splits:
+      continue
+    size = wanted.get("train", len(splits["train"]))
+    for section in ("training", "search"):
+      if config[section].batch_size > size:
+        raise types.UserError(
+          f"{section}.batch_size {config[section].batch_size} is more than "
+          f"the {size} training problems of {experiment.dataset_name(task)}; "
+          f"lower it to {size} or less"
+        )
+
+
+def _check_constant_betas(experiment: Experiment) -> None:
+  """Raises UserError for a rule of search.constant_beta that matches nothing.
+
+  Every value of masked_from must leave it something to match.
+  """
+  search_config = experiment.config.search
+  if search_config.constant_beta:
+    params = jax.eval_shape(experiment.network.init, jax.random.key(0))
+    for masked_from in search_config.masked_from:
+      spec = experiment.mask_spec(params, masked_from)
+      with checks.section("search"):
+        masks.leaf_betas(spec, 1.0, search_config.constant_beta)
 
 
 def _make_network(config: ConfigDict, vocabulary: tuple[str, ...]) -> Network:
@@ -263,10 +264,16 @@ def _make_network(config: ConfigDict, vocabulary: tuple[str, ...]) -> Network:
         f"search.masked_from {masked_from} is not a layer of a network with "
         f"{sizes.num_layers}; choose 0 to {sizes.num_layers - 1}"
       )
+  length = _longest(config, tokenizer)
+  if length > sizes.max_positions:
+    raise types.UserError(
+      f"model.max_positions {sizes.max_positions} is too short for a sentence "
+      f"of {length} tokens; set it to {length} or more"
+    )
   return Network(
     model=bert.Bert(sizes),
     tokenizer=tokenizer,
-    length=_longest(config, tokenizer),
+    length=length,
     pretrained=pretrained,
   )
 
@@ -274,11 +281,11 @@ def _make_network(config: ConfigDict, vocabulary: tuple[str, ...]) -> Network:
 def _longest(config: ConfigDict, tokenizer: Any) -> int:
   """Returns the number of tokens of the experiment's longest sentence."""
   problems = syntax.make_datasets(config.experiment, config.data.policy)
-  sentences = np.concatenate(
-    [
-      np.unique(split.astype(str))
-      for splits in problems.values()
-      for split in splits.values()
-    ]
-  )
-  return tokenizers.encode(tokenizer, sentences)["token_ids"].shape[-1]
+  # A set, since sorting all the texts would take seconds.
+  sentences = {
+    str(sentence)
+    for splits in problems.values()
+    for split in splits.values()
+    for sentence in split.ravel()
+  }
+  return tokenizers.encode(tokenizer, list(sentences))["token_ids"].shape[-1]

@@ -1,0 +1,106 @@
+"""What a config may say, checked before the first hour of work."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+
+from ml_collections import ConfigDict
+
+from structcomp_jax import types
+from structcomp_jax.tasks import syntax
+
+REGIMES = ("scratch", "lm_pretrained", "random_init")
+SELECTIONS = ("own_task", "published")
+# Seeds become 32-bit integers.
+_MAX_SEED = 2**31 - 1
+
+
+def check(config: ConfigDict) -> None:
+  """Checks every field that names something or that must be a number.
+
+  Raises:
+    UserError: a value, named by its field, means nothing.
+  """
+  _check_names(config)
+  for field in ("regimes", "base_seeds", "search.seeds"):
+    values = _values(config, field)
+    if not values or len(set(values)) < len(values):
+      raise types.UserError(
+        f"{field} {tuple(values)} must be distinct and at least one; give a "
+        "list without repetitions"
+      )
+  for field in ("seed", "base_seeds", "search.seeds", "search.grid_seed"):
+    _check_integers(config, field, 0, _MAX_SEED)
+  for split in config.data.num_problems:
+    _check_integers(config, f"data.num_problems.{split}", 0)
+  for field in ("evaluation", "training", "search"):
+    _check_integers(config, f"{field}.batch_size", 1)
+  for field in ("vmap_width", "steps_per_call"):
+    _check_integers(config, f"runtime.{field}", 0)
+  if not config.search.masked_from:
+    raise types.UserError("search.masked_from is empty; give a layer, e.g. 0")
+  _check_integers(config, "search.masked_from", 0)
+  for field in (
+    "search.learning_rates",
+    "search.init_logits",
+    "search.penalties",
+    "training.pretrained_learning_rate",
+    "evaluation.failed_below",
+    "runtime.checkpoint_seconds",
+  ):
+    _check_finite(config, field)
+
+
+@contextlib.contextmanager
+def section(name: str) -> Iterator[None]:
+  """Names the section of the config in the errors raised inside."""
+  try:
+    yield
+  except types.UserError as error:
+    raise types.UserError(f"config section {name}: {error}") from error
+
+
+def _check_names(config: ConfigDict) -> None:
+  experiments = dict.fromkeys(
+    name.experiment for name in syntax.DATASET_NAMES.values()
+  )
+  choices = {
+    "experiment": tuple(experiments),
+    "data.policy": syntax.POLICIES,
+    "regimes": REGIMES,
+    "search.selection": SELECTIONS,
+    "search.unit": ("weight", "neuron"),
+    "model.tokenizer": ("word", "checkpoint"),
+  }
+  for field, valid in choices.items():
+    for value in _values(config, field):
+      if value not in valid:
+        raise types.UserError(
+          f"{field} {value!r} is unknown; choose from {', '.join(valid)}"
+        )
+
+
+def _values(config: ConfigDict, field: str) -> list:
+  """Returns the elements of a list field, or a scalar as the only one."""
+  for name in field.split("."):
+    config = config[name]
+  return list(config) if isinstance(config, (list, tuple)) else [config]
+
+
+def _check_integers(
+  config: ConfigDict, field: str, least: int, most: float = math.inf
+) -> None:
+  for value in _values(config, field):
+    if not isinstance(value, int) or not least <= value <= most:
+      limits = f"from {least}" + ("" if most == math.inf else f" to {most}")
+      raise types.UserError(
+        f"{field} {value!r} is not usable; give integers {limits}"
+      )
+
+
+def _check_finite(config: ConfigDict, field: str) -> None:
+  for value in _values(config, field):
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+      raise types.UserError(
+        f"{field} {value!r} is not usable; give finite numbers"
+      )
