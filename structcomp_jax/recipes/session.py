@@ -14,7 +14,7 @@ import jax
 from absl import logging
 from ml_collections import ConfigDict
 
-import structcomp_jax
+from structcomp_jax import __version__
 from structcomp_jax.io import files
 from structcomp_jax.io.workdir import open_workdir
 from structcomp_jax.recipes import experiment as experiments
@@ -59,7 +59,7 @@ def _versions() -> dict[str, str]:
   """Returns what a reader needs to remake the numbers."""
   devices = jax.devices()
   return {
-    "structcomp_jax": structcomp_jax.__version__,
+    "structcomp_jax": __version__,
     "commit": _commit(),
     "python": platform.python_version(),
     **{name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -70,7 +70,7 @@ def _versions() -> dict[str, str]:
 
 def _commit() -> str:
   """Returns the commit of the source tree, "unknown" outside of one."""
-  source = pathlib.Path(structcomp_jax.__file__).parent
+  source = pathlib.Path(__file__).parent
   try:
     return subprocess.run(
       ["git", "-C", source, "describe", "--always", "--dirty"],
