@@ -1,0 +1,158 @@
+"""What the compiled evaluation says, against networks merged by hand."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from structcomp_jax import evaluation, masks, trees
+
+KEY = jax.random.key(9)
+SEEDS = (3, 4, 7)
+GENERATOR = np.random.default_rng(1)
+PARAMS = {
+  "hidden": {
+    "kernel": jnp.asarray(GENERATOR.normal(size=(4, 6)), jnp.float32),
+    "bias": jnp.asarray(GENERATOR.normal(size=6), jnp.float32),
+  },
+  "output": jnp.asarray(GENERATOR.normal(size=(6, 2)), jnp.float32),
+}
+SPEC = masks.select(
+  PARAMS,
+  [("hidden/kernel", "weight"), ("output", "neuron"), (".*", "frozen")],
+)
+STACKED = {
+  "hidden/kernel": jnp.asarray(GENERATOR.random((3, 4, 6)) < 0.4),
+  "output": jnp.asarray([[[True, False]], [[False, True]], [[True, True]]]),
+}
+
+
+def make_dataset(num_examples):
+  """Returns random inputs and labels."""
+  return {
+    "x": GENERATOR.normal(size=(num_examples, 4)).astype(np.float32),
+    "label": GENERATOR.integers(0, 2, num_examples),
+  }
+
+
+# Lengths that no batch size below divides.
+DATASETS = {"verb": make_dataset(7), "base": make_dataset(4)}
+
+
+def metrics_fn(params, batch):
+  hidden = jnp.tanh(
+    batch["x"] @ params["hidden"]["kernel"] + params["hidden"]["bias"]
+  )
+  outputs = hidden @ params["output"]
+  loss = -jnp.take_along_axis(
+    jax.nn.log_softmax(outputs), batch["label"][:, None], axis=1
+  )
+  is_right = jnp.argmax(outputs, axis=1) == batch["label"]
+  return {"loss": loss[:, 0], "accuracy": is_right.astype(jnp.float32)}
+
+
+def evaluate(**kwargs):
+  """Evaluates the three masks on one device."""
+  defaults = {
+    "seeds": SEEDS,
+    "key": KEY,
+    "batch_size": 3,
+    "devices": tuple(jax.devices()[:1]),
+  }
+  return evaluation.evaluate_masks(
+    metrics_fn, PARAMS, STACKED, SPEC, DATASETS, **defaults | kwargs
+  )
+
+
+def by_hand(params):
+  """Returns {task: {metric: mean}} of one network without batches."""
+  return {
+    task: {
+      name: np.mean(np.asarray(values))
+      for name, values in metrics_fn(params, dataset).items()
+    }
+    for task, dataset in DATASETS.items()
+  }
+
+
+def network_by_hand(index, ablation):
+  """Returns the weights with np.where alone."""
+  fill = masks.make_fill(
+    "random", PARAMS, SPEC, jax.random.fold_in(KEY, SEEDS[index])
+  )
+
+  def masked(path, weights):
+    kept = np.asarray(STACKED[path][index])
+    if ablation == "none":
+      return jnp.where(kept, weights, 0)
+    return jnp.where(kept, fill[path] if ablation == "random" else 0, weights)
+
+  hidden = PARAMS["hidden"]
+  return {
+    "hidden": hidden | {"kernel": masked("hidden/kernel", hidden["kernel"])},
+    "output": masked("output", PARAMS["output"]),
+  }
+
+
+@pytest.fixture(scope="module")
+def results():
+  return evaluate()
+
+
+@pytest.mark.parametrize("ablation", evaluation.ABLATIONS)
+def test_condition_matches_the_network_merged_by_hand(results, ablation):
+  expected = trees.stack(
+    [by_hand(network_by_hand(index, ablation)) for index in range(3)]
+  )
+  chex.assert_trees_all_close(results[ablation], expected, rtol=1e-5)
+
+
+def test_conditions_and_masks_differ(results):
+  losses = np.stack([results[name]["verb"]["loss"] for name in results])
+  assert len(np.unique(losses)) == 9
+
+
+def test_random_ablation_depends_on_the_mask_seed_alone(results):
+  other = evaluate(seeds=(3, 5, 7))
+  changed = other["random"]["verb"]["loss"] != results["random"]["verb"]["loss"]
+  assert changed.tolist() == [False, True, False]
+  for ablation in ("none", "zero"):
+    chex.assert_trees_all_equal(other[ablation], results[ablation])
+
+
+@pytest.mark.parametrize(
+  "kwargs",
+  [
+    {"batch_size": 1},
+    {"batch_size": 100},
+    {"width": 1},
+    {"width": 2},
+    {"devices": None},
+  ],
+  ids=str,
+)
+def test_how_it_is_computed_changes_nothing(results, kwargs):
+  chex.assert_trees_all_close(evaluate(**kwargs), results, rtol=1e-5)
+
+
+def test_dense_matches_an_all_ones_mask_and_the_means_by_hand():
+  dense = evaluation.evaluate_dense(metrics_fn, PARAMS, DATASETS, batch_size=3)
+  ones = {
+    leaf.path: jnp.ones((1, *leaf.mask_shape), bool) for leaf in SPEC.leaves
+  }
+  masked = evaluation.evaluate_masks(
+    metrics_fn, PARAMS, ones, SPEC, DATASETS, seeds=(0,), key=KEY, batch_size=3
+  )
+  chex.assert_trees_all_close(trees.row(masked["none"], 0), dense, rtol=1e-6)
+  chex.assert_trees_all_close(dense, by_hand(PARAMS), rtol=1e-5)
+
+
+def test_kept_weights_counts_weights_not_units():
+  kernels = np.asarray(STACKED["hidden/kernel"]).sum(axis=(1, 2))
+  outputs = 6 * np.array([1, 1, 2])  # a neuron of the output has six weights
+  counts = evaluation.kept_weights(STACKED, SPEC)
+  np.testing.assert_array_equal(counts["none"], kernels + outputs)
+  for ablation in ("zero", "random"):
+    np.testing.assert_array_equal(counts[ablation], 36 - kernels - outputs)
+  assert set(counts) == set(evaluation.ABLATIONS)
