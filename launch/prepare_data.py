@@ -28,7 +28,7 @@ def _num_problems() -> dict[str, int]:
     return {split: int(count) for split, count in pairs}
   except ValueError:
     return common.fail(
-      f"--num_problems={','.join(_NUM_PROBLEMS.value)} is not of the form "
+      f"cannot read --num_problems={','.join(_NUM_PROBLEMS.value)}; write "
       "train:N,validation:N,test:N"
     )
 

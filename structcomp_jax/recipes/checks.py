@@ -35,7 +35,7 @@ def check(config: ConfigDict) -> None:
     _check_integers(config, f"data.num_problems.{split}", 0)
   for field in ("evaluation", "training", "search"):
     _check_integers(config, f"{field}.batch_size", 1)
-  for field in ("vmap_width", "steps_per_call"):
+  for field in ("vmap_width", "steps_per_call", "cpu_devices"):
     _check_integers(config, f"runtime.{field}", 0)
   if not config.search.masked_from:
     raise types.UserError("search.masked_from is empty; give a layer, e.g. 0")
@@ -57,7 +57,8 @@ def section(name: str) -> Iterator[None]:
   try:
     yield
   except types.UserError as error:
-    raise types.UserError(f"config section {name}: {error}") from error
+    remedy = "" if "; " in str(error) else f"; change config.{name}"
+    raise types.UserError(f"config section {name}: {error}{remedy}") from error
 
 
 def _check_names(config: ConfigDict) -> None:

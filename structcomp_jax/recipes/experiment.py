@@ -279,13 +279,22 @@ def _make_network(config: ConfigDict, vocabulary: tuple[str, ...]) -> Network:
 
 
 def _longest(config: ConfigDict, tokenizer: Any) -> int:
-  """Returns the number of tokens of the experiment's longest sentence."""
+  """Returns the number of tokens of the experiment's longest sentence.
+
+  Both tokenizers split at white space first, so that the tokens of a sentence
+  are those of its words: a hundred words to look at, not all sentences.
+  """
   problems = syntax.make_datasets(config.experiment, config.data.policy)
-  # A set, since sorting all the texts would take seconds.
   sentences = {
     str(sentence)
     for splits in problems.values()
     for split in splits.values()
     for sentence in split.ravel()
   }
-  return tokenizers.encode(tokenizer, list(sentences))["token_ids"].shape[-1]
+  words = sorted({word for sentence in sentences for word in sentence.split()})
+  ends = tokenizer.num_special_tokens_to_add(False)
+  encoded = tokenizers.encode(tokenizer, words)["attention_mask"].sum(-1) - ends
+  num_tokens = dict(zip(words, encoded.tolist(), strict=True))
+  return ends + max(
+    sum(map(num_tokens.get, sentence.split())) for sentence in sentences
+  )

@@ -74,8 +74,13 @@ def choose(
     best = best_row(rows, config.selection)
     content = {"rule": config.selection, "chosen": best, "settings": rows}
     files.write_atomic(record, json.dumps(content, indent=2) + "\n")
-  chosen = json.loads(record.read_text())["chosen"]
-  return {name: chosen[name] for name in names}
+  try:
+    chosen = json.loads(record.read_text())["chosen"]
+    return {name: chosen[name] for name in names}
+  except (ValueError, KeyError, TypeError) as error:
+    raise types.UserError(
+      f"{record} is torn; delete it and run python -m launch.search again"
+    ) from error
 
 
 def best_row(rows: list[dict[str, Any]], rule: str) -> dict[str, Any]:
