@@ -25,7 +25,7 @@ LABELS = {
 LABELS["count"] = LABELS["first"] + LABELS["second"]
 
 SEARCH = search.SearchConfig(
-  num_epochs=200, learning_rates=(0.02,), penalties=(3e-4,), seeds=(0, 1, 2)
+  num_epochs=80, learning_rates=(0.05,), penalties=(3e-4,), seeds=(0, 1, 2)
 )
 
 

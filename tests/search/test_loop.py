@@ -39,6 +39,10 @@ def config_like(**changes):
   )
 
 
+# A learning rate at which the sum of squares overflows after a few steps.
+WITH_DEAD = config_like(learning_rates=(1e18, 0.05))
+
+
 def collect_states(config, **kwargs):
   """Returns the result and a copy of the state at each look of the host."""
   states = []
@@ -123,24 +127,25 @@ def test_shared_data_order_makes_equal_candidates_identical(result):
 
 
 def test_candidate_that_is_not_finite_stops_alone(result):
-  # A learning rate whose square sum overflows after a few steps.
-  mixed = tiny.run(config_like(learning_rates=(0.05, 1e18)))
-  assert mixed.finite.tolist() == [True] * 3 + [False] * 3
-  assert mixed.best < 3
+  mixed = tiny.run(WITH_DEAD)
+  assert mixed.finite.tolist() == [False] * 3 + [True] * 3
+  assert mixed.best >= 3
   chex.assert_trees_all_equal(
-    rows_of(mixed, slice(3)), rows_of(result, slice(3))
+    rows_of(mixed, slice(3, 6)), rows_of(result, slice(3))
   )
+  # Stopped in the middle, with its last finite logits.
   chex.assert_tree_all_finite(mixed.mask_logits)
+  assert (jnp.abs(mixed.mask_logits["output"][:3]) > 1e17).any(axis=1).all()
   last_epoch = [row["finite"] for row in mixed.history[-6:]]
   assert last_epoch == mixed.finite.tolist()
 
 
 def test_stopped_candidate_stays_stopped():
-  _, states = collect_states(config_like(learning_rates=(0.05, 1e18)))
+  _, states = collect_states(WITH_DEAD)
   finite = np.stack([state.finite for state in states])
   assert (np.diff(finite.astype(int), axis=0) <= 0).all()
-  stopped_at = [int(np.argmin(column)) for column in finite.T[3:]]
-  for candidate, epoch in enumerate(stopped_at, start=3):
+  stopped_at = [int(np.argmin(column)) for column in finite.T[:3]]
+  for candidate, epoch in enumerate(stopped_at):
     for state in states[epoch:]:
       np.testing.assert_array_equal(
         state.mask_logits["hidden"][candidate],
@@ -162,9 +167,8 @@ def test_error_when_every_candidate_is_dead(where):
 
 
 def test_best_is_never_a_dead_candidate_after_a_finished_run():
-  config = config_like(learning_rates=(1e18, 0.05))
-  finished, states = collect_states(config)
-  again = tiny.run(config, state=states[-1])
+  finished, states = collect_states(WITH_DEAD)
+  again = tiny.run(WITH_DEAD, state=states[-1])
   assert again.finite.tolist() == [False] * 3 + [True] * 3
   assert again.best == finished.best >= 3
 

@@ -1,5 +1,7 @@
 """The objective and one optimiser step, against arithmetic in the open."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -23,6 +25,7 @@ def random_logits():
   }
 
 
+@functools.partial(jax.jit, static_argnames=("config", "beta"))
 def objective(mask_logits, batch, config, *, penalty=0.0, beta=3.0):
   """Returns the loss, the task loss and the expected number of weights."""
   loss, (task_loss, size) = step.objective(
@@ -91,6 +94,7 @@ def test_penalty_does_not_depend_on_the_batch_size(relaxation):
   np.testing.assert_allclose(costs[0], 2 * amount, rtol=1e-5)
 
 
+@jax.jit
 def take_step(state, candidate, batch):
   """Returns the state after one step at beta = 3."""
   return step.search_step(
