@@ -106,6 +106,7 @@ def test_run_goes_on_from_any_saved_state_with_the_same_bits(result):
   config = config_like(steps_per_call=2)
   in_pieces, states = collect_states(config)
   chex.assert_trees_all_equal(result.mask_logits, in_pieces.mask_logits)
+  assert result.history == in_pieces.history
   # 3 steps an epoch, at most 2 a call: every second state is mid-epoch.
   assert [int(state.step[0]) for state in states] == [2, 3, 5, 6, 8, 9]
   for index, state in enumerate(states):
