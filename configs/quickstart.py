@@ -14,6 +14,7 @@ def get_config(variant: str = ""):
   config = language_variant("sv_singular", variant or "small")
   if not variant:
     config.base_seeds = (0, 1)
+    config.data.num_problems.test = 500
     config.training.num_epochs = 4
     config.search.num_epochs = 2
     config.search.learning_rates = (3e-2,)

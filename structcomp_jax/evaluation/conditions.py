@@ -86,7 +86,9 @@ def _dense_program(metrics_fn, batch_size):
 
 
 @functools.lru_cache(maxsize=16)
-def _mask_program(metrics_fn, spec, num_rows, batch_size, width, devices):
+def _mask_program(
+  metrics_fn, spec, ablations, num_rows, batch_size, width, devices
+):
   """Compiled once for all masks of one selection on one kind of network."""
 
   def evaluate_row(row, shared):
@@ -97,7 +99,8 @@ def _mask_program(metrics_fn, spec, num_rows, batch_size, width, devices):
       made = network(shared["params"], mask, spec, key, ablation)
       return task_metrics(metrics_fn, made, shared["datasets"], batch_size)
 
-    return jax.lax.map(evaluate_ablation, jnp.arange(len(ABLATIONS)))
+    indices = [ABLATIONS.index(ablation) for ablation in ablations]
+    return jax.lax.map(evaluate_ablation, jnp.array(indices))
 
   return parallel.over_rows(
     evaluate_row, parallel.row_mesh(num_rows, devices), width=width
@@ -125,11 +128,12 @@ def evaluate_masks(
   *,
   seeds: Sequence[int],
   key: jax.Array,
+  ablations: tuple[str, ...] = ABLATIONS,
   batch_size: int = 256,
   width: int = 0,
   devices: tuple[Any, ...] | None = None,
 ) -> dict[str, TaskMetrics]:
-  """Evaluates K masks of one frozen network under every ablation.
+  """Evaluates K masks of one frozen network under the given ablations.
 
   Args:
     metrics_fn: (params, batch) -> {metric: f32[batch]}.
@@ -140,6 +144,7 @@ def evaluate_masks(
       of examples.
     seeds: K mask seeds; the random ablation of a seed is always the same.
     key: base key of the random ablation.
+    ablations: which of `ABLATIONS`.
     batch_size: examples held in memory at a time.
     width: masks computed at once on a device; 0: all.
     devices: default: all of `jax.devices()`.
@@ -148,7 +153,7 @@ def evaluate_masks(
     {ablation: {test task: {metric: f32[K]}}}, NumPy arrays.
   """
   program = _mask_program(
-    metrics_fn, spec, len(seeds), batch_size, width, devices
+    metrics_fn, spec, ablations, len(seeds), batch_size, width, devices
   )
   shared = {"params": params, "datasets": dict(datasets), "key": key}
   stacked_metrics = jax.device_get(
@@ -158,7 +163,7 @@ def evaluate_masks(
     ablation: jax.tree.map(
       operator.itemgetter(np.s_[:, index]), stacked_metrics
     )
-    for index, ablation in enumerate(ABLATIONS)
+    for index, ablation in enumerate(ablations)
   }
 
 

@@ -133,7 +133,9 @@ class _EvaluatedNetwork:
     matched = jax.jit(jax.vmap(masks.random_like))(stacked, keys)
     return [
       {**row, "control": "random_matched"}
-      for row in self._rows(subroutine, matched, settings)
+      for row in self._rows(
+        subroutine, matched, settings, ablations=("none", "zero")
+      )
     ]
 
   def density_rows(self, subroutine, stacked, settings):
@@ -155,7 +157,9 @@ class _EvaluatedNetwork:
       for leaf in spec.leaves
     ]
 
-  def _rows(self, subroutine, stacked, settings) -> Iterator[dict[str, Any]]:
+  def _rows(
+    self, subroutine, stacked, settings, ablations=evaluation.ABLATIONS
+  ) -> Iterator[dict[str, Any]]:
     config = self.experiment.config
     spec = self._spec(subroutine)
     found = evaluation.evaluate_masks(
@@ -166,6 +170,7 @@ class _EvaluatedNetwork:
       self._tests,
       seeds=[setting["mask_seed"] for setting in settings],
       key=purpose_key(config.seed, "ablation"),
+      ablations=ablations,
       batch_size=config.evaluation.batch_size,
       width=config.runtime.vmap_width,
     )

@@ -121,6 +121,7 @@ def _judge(experiment, grid, params, subroutine, masked_from):
     {task: experiment.load(task, "validation") for task in tasks},
     seeds=settings["mask_seed"],
     key=purpose_key(experiment.config.seed, "ablation"),
+    ablations=("none", "zero"),
     batch_size=experiment.config.evaluation.batch_size,
     width=experiment.config.runtime.vmap_width,
   )
