@@ -22,9 +22,14 @@ import time
 
 STEPS = ("prepare_data", "train", "search", "evaluate", "report")
 CONFIG = "configs/language/sv_singular.py:smoke"
-# Nothing here changes a result: a checkpoint after every single step, so that
-# resuming really starts from one.
-OVERRIDES = ("runtime.checkpoint_seconds=0", "runtime.steps_per_call=1")
+# Long enough to be killed in the middle, with a checkpoint after every single
+# step, so that resuming really starts from one.
+OVERRIDES = (
+  "training.num_epochs=12",
+  "search.num_epochs=12",
+  "runtime.checkpoint_seconds=0",
+  "runtime.steps_per_call=1",
+)
 _COMPARED = (
   "*.csv",
   "**/masks.npz",
@@ -37,12 +42,21 @@ _POLL_SECONDS = 0.01
 
 @dataclasses.dataclass
 class Kill:
-  """One planned kill: in which step, how far into it, and where it hit."""
+  """One planned kill, and where it hit.
+
+  Attributes:
+    step: of the road.
+    fraction: of what is left of the step in time.
+    delay: seconds into the step.
+    hit: the step that was running, by its log.
+    saved: checkpoints of unfinished work that the next start goes on from.
+  """
 
   step: str
   fraction: float
   delay: float = 0.0
   hit: str = ""
+  saved: str = ""
 
 
 def main() -> int:
@@ -143,10 +157,8 @@ class Runner:
         if not kill.hit and kill.step != STEPS[-1]:
           kill.step = STEPS[STEPS.index(kill.step) + 1]
       spent[kill.step] += kill.delay
-      print(
-        f"killed {kill.delay:5.2f} s into {kill.step}: {_last_line(log)}",
-        flush=True,
-      )
+      kill.saved = _saved(self._root / workdir)
+      print(f"killed {kill.delay:.2f} s into {kill.hit}", flush=True)
     self.run(workdir)
 
 
@@ -203,6 +215,21 @@ def _content(file: pathlib.Path) -> bytes | None:
   return file.read_bytes() if file.is_file() else None
 
 
+def _saved(workdir: pathlib.Path) -> str:
+  """Returns which unfinished trainings and searches have a checkpoint."""
+  found = []
+  for checkpoint in sorted(workdir.glob("**/checkpoint")):
+    steps = [
+      int(path.name)
+      for path in checkpoint.glob("[0-9]*")
+      if path.name.isdigit()
+    ]
+    if steps and not (checkpoint.parent / "DONE").exists():
+      place = checkpoint.parent.relative_to(workdir)
+      found.append(f"{place}: step {max(steps) + 1}")
+  return ", ".join(found)
+
+
 def _durations(workdir: pathlib.Path) -> dict[str, float]:
   return json.loads((workdir / "timings.json").read_text())
 
@@ -213,9 +240,9 @@ def _last_line(log: pathlib.Path) -> str:
 
 
 def _print_verdict(kills, missed, different) -> None:
-  print("\nkill  step          seconds into it")
+  print("\nkill  step          seconds into it  goes on from")
   for number, kill in enumerate(kills, start=1):
-    print(f"{number:4}  {kill.hit:12}  {kill.delay:6.2f}")
+    print(f"{number:4}  {kill.hit:12}  {kill.delay:15.2f}  {kill.saved or '-'}")
   if missed:
     print(f"no kill hit {', '.join(missed)}: choose another --seed")
   for name, files in different.items():

