@@ -125,8 +125,8 @@ def language_variant(experiment: str, variant: str) -> ConfigDict:
   config.update(_VARIANTS[variant])
   if variant == "small" and experiment.startswith("anaphora"):
     # A quarter of the problems: about as many steps as for agreement.
-    config.training.num_epochs = 30
-    config.search.num_epochs = 20
+    config.training.num_epochs = 20
+    config.search.num_epochs = 12
   return config
 
 
@@ -166,10 +166,10 @@ _VARIANTS = {
   },
   "small": {
     "model": _SMALL_MODEL,
-    "training": {"num_epochs": 8, "batch_size": 32, "learning_rate": 1e-3},
+    "training": {"num_epochs": 5, "batch_size": 32, "learning_rate": 1e-3},
     "search": {
       **_ONE_SETTING,
-      "num_epochs": 5,
+      "num_epochs": 3,
       "batch_size": 32,
       # Keeping every weight costs as much as in BERT-small: 1e-8 x 12.8 M.
       "penalties": (1.3e-6,),

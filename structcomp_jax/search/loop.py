@@ -114,7 +114,12 @@ def run(
     if validation is not None:
       metrics |= validate(
         state.mask_logits,
-        {"frozen": params, "validation": validation, "beta": beta},
+        {
+          "frozen": params,
+          "validation": validation,
+          "beta": beta,
+          "key": jax.random.fold_in(key, done),
+        },
       )
     return _history_rows(
       rows, jax.device_get(metrics), done, steps_per_epoch, float(beta)
@@ -178,12 +183,12 @@ def _epoch_metrics(state, steps_per_epoch, spec):
 
 def _validation_metrics(mask_logits, shared, *, metrics_fn, spec, config):
   """Returns validation metrics of one candidate, soft and hard mask."""
-  relaxation = masks.get_relaxation(config.relaxation)
-  betas = masks.leaf_betas(spec, shared["beta"], config.constant_beta)
-  soft_mask = {
-    path: relaxation.expected_size(logits, beta=betas[path])
-    for path, logits in mask_logits.items()
-  }
+  soft_mask = masks.sample(
+    masks.get_relaxation(config.relaxation),
+    mask_logits,
+    beta=masks.leaf_betas(spec, shared["beta"], config.constant_beta),
+    key=shared["key"],
+  )
   # One loop body for both, so that the network is compiled once.
   both = {
     path: jnp.stack([soft_mask[path], hard.astype(jnp.float32)])
@@ -206,6 +211,7 @@ def _validation_metrics(mask_logits, shared, *, metrics_fn, spec, config):
 
 def _history_rows(rows, metrics, done, steps_per_epoch, beta):
   """Returns one JSON-able dict per candidate."""
+  rows = jax.device_get(rows)
   return [
     {
       "step": done,

