@@ -15,8 +15,6 @@ from structcomp_jax.models import bert, hugging_face, tokenizers
 from structcomp_jax.recipes import checks, paths
 from structcomp_jax.tasks import datasets, odd_one_out, syntax
 
-_SPLITS = ("train", "validation", "test")
-
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
@@ -50,12 +48,18 @@ class Experiment:
     return pathlib.Path(data_dir) if data_dir else self.paths.workdir / "data"
 
   def num_problems(self, task: str) -> dict[str, int]:
-    """Returns the configured numbers of problems; absent means all."""
+    """Returns the sizes of the splits of one task.
+
+    The configured ones, but never more than the task has: the odd_* tasks
+    are smaller than the others and have no training split.
+    """
+    wanted = self.config.data.num_problems
+    problems = syntax.make_datasets(
+      self.config.experiment, self.config.data.policy
+    )
     return {
-      split: self.config.data.num_problems[split]
-      for split in _SPLITS
-      if self.config.data.num_problems[split]
-      and not (split == "train" and task.startswith("odd_"))
+      split: min(wanted[split] or len(found), len(found))
+      for split, found in problems[task].items()
     }
 
   def separation(self) -> list[str]:
@@ -186,26 +190,23 @@ def load(config: ConfigDict, workdir: str | pathlib.Path) -> Experiment:
 def _check_sizes(experiment: Experiment) -> None:
   """Raises UserError where there are too few problems."""
   config = experiment.config
-  problems = syntax.make_datasets(config.experiment, config.data.policy)
-  for task, splits in problems.items():
-    wanted = experiment.num_problems(task)
-    for split, found in splits.items():
-      if wanted.get(split, 0) > len(found):
-        raise types.UserError(
-          f"data.num_problems.{split} {wanted[split]} is more than the "
-          f"{len(found)} of {experiment.dataset_name(task)}; lower it, or 0 "
-          "for all"
-        )
-    if "train" not in splits:
-      continue
-    size = wanted.get("train", len(splits["train"]))
-    for section in ("training", "search"):
-      if config[section].batch_size > size:
-        raise types.UserError(
-          f"{section}.batch_size {config[section].batch_size} is more than "
-          f"the {size} training problems of {experiment.dataset_name(task)}; "
-          f"lower it to {size} or less"
-        )
+  found = experiment.num_problems("base")
+  for split, wanted in config.data.num_problems.items():
+    if wanted > found[split]:
+      raise types.UserError(
+        f"data.num_problems.{split} {wanted} is more than the {found[split]} "
+        f"of {experiment.dataset_name('base')}; lower it, or 0 for all"
+      )
+  smallest = min(
+    experiment.num_problems(task)["train"]
+    for task in ("base", *experiment.subroutines)
+  )
+  for section in ("training", "search"):
+    if config[section].batch_size > smallest:
+      raise types.UserError(
+        f"{section}.batch_size {config[section].batch_size} is more than the "
+        f"{smallest} training problems; lower it to {smallest} or less"
+      )
 
 
 def _check_constant_betas(experiment: Experiment) -> None:
