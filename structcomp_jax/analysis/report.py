@@ -82,14 +82,13 @@ def verdict_table(workdirs: Sequence[str | pathlib.Path]) -> str:
   return tables.verdict_table(load(workdirs))
 
 
-def readme_table(
-  workdirs: Sequence[str | pathlib.Path],
-  *,
-  machine: str = "",
-  commit: str = "",
-) -> str:
-  """Returns a Markdown table: ours beside the published numbers."""
-  return tables.readme_table(load(workdirs), machine=machine, commit=commit)
+def readme_results(workdirs: Sequence[str | pathlib.Path]) -> str:
+  """Returns Markdown: ours beside the published numbers, and their origin."""
+  read = [workdir.read(path) for path in workdirs]
+  table = tables.readme_table(
+    collect.networks(read, base_threshold=BASE_THRESHOLD)
+  )
+  return f"{table}\n{tables.origin_lines(read)}"
 
 
 def write_overview(

@@ -5,6 +5,7 @@ import pandas as pd
 from structcomp_jax.analysis import markup, published, summary
 from structcomp_jax.analysis.collect import Network
 from structcomp_jax.analysis.verdict import Verdict, verdicts
+from structcomp_jax.analysis.workdir import Workdir
 
 
 def verdict_table(networks: list[Network]) -> str:
@@ -28,19 +29,12 @@ def verdict_table(networks: list[Network]) -> str:
   return "\n".join(lines)
 
 
-def readme_table(networks: list[Network], *, machine: str, commit: str) -> str:
-  """Returns a Markdown table: ours beside the published numbers.
-
-  Args:
-    networks: what to list.
-    machine: class of machine that made the numbers, e.g. `2 CPU cores`.
-    commit: of the code that made them.
-  """
+def readme_table(networks: list[Network]) -> str:
+  """Returns a Markdown table: ours beside the published numbers."""
   lines = [
-    "| experiment | model | regime | subroutine | own task | D_sub | D_abl |"
-    " n (bases) | published D_sub | published D_abl | n (bases) | machine |"
-    " commit |",
-    "|---" * 13 + "|",
+    "| experiment | network | regime | subroutine | own task | D_sub | D_abl |"
+    " kept | n (bases) | published D_sub | published D_abl | n (bases) |",
+    "|---" * 12 + "|",
   ]
   for network in networks:
     for _, row in network_summary(network).iterrows():
@@ -51,13 +45,34 @@ def readme_table(networks: list[Network], *, machine: str, commit: str) -> str:
         row["subroutine"],
         markup.spread(row["own_accuracy_mean"], row["own_accuracy_sd"]),
         *_differences(row),
+        markup.percent(row["density_mean"]),
         f"{row['n']} ({row['num_bases']})",
         *published_differences(row),
-        machine,
-        commit,
       ]
       lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
   return ("\n".join(lines) + "\n").replace("\u00a0", " ")
+
+
+def origin_lines(directories: list[Workdir]) -> str:
+  """Returns a Markdown list: which run made the numbers."""
+  lines = []
+  for one in directories:
+    made = one.versions
+    seeds = [
+      f"{name} seeds {', '.join(map(str, values))}"
+      for name, values in (
+        ("base", one.config.get("base_seeds", ())),
+        ("mask", one.config.get("search", {}).get("seeds", ())),
+      )
+    ]
+    minutes = sum(one.timings.values()) / 60
+    lines.append(
+      f"- {one.config.get('experiment', one.path.name)}: "
+      f"`{made.get('command', 'command unknown')}`; {'; '.join(seeds)}; "
+      f"{made.get('machine', 'machine unknown')}; commit "
+      f"{made.get('commit', 'unknown')}; {minutes:.0f} minutes"
+    )
+  return "\n".join(lines) + "\n"
 
 
 def network_summary(network: Network) -> pd.DataFrame:

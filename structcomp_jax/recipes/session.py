@@ -6,7 +6,9 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -34,10 +36,11 @@ def open_experiment(
   """
   experiment = experiments.load(config, workdir)
   with open_workdir(workdir, config.to_dict(), launched_as=command):
-    files.write_atomic(
-      experiment.paths.workdir / "versions.json",
-      json.dumps(_versions(), indent=2),
-    )
+    versions = experiment.paths.workdir / "versions.json"
+    # Of the launch that began the work: a report made later by other code
+    # must not claim its numbers.
+    if not versions.is_file():
+      files.write_atomic(versions, json.dumps(_versions(), indent=2))
     yield experiment
 
 
@@ -61,6 +64,7 @@ def _versions() -> dict[str, str]:
   return {
     "structcomp_jax": __version__,
     "commit": _commit(),
+    "command": shlex.join(["python", *sys.orig_argv[1:]]),
     "python": platform.python_version(),
     **{name: importlib.metadata.version(name) for name in _PACKAGES},
     "devices": f"{len(devices)} x {devices[0].device_kind}",

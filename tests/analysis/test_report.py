@@ -93,13 +93,15 @@ def test_terminal_table(built):
 
 
 def test_readme_table_sets_ours_beside_the_published(complete):
-  table = report.readme_table([complete], machine="2 cores", commit="abc123")
+  text = report.readme_results([complete])
+  table, origin = text.strip().split("\n\n")
   lines = table.splitlines()
   assert len({line.count("|") for line in lines}) == 1
   row = next(line for line in lines if "| scratch | subject |" in line)
   assert "+0.46 ± 0.34" in row
   assert "9 (3)" in row
-  assert row.endswith("| 2 cores | abc123 |")
+  assert origin.startswith("- sv_singular: `")
+  assert "commit unknown" in origin
 
 
 def test_least_possible_data(tmp_path):
