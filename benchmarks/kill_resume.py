@@ -21,6 +21,7 @@ import tempfile
 import time
 
 STEPS = ("prepare_data", "train", "search", "evaluate", "report")
+WITH_CHECKPOINTS = ("train", "search")
 CONFIG = "configs/language/sv_singular.py:smoke"
 # Long enough to be killed in the middle, with a checkpoint after every single
 # step, so that resuming really starts from one.
@@ -50,10 +51,13 @@ class Kill:
     delay: seconds into the step.
     hit: the step that was running, by its log.
     saved: checkpoints of unfinished work that the next start goes on from.
+    after_save: whether to count from the first checkpoint of this start, so
+      that not all kills hit while programs are compiled.
   """
 
   step: str
   fraction: float
+  after_save: bool = False
   delay: float = 0.0
   hit: str = ""
   saved: str = ""
@@ -93,9 +97,12 @@ def _arguments() -> argparse.Namespace:
 
 def plan(num_kills: int, random_moments: random.Random) -> list[Kill]:
   """Returns the kills, spread evenly over the steps, in order of the road."""
-  steps = sorted(STEPS[i % len(STEPS)] for i in range(num_kills))
+  steps = [STEPS[i % len(STEPS)] for i in range(num_kills)]
   steps.sort(key=STEPS.index)
-  return [Kill(step, random_moments.uniform(0, 0.9)) for step in steps]
+  kills = [Kill(step, random_moments.uniform(0, 0.9)) for step in steps]
+  for before, kill in zip(kills, kills[1:], strict=False):
+    kill.after_save = before.step == kill.step and kill.step in WITH_CHECKPOINTS
+  return kills
 
 
 class Runner:
@@ -153,7 +160,10 @@ class Runner:
         kill.delay = kill.fraction * max(
           seconds[kill.step] - spent[kill.step], 0.1 * seconds[kill.step]
         )
-        kill.hit = _kill_within(process, log, kill)
+        if kill.after_save:
+          kill.delay *= 0.3
+        kill.hit = _kill_within(process, log, kill, self._root / workdir)
+        kill.after_save = False
         if not kill.hit and kill.step != STEPS[-1]:
           kill.step = STEPS[STEPS.index(kill.step) + 1]
       spent[kill.step] += kill.delay
@@ -163,16 +173,23 @@ class Runner:
 
 
 def _kill_within(
-  process: subprocess.Popen, log: pathlib.Path, kill: Kill
+  process: subprocess.Popen,
+  log: pathlib.Path,
+  kill: Kill,
+  workdir: pathlib.Path,
 ) -> str:
   """Waits for the step, then for the delay; returns the step that was hit.
 
   Returns "" and leaves nothing running where the step ended too early.
   """
-  began = None
+  began, saved = None, _saved(workdir)
   while process.poll() is None:
     step = current_step(log.read_text(errors="replace"))
-    if began is None and step == kill.step:
+    if (
+      began is None
+      and step == kill.step
+      and not (kill.after_save and _saved(workdir) == saved)
+    ):
       began = time.monotonic()
     if began is not None and time.monotonic() - began >= kill.delay:
       break
