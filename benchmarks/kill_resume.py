@@ -11,6 +11,7 @@ is 0 only if they do and every step was hit. About five minutes on two cores.
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -100,7 +101,7 @@ def plan(num_kills: int, random_moments: random.Random) -> list[Kill]:
   steps = [STEPS[i % len(STEPS)] for i in range(num_kills)]
   steps.sort(key=STEPS.index)
   kills = [Kill(step, random_moments.uniform(0, 0.9)) for step in steps]
-  for before, kill in zip(kills, kills[1:], strict=False):
+  for before, kill in itertools.pairwise(kills):
     kill.after_save = before.step == kill.step and kill.step in WITH_CHECKPOINTS
   return kills
 
