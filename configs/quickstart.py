@@ -18,4 +18,5 @@ def get_config(variant: str = ""):
     config.training.num_epochs = 4
     config.search.num_epochs = 2
     config.search.learning_rates = (3e-2,)
+    config.search.penalties = (1e-8,)
   return config

@@ -2,8 +2,9 @@
 
 Every setting is searched with one seed and judged on validation data:
 
-    own_task   the most accurate subnetwork on its own task; among equals the
-               one with the lowest loss there, then the first of the grid
+    own_task   of the subnetworks within 0.01 of the best accuracy on their
+               own task, the one that keeps the fewest weights; then the first
+               of the grid
     published  the largest  max(other, 1/4) - max(target, 1/4)  after zero
                ablation, among settings with own-task accuracy >= 0.9; among
                equals the most accurate, then the first of the grid
@@ -25,6 +26,8 @@ from structcomp_jax.recipes.paths import purpose_key
 
 _CHANCE = 0.25
 _LEARNED = 0.9
+# Accuracies this close on a validation split are the same.
+_AS_ACCURATE = 0.01
 
 
 def choose(
@@ -95,7 +98,11 @@ def best_row(rows: list[dict[str, Any]], rule: str) -> dict[str, Any]:
       "no setting of the mask grid stayed finite; lower the learning rates"
     )
   if rule == "own_task":
-    return max(rows, key=lambda row: (row["own_accuracy"], -row["own_loss"]))
+    best = max(row["own_accuracy"] for row in rows)
+    accurate = [
+      row for row in rows if row["own_accuracy"] >= best - _AS_ACCURATE
+    ]
+    return min(accurate, key=lambda row: row["kept"])
   return max(rows, key=lambda row: (_ablation_score(row), row["own_accuracy"]))
 
 
@@ -126,11 +133,15 @@ def _judge(experiment, grid, params, subroutine, masked_from):
     width=experiment.config.runtime.vmap_width,
   )
   own, target, rest = tasks
+  kept = evaluation.kept_weights(
+    stacked, experiment.mask_spec(params, masked_from)
+  )["none"]
   return [
     {
       **{name: settings[name][index] for name in settings},
       "masked_from": masked_from,
       "own_accuracy": float(found["none"][own]["accuracy"][index]),
+      "kept": int(kept[index]),
       "own_loss": float(found["none"][own]["loss"][index]),
       "ablated_target": float(found["zero"][target]["accuracy"][index]),
       "ablated_other": float(found["zero"][rest]["accuracy"][index]),

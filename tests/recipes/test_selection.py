@@ -6,11 +6,12 @@ from structcomp_jax.recipes import selection
 from structcomp_jax.types import UserError
 
 
-def setting(name, own, loss=0.0, target=0.25, other=0.25, finite=True):
+def setting(name, own, kept=1, target=0.25, other=0.25, finite=True):
   return {
     "learning_rate": name,
     "own_accuracy": own,
-    "own_loss": loss,
+    "own_loss": 0.0,
+    "kept": kept,
     "ablated_target": target,
     "ablated_other": other,
     "finite": finite,
@@ -22,14 +23,15 @@ def best(rule, *rows):
 
 
 def test_own_task_takes_the_most_accurate():
-  rows = setting("a", 0.95, other=1.0), setting("b", 0.99, loss=9.0)
+  rows = setting("a", 0.95, other=1.0), setting("b", 0.99, kept=9)
   assert best("own_task", *rows) == "b"
   assert best("own_task", *reversed(rows)) == "b"
 
 
-def test_own_task_breaks_ties_by_loss_then_by_the_order_of_the_grid():
-  rows = [setting("a", 1, loss=2), setting("b", 1, loss=1)]
-  assert best("own_task", *rows, setting("c", 1, loss=1)) == "b"
+def test_own_task_takes_the_smallest_of_equally_accurate_ones():
+  rows = [setting("a", 1, kept=2), setting("b", 0.995, kept=1)]
+  assert best("own_task", *rows) == "b"
+  assert best("own_task", *rows, setting("c", 1, kept=1)) == "b"
 
 
 def test_published_takes_the_largest_effect_of_the_ablation():
