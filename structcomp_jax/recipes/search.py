@@ -2,25 +2,19 @@
 
 import functools
 import pathlib
-import shutil
-import time
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
 
 from structcomp_jax import masks, search, trees, types
-from structcomp_jax.io import checkpoints, files, metrics
-from structcomp_jax.io.progress import Progress
+from structcomp_jax.io import files
 from structcomp_jax.recipes import experiment as experiments
-from structcomp_jax.recipes import selection, session, train
+from structcomp_jax.recipes import long_run, selection, session, train
 from structcomp_jax.recipes.paths import purpose_key
 
-_CHECKPOINT = "checkpoint"
-_METRICS = "metrics.jsonl"
 MASKS = "masks.npz"
 
 
@@ -43,7 +37,7 @@ def step(experiment: experiments.Experiment) -> None:
     label = f"mask {number}/{len(todo)}: {which[0]} {which[1]} {which[2]}"
     directory = experiment.paths.masks(*which)
     if files.is_done(directory):
-      _forget(directory)
+      long_run.forget_checkpoint(directory)
       logging.info("%s: done before", label)
     else:
       _search_subroutine(experiment, *which, label)
@@ -82,7 +76,7 @@ def _search_subroutine(experiment, regime, base_seed, subroutine, label):
           "finite": finite,
         },
       )
-    _forget(directory)
+    long_run.forget_checkpoint(directory)
 
   setting = selection.choose(
     experiment, directory, params, subroutine, search_in, label
@@ -93,15 +87,6 @@ def _search_subroutine(experiment, regime, base_seed, subroutine, label):
     penalties=(setting["penalty"],),
   )
   search_in(directory, config=config, label=label, **setting)
-
-
-def _forget(directory: pathlib.Path) -> None:
-  """Removes the checkpoint of a search that is marked as done.
-
-  After the mark, since a kill may leave half of the checkpoint: without the
-  mark it would be refused as torn.
-  """
-  shutil.rmtree(directory / _CHECKPOINT, ignore_errors=True)
 
 
 def _search(
@@ -124,24 +109,22 @@ def _search(
   directory.mkdir(parents=True, exist_ok=True)
   _say_what_is_masked(spec)
   dataset = experiment.load(subroutine, "train")
-  state = search.initial_state(candidates, spec)
-  restored = checkpoints.restore(
-    directory / _CHECKPOINT, state, fingerprint=fingerprint
-  )
-  if restored is not None:
-    state = jax.tree.map(jnp.asarray, restored[1])
-  done = int(state.step[0])
-  metrics.rewind(directory / _METRICS, lambda row: row["step"] <= done)
   steps_per_epoch = trees.num_rows(dataset) // config.batch_size
-  with (
-    metrics.MetricsWriter(directory / _METRICS) as writer,
-    Progress(
-      steps_per_epoch * config.num_epochs, label, start=done
-    ) as progress,
-  ):
-    on_call = _Watch(
-      experiment, directory, fingerprint, candidates, writer, progress, done
-    )
+  say_stopped = _SayStopped(directory, candidates)
+  with long_run.LongRun(
+    directory,
+    search.initial_state(candidates, spec),
+    total_steps=steps_per_epoch * config.num_epochs,
+    label=label,
+    checkpoint_seconds=experiment.config.runtime.checkpoint_seconds,
+    accuracy="validation/hard/accuracy",
+    fingerprint=fingerprint,
+  ) as keep:
+
+    def on_call(state, rows):
+      say_stopped(state)
+      keep(state, rows)
+
     result = search.run(
       experiment.network.loss_fn,
       params,
@@ -151,7 +134,7 @@ def _search(
       key=key,
       validation=experiment.load(subroutine, "validation"),
       metrics_fn=experiment.network.metrics_fn,
-      state=state,
+      state=keep.state,
       on_call=on_call,
     )
   if trees.fingerprint(params) != fingerprint:
@@ -184,49 +167,24 @@ def _say_what_is_masked(spec: masks.MaskSpec) -> None:
   logging.info("masked leaves:\n%s", spec.describe())
 
 
-class _Watch:
-  """Writes metrics and checkpoints and shows progress during a search."""
+class _SayStopped:
+  """Names every candidate that stops, once."""
 
   def __init__(
-    self, experiment, directory, fingerprint, candidates, writer, progress, step
-  ):
-    self._every = experiment.config.runtime.checkpoint_seconds
-    self._directory = directory
-    self._fingerprint = fingerprint
-    self._candidates = candidates
-    self._writer = writer
-    self._progress = progress
-    self._step = step
-    self._saved_at = time.monotonic()
-    self._stopped = set()
+    self, directory: pathlib.Path, candidates: search.Candidate
+  ) -> None:
+    self._directory, self._candidates = directory, candidates
+    self._said = set()
 
-  def __call__(self, state: search.SearchState, rows: list[dict]) -> None:
-    step = int(state.step[0])
-    values = {}
-    for row in rows:
-      self._writer.write(row)
-      values["val_accuracy"] = min(
-        row["validation/hard/accuracy"],
-        values.get("val_accuracy", 1.0),
+  def __call__(self, state: search.SearchState) -> None:
+    stopped = set(np.flatnonzero(~np.asarray(state.finite)))
+    for index in sorted(stopped - self._said):
+      logging.warning(
+        "%s: candidate %d (%s) stopped by step %d: its loss is not a finite "
+        "number; the others go on",
+        self._directory,
+        index,
+        trees.row(self._candidates, index).describe(),
+        int(state.step[0]),
       )
-    self._progress.update(step - self._step, **values)
-    self._step = step
-    for index in np.flatnonzero(~np.asarray(state.finite)):
-      if index not in self._stopped:
-        self._stopped.add(index)
-        logging.warning(
-          "%s: candidate %d (%s) stopped by step %d: its loss is not a finite "
-          "number; the others go on",
-          self._directory,
-          index,
-          trees.row(self._candidates, index).describe(),
-          step,
-        )
-    if time.monotonic() - self._saved_at > self._every:
-      checkpoints.save(
-        self._directory / _CHECKPOINT,
-        step,
-        state,
-        {"fingerprint": self._fingerprint},
-      )
-      self._saved_at = time.monotonic()
+    self._said |= stopped

@@ -1,8 +1,6 @@
 """Step 2: base networks, all seeds of a regime in one program."""
 
 import pathlib
-import shutil
-import time
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +9,9 @@ from ml_collections import ConfigDict
 
 from structcomp_jax import training, trees, types
 from structcomp_jax.io import checkpoints, files, metrics
-from structcomp_jax.io.progress import Progress
 from structcomp_jax.recipes import experiment as experiments
-from structcomp_jax.recipes import session
+from structcomp_jax.recipes import long_run, session
 from structcomp_jax.recipes.paths import purpose_key
-
-_CHECKPOINT = "checkpoint"
-_METRICS = "metrics.jsonl"
 
 
 def run(config: ConfigDict, workdir: str | pathlib.Path) -> None:
@@ -59,7 +53,7 @@ def load_params(
       "launch.train with the same config and work directory"
     )
   abstract = jax.eval_shape(experiment.network.init, jax.random.key(0))
-  found = checkpoints.restore(directory / _CHECKPOINT, abstract)
+  found = checkpoints.restore(directory / long_run.CHECKPOINT, abstract)
   if found is None:
     raise types.UserError(
       f"{directory} has lost its checkpoint; delete the directory and run "
@@ -100,46 +94,26 @@ def _train(experiment: experiments.Experiment, regime: str) -> None:
       ]
     )
   )()
-  restored = checkpoints.restore(directory / _CHECKPOINT, state)
-  if restored is not None:
-    state = jax.tree.map(jnp.asarray, restored[1])
-  done = int(state.step[0])
-  metrics.rewind(directory / _METRICS, lambda row: row["step"] <= done)
-  total = config.num_epochs * (trees.num_rows(dataset) // config.batch_size)
-  with (
-    metrics.MetricsWriter(directory / _METRICS) as writer,
-    Progress(total, f"training {regime}", start=done) as progress,
-  ):
-    saved_at, shown = time.monotonic(), done
-
-    def on_call(state, rows):
-      nonlocal saved_at, shown
-      step = int(state.step[0])
-      for row in rows:
-        writer.write(row)
-      values = {}
-      if rows:
-        values["val_accuracy"] = min(row["validation/accuracy"] for row in rows)
-      progress.update(step - shown, **values)
-      shown = step
-      if (
-        time.monotonic() - saved_at
-        > experiment.config.runtime.checkpoint_seconds
-      ):
-        checkpoints.save(directory / _CHECKPOINT, step, state, {})
-        saved_at = time.monotonic()
-
+  steps_per_epoch = trees.num_rows(dataset) // config.batch_size
+  with long_run.LongRun(
+    directory,
+    state,
+    total_steps=steps_per_epoch * config.num_epochs,
+    label=f"training {regime}",
+    checkpoint_seconds=experiment.config.runtime.checkpoint_seconds,
+    accuracy="validation/accuracy",
+  ) as keep:
     state = training.run(
       experiment.network.loss_fn,
       experiment.network.metrics_fn,
-      state,
+      keep.state,
       dataset,
       experiment.load("base", "validation"),
       config,
       key=purpose_key(experiment.config.seed, "training"),
-      on_call=on_call,
+      on_call=keep,
     )
-  history = metrics.read(directory / _METRICS)
+  history = metrics.read(directory / long_run.METRICS)
   for index, seed in enumerate(seeds):
     rows = [row for row in history if row["seed"] == seed]
     _store(
@@ -160,8 +134,8 @@ def _forget(directory: pathlib.Path) -> None:
   Last, since a kill may leave half of it: until every seed is marked as
   done, the training goes on from here.
   """
-  shutil.rmtree(directory / _CHECKPOINT, ignore_errors=True)
-  (directory / _METRICS).unlink(missing_ok=True)
+  long_run.forget_checkpoint(directory)
+  (directory / long_run.METRICS).unlink(missing_ok=True)
 
 
 def _store(experiment, regime, seed, params, history=(), **info) -> None:
@@ -169,11 +143,11 @@ def _store(experiment, regime, seed, params, history=(), **info) -> None:
   directory = experiment.paths.base(regime, seed)
   fingerprint = trees.fingerprint(params)
   checkpoints.save(
-    directory / _CHECKPOINT, 0, params, {"fingerprint": fingerprint}
+    directory / long_run.CHECKPOINT, 0, params, {"fingerprint": fingerprint}
   )
   if history:
-    metrics.rewind(directory / _METRICS, lambda row: False)
-    with metrics.MetricsWriter(directory / _METRICS) as writer:
+    metrics.rewind(directory / long_run.METRICS, lambda row: False)
+    with metrics.MetricsWriter(directory / long_run.METRICS) as writer:
       for row in history:
         writer.write(row)
   files.mark_done(directory, {"fingerprint": fingerprint, **info})

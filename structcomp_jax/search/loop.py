@@ -94,7 +94,15 @@ def run(
   rows = config.candidates()
   devices = None if devices is None else tuple(devices)
   advance, validate = _programs(
-    loss_fn, metrics_fn, spec, config, trees.num_rows(rows), devices
+    loss_fn,
+    metrics_fn,
+    spec,
+    # The candidates are data: other values run the same program.
+    dataclasses.replace(
+      config, seeds=(), learning_rates=(), init_logits=(), penalties=()
+    ),
+    trees.num_rows(rows),
+    devices,
   )
   steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
   total_steps = steps_per_epoch * config.num_epochs

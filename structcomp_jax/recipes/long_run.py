@@ -1,0 +1,102 @@
+"""A training or search while it runs: progress, metrics, checkpoints."""
+
+import pathlib
+import shutil
+import time
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from structcomp_jax.io import checkpoints, metrics
+from structcomp_jax.io.progress import Progress
+
+CHECKPOINT = "checkpoint"
+METRICS = "metrics.jsonl"
+
+
+class LongRun:
+  """Goes on from the last checkpoint and keeps the files of a run.
+
+      with LongRun(...) as long_run:
+        search.run(..., state=long_run.state, on_call=long_run)
+
+  Attributes:
+    state: where to go on: the checkpoint's state, or the one given.
+  """
+
+  def __init__(
+    self,
+    directory: pathlib.Path,
+    state: chex.ArrayTree,
+    *,
+    total_steps: int,
+    label: str,
+    checkpoint_seconds: float,
+    accuracy: str,
+    fingerprint: str | None = None,
+  ):
+    """Restores what there is.
+
+    Args:
+      directory: holds `checkpoint/` and `metrics.jsonl`.
+      state: stacked state of a run that begins, with a field `step`.
+      total_steps: steps of the whole run, for the time that is left.
+      label: shown with the progress.
+      checkpoint_seconds: least time between two checkpoints.
+      accuracy: metric whose least value over the rows is shown.
+      fingerprint: of the frozen network the state belongs to.
+
+    Raises:
+      UserError: the checkpoint is torn or of another network.
+    """
+    self._directory = directory
+    self._every = checkpoint_seconds
+    self._accuracy = accuracy
+    self._fingerprint = fingerprint
+    restored = checkpoints.restore(
+      directory / CHECKPOINT, state, fingerprint=fingerprint
+    )
+    self.state = state if restored is None else restored[1]
+    # An early copy, since the arrays of the state are reused by the run.
+    self.state = jax.tree.map(jnp.asarray, self.state)
+    self._step = int(self.state.step[0])
+    metrics.rewind(directory / METRICS, lambda row: row["step"] <= self._step)
+    self._writer = metrics.MetricsWriter(directory / METRICS)
+    self._progress = Progress(total_steps, label, start=self._step)
+    self._saved_at = time.monotonic()
+
+  def __call__(self, state: Any, rows: list[dict[str, Any]]) -> None:
+    """Takes the state and the new metrics rows of a run."""
+    for row in rows:
+      self._writer.write(row)
+    least = min((row[self._accuracy] for row in rows), default=None)
+    values = {} if least is None else {"val_accuracy": least}
+    step = int(state.step[0])
+    self._progress.update(step - self._step, **values)
+    self._step = step
+    if time.monotonic() - self._saved_at > self._every:
+      checkpoints.save(
+        self._directory / CHECKPOINT,
+        step,
+        state,
+        {"fingerprint": self._fingerprint},
+      )
+      self._saved_at = time.monotonic()
+
+  def __enter__(self) -> "LongRun":
+    return self
+
+  def __exit__(self, *unused: object) -> None:
+    self._progress.close()
+    self._writer.close()
+
+
+def forget_checkpoint(directory: pathlib.Path) -> None:
+  """Removes the checkpoint of a run whose result is marked as done.
+
+  After the mark, since a kill may leave half of the checkpoint: without the
+  mark it would be refused as torn.
+  """
+  shutil.rmtree(directory / CHECKPOINT, ignore_errors=True)
