@@ -89,7 +89,10 @@ def load(
       another network.
   """
   if not pathlib.Path(path).is_file():
-    raise UserError(f"no mask file {str(path)!r}; run the search first")
+    raise UserError(
+      f"no mask file {str(path)!r}; delete its directory and run the search "
+      "again"
+    )
   try:
     # Opened here: np.load leaves a torn file open.
     with (
@@ -107,7 +110,8 @@ def load(
   except _DAMAGE as error:
     raise UserError(
       f"mask file {str(path)!r} is torn or not a mask file "
-      f"({type(error).__name__}); delete it and run the search again"
+      f"({type(error).__name__}); delete its directory and run the search "
+      "again"
     ) from error
 
 
@@ -139,13 +143,13 @@ def _check_header(
     raise UserError(
       f"mask file {str(path)!r} has format {header['format']} version "
       f"{header['version']}, this program reads {_FORMAT} version {_VERSION}; "
-      "run the search again"
+      "delete its directory and run the search again"
     )
   if fingerprint is not None and header["fingerprint"] != fingerprint:
     raise UserError(
       f"mask file {str(path)!r} belongs to another network (fingerprint "
       f"{header['fingerprint'][:12]}, not {fingerprint[:12]}); use the "
-      "weights it was searched on"
+      "weights it was searched on, or delete its directory and search again"
     )
 
 

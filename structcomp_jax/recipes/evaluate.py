@@ -1,7 +1,8 @@
 """Step 4: every network on every test task, into results.csv."""
 
+import dataclasses
+import json
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -12,16 +13,17 @@ from ml_collections import ConfigDict
 from structcomp_jax import evaluation, masks, trees, types
 from structcomp_jax.io import files, results
 from structcomp_jax.io.progress import Progress
+from structcomp_jax.io.values import plain
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import session, train
-from structcomp_jax.recipes.paths import purpose_key
-from structcomp_jax.recipes.search import MASKS
+from structcomp_jax.recipes.paths import MASKS, purpose_key
 
-_RESULTS, _CONTROLS, _DENSITIES = (
-  "results.csv",
-  "controls.csv",
-  "densities.csv",
-)
+_TABLES = {
+  "results": ("results.csv", results.COLUMNS),
+  "controls": ("controls.csv", results.CONTROL_COLUMNS),
+  "densities": ("densities.csv", results.DENSITY_COLUMNS),
+}
+_random_like = jax.jit(jax.vmap(masks.random_like))
 
 
 def run(config: ConfigDict, workdir: str | pathlib.Path) -> None:
@@ -31,71 +33,157 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> None:
 
 
 def step(experiment: experiments.Experiment) -> None:
-  """Writes results.csv, controls.csv and densities.csv unless all exist."""
-  workdir = experiment.paths.workdir
-  names = (_RESULTS, _CONTROLS, _DENSITIES)
-  if all((workdir / name).is_file() for name in names):
+  """Writes results.csv, controls.csv and densities.csv.
+
+  What a base network adds to them is kept in a file of its own and made
+  again only if the network or its masks are others by now.
+  """
+  config = experiment.config
+  found = [
+    _find(experiment, regime, base_seed)
+    for regime in config.regimes
+    for base_seed in config.base_seeds
+  ]
+  parts = [_stored_rows(experiment, one) for one in found]
+  tables = {
+    experiment.paths.workdir / name: (table, columns)
+    for table, (name, columns) in _TABLES.items()
+  }
+  if all(parts) and all(path.is_file() for path in tables):
     logging.info("results.csv: done before")
     return
-  config = experiment.config
-  tests = {
-    task: experiment.load(task, "test") for task in experiment.test_tasks
-  }
-  rows, controls, densities = [], [], []
-  total = len(config.regimes) * len(config.base_seeds)
-  with Progress(total, "evaluating base networks") as progress:
-    for regime in config.regimes:
-      for base_seed in config.base_seeds:
-        network = _EvaluatedNetwork(experiment, regime, base_seed, tests)
-        rows += network.dense_rows()
-        for subroutine in experiment.subroutines:
-          found = _load_masks(network, subroutine)
-          rows += network.mask_rows(subroutine, *found)
-          controls += network.control_rows(subroutine, *found)
-          densities += network.density_rows(subroutine, *found)
-        progress.update(regime=regime, base_seed=base_seed)
-  results.write(workdir / _DENSITIES, densities, results.DENSITY_COLUMNS)
-  results.write(workdir / _CONTROLS, controls, results.CONTROL_COLUMNS)
-  results.write(workdir / _RESULTS, rows)
+  with Progress(len(found), "evaluating base networks") as progress:
+    for index, one in enumerate(found):
+      parts[index] = parts[index] or _evaluate(experiment, one)
+      progress.update(regime=one.regime, base_seed=one.base_seed)
+  for path, (table, columns) in tables.items():
+    rows = [row for part in parts for row in part[table]]
+    results.write(path, rows, columns)
 
 
-def _load_masks(network: "_EvaluatedNetwork", subroutine: str):
-  """Returns the finite masks {path: bool[K, ...]} and their settings."""
-  directory = network.experiment.paths.masks(
-    network.regime, network.base_seed, subroutine
-  )
-  if not files.is_done(directory):
-    raise types.UserError(
-      f"{directory} holds no finished masks; run python -m launch.search "
-      "with the same config and work directory"
+@dataclasses.dataclass(frozen=True)
+class _Masks:
+  """The finite masks of one subroutine.
+
+  Attributes:
+    stacked: {path: bool[K, ...]}.
+    settings: K dicts of the columns that tell the masks apart.
+    spec: the masked leaves.
+  """
+
+  stacked: types.Mask
+  settings: list[dict[str, Any]]
+  spec: masks.MaskSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+  """What there is of one base network.
+
+  Attributes:
+    regime: its regime.
+    base_seed: its seed.
+    params: its weights.
+    masks: {subroutine: its masks}.
+    digest: of the weights and all masks.
+  """
+
+  regime: str
+  base_seed: int
+  params: types.Params
+  masks: dict[str, _Masks]
+  digest: str
+
+
+def _find(
+  experiment: experiments.Experiment, regime: str, base_seed: int
+) -> _Found:
+  """Reads one base network and its masks.
+
+  Raises:
+    UserError: something is missing, torn, or of another network.
+  """
+  params, fingerprint = train.load_params(experiment, regime, base_seed)
+  found = {}
+  for subroutine in experiment.subroutines:
+    directory = experiment.paths.masks(regime, base_seed, subroutine)
+    if not files.is_done(directory):
+      raise types.UserError(
+        f"{directory} holds no finished masks; run python -m launch.search "
+        "with the same config and work directory"
+      )
+    masked_from = files.read_done(directory)["masked_from"]
+    stacked, columns = masks.load(directory / MASKS, fingerprint)
+    rows = np.flatnonzero(columns.pop("finite"))
+    found[subroutine] = _Masks(
+      stacked=trees.row(stacked, rows),
+      settings=[
+        {name: values[index] for name, values in columns.items()}
+        | {"masked_from": masked_from}
+        for index in rows
+      ],
+      spec=experiment.mask_spec(params, masked_from),
     )
-  stacked, settings = masks.load(directory / MASKS, network.fingerprint)
-  rows = np.flatnonzero(settings.pop("finite"))
-  settings = [
-    {name: values[index] for name, values in settings.items()} for index in rows
-  ]
-  return trees.row(stacked, rows), settings
+  digest = trees.fingerprint(
+    {"params": params, "masks": {k: v.stacked for k, v in found.items()}}
+  )
+  return _Found(regime, base_seed, params, found, digest)
+
+
+def _stored_rows(
+  experiment: experiments.Experiment, found: _Found
+) -> dict[str, list[dict[str, Any]]] | None:
+  """Returns {table: rows} of an earlier evaluation of the same network."""
+  path = experiment.paths.evaluation(found.regime, found.base_seed)
+  if not path.is_file():
+    return None
+  try:
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return stored["rows"] if stored["digest"] == found.digest else None
+  except (ValueError, KeyError, TypeError):
+    logging.warning("%s is torn and is made again", path)
+    return None
+
+
+def _evaluate(
+  experiment: experiments.Experiment, found: _Found
+) -> dict[str, list[dict[str, Any]]]:
+  """Returns and stores {table: rows} of one base network."""
+  network = _EvaluatedNetwork(experiment, found)
+  rows = {
+    "results": network.dense_rows(),
+    "controls": [],
+    "densities": [],
+  }
+  for subroutine in experiment.subroutines:
+    rows["results"] += network.mask_rows(subroutine)
+    rows["controls"] += network.control_rows(subroutine)
+    rows["densities"] += network.density_rows(subroutine)
+  rows = {
+    table: [
+      {column: plain(value) for column, value in row.items()}
+      for row in table_rows
+    ]
+    for table, table_rows in rows.items()
+  }
+  content = {"digest": found.digest, "rows": rows}
+  path = experiment.paths.evaluation(found.regime, found.base_seed)
+  files.write_atomic(path, json.dumps(content) + "\n")
+  return rows
 
 
 class _EvaluatedNetwork:
   """One base network, and the rows it adds to the tables."""
 
-  def __init__(
-    self,
-    experiment: experiments.Experiment,
-    regime: str,
-    base_seed: int,
-    tests: dict[str, types.Batch],
-  ):
-    self.experiment, self.regime, self.base_seed = experiment, regime, base_seed
-    self.params, self.fingerprint = train.load_params(
-      experiment, regime, base_seed
-    )
-    self._tests = tests
+  def __init__(self, experiment: experiments.Experiment, found: _Found):
+    self._experiment, self._found = experiment, found
+    self._tests = {
+      task: experiment.load(task, "test") for task in experiment.test_tasks
+    }
     self._dense = evaluation.evaluate_dense(
       experiment.network.metrics_fn,
-      self.params,
-      tests,
+      found.params,
+      self._tests,
       batch_size=experiment.config.evaluation.batch_size,
     )
 
@@ -115,102 +203,97 @@ class _EvaluatedNetwork:
       for task, found in self._dense.items()
     ]
 
-  def mask_rows(self, subroutine, stacked, settings) -> list[dict[str, Any]]:
+  def mask_rows(self, subroutine: str) -> list[dict[str, Any]]:
     """Rows of every mask, ablation and test task."""
-    return list(self._rows(subroutine, stacked, settings))
+    return self._rows(subroutine, self._found.masks[subroutine].stacked)
 
-  def control_rows(self, subroutine, stacked, settings):
+  def control_rows(self, subroutine: str) -> list[dict[str, Any]]:
     """The same for random masks that keep as many weights in every leaf."""
-    key = purpose_key(
-      self.experiment.config.seed,
-      "control",
-      self.base_seed,
-      self.experiment.subroutines.index(subroutine),
-    )
+    found = self._found.masks[subroutine]
+    key = self._key("control", subroutine)
     keys = jax.vmap(lambda seed: jax.random.fold_in(key, seed))(
-      np.array([setting["mask_seed"] for setting in settings])
+      np.array([setting["mask_seed"] for setting in found.settings])
     )
-    matched = jax.jit(jax.vmap(masks.random_like))(stacked, keys)
-    return [
-      {**row, "control": "random_matched"}
-      for row in self._rows(
-        subroutine, matched, settings, ablations=("none", "zero")
-      )
-    ]
+    matched = self._rows(
+      subroutine, _random_like(found.stacked, keys), ("none", "zero")
+    )
+    return [{**row, "control": "random_matched"} for row in matched]
 
-  def density_rows(self, subroutine, stacked, settings):
+  def density_rows(self, subroutine: str) -> list[dict[str, Any]]:
     """Kept units of every leaf of every mask."""
-    spec = self._spec(subroutine)
-    counts = jax.device_get(jax.vmap(masks.kept)(stacked))
+    found = self._found.masks[subroutine]
+    counts = jax.device_get(jax.vmap(masks.kept)(found.stacked))
     return [
       {
-        "regime": self.regime,
-        "base_seed": self.base_seed,
+        "regime": self._found.regime,
+        "base_seed": self._found.base_seed,
         "subroutine": subroutine,
         **setting,
-        "masked_from": self._masked_from(subroutine),
         "leaf": leaf.path,
         "kept": int(counts[leaf.path][index]),
         "size": leaf.num_units,
       }
-      for index, setting in enumerate(settings)
-      for leaf in spec.leaves
+      for index, setting in enumerate(found.settings)
+      for leaf in found.spec.leaves
     ]
 
   def _rows(
-    self, subroutine, stacked, settings, ablations=evaluation.ABLATIONS
-  ) -> Iterator[dict[str, Any]]:
-    config = self.experiment.config
-    spec = self._spec(subroutine)
-    found = evaluation.evaluate_masks(
-      self.experiment.network.metrics_fn,
-      self.params,
+    self,
+    subroutine: str,
+    stacked: types.Mask,
+    ablations: tuple[str, ...] = evaluation.ABLATIONS,
+  ) -> list[dict[str, Any]]:
+    """Rows of K masks; they need not be the learned ones."""
+    config = self._experiment.config
+    found = self._found.masks[subroutine]
+    metrics = evaluation.evaluate_masks(
+      self._experiment.network.metrics_fn,
+      self._found.params,
       stacked,
-      spec,
+      found.spec,
       self._tests,
-      seeds=[setting["mask_seed"] for setting in settings],
-      key=purpose_key(config.seed, "ablation"),
+      seeds=[setting["mask_seed"] for setting in found.settings],
+      key=self._key("ablation", subroutine),
       ablations=ablations,
       batch_size=config.evaluation.batch_size,
       width=config.runtime.vmap_width,
     )
-    kept = evaluation.kept_weights(stacked, spec)
-    for index, setting in enumerate(settings):
-      for ablation, tasks in found.items():
-        l0 = int(kept[ablation][index])
-        for task, metrics in tasks.items():
-          values = {name: value[index] for name, value in metrics.items()}
-          yield {
-            **self._common(task, values),
-            "subroutine": subroutine,
-            **setting,
-            "masked_from": self._masked_from(subroutine),
-            "ablation": ablation,
-            "l0": l0,
-            "l0_max": spec.num_weights,
-            "density": l0 / spec.num_weights,
-            "selected": True,
-          }
+    kept = evaluation.kept_weights(stacked, found.spec)
+    return [
+      {
+        **self._common(task, {k: v[index] for k, v in values.items()}),
+        "subroutine": subroutine,
+        **setting,
+        "ablation": ablation,
+        "l0": int(kept[ablation][index]),
+        "l0_max": found.spec.num_weights,
+        "density": kept[ablation][index] / found.spec.num_weights,
+        "selected": True,
+      }
+      for index, setting in enumerate(found.settings)
+      for ablation, tasks in metrics.items()
+      for task, values in tasks.items()
+    ]
 
-  def _common(self, task: str, found: dict[str, Any]) -> dict[str, Any]:
+  def _common(self, task: str, metrics: dict[str, Any]) -> dict[str, Any]:
     return {
-      "experiment": self.experiment.config.experiment,
-      "model": self.experiment.config.model.name,
-      "regime": self.regime,
-      "base_seed": self.base_seed,
+      "experiment": self._experiment.config.experiment,
+      "model": self._experiment.config.model.name,
+      "regime": self._found.regime,
+      "base_seed": self._found.base_seed,
       "test_task": task,
-      "accuracy": found["accuracy"],
-      "loss": found["loss"],
-      "margin": found["margin"],
+      "accuracy": metrics["accuracy"],
+      "loss": metrics["loss"],
+      "margin": metrics["margin"],
       "num_problems": trees.num_rows(self._tests[task]),
       "base_accuracy": self._dense["base"]["accuracy"],
     }
 
-  def _masked_from(self, subroutine: str) -> int:
-    directory = self.experiment.paths.masks(
-      self.regime, self.base_seed, subroutine
+  def _key(self, purpose: str, subroutine: str) -> jax.Array:
+    """One draw for each base network of any regime and each subroutine."""
+    return purpose_key(
+      self._experiment.config.seed,
+      purpose,
+      self._found.base_seed,
+      self._experiment.subroutines.index(subroutine),
     )
-    return files.read_done(directory)["masked_from"]
-
-  def _spec(self, subroutine: str) -> masks.MaskSpec:
-    return self.experiment.mask_spec(self.params, self._masked_from(subroutine))

@@ -71,6 +71,12 @@ class Experiment:
   def load(self, task: str, split: str) -> types.Batch:
     """Returns {"token_ids": i32[N, 4, L], "attention_mask": bool[N, 4, L]}."""
     sentences = datasets.load(self.dataset_name(task), self.data_dir, split)
+    expected = self.num_problems(task)[split]
+    if len(sentences) != expected:
+      raise types.UserError(
+        f"{self.data_dir} holds {len(sentences)} {split} problems of {task}, "
+        f"the config wants {expected}; use another runtime.data_dir"
+      )
     return tokenizers.encode(
       self.network.tokenizer, sentences, length=self.network.length
     )

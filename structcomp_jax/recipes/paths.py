@@ -5,6 +5,7 @@ import pathlib
 
 import jax
 
+MASKS = "masks.npz"
 # One independent stream of randomness per purpose; append only.
 _PURPOSES = ("init", "training", "search", "ablation", "control")
 
@@ -32,6 +33,10 @@ class Paths:
   def base(self, regime: str, base_seed: int) -> pathlib.Path:
     """One base network."""
     return self.training(regime) / f"seed_{base_seed}"
+
+  def evaluation(self, regime: str, base_seed: int) -> pathlib.Path:
+    """What one base network and its masks add to the tables."""
+    return self.regime(regime) / "evaluation" / f"seed_{base_seed}.json"
 
   def masks(self, regime: str, base_seed: int, subroutine: str) -> pathlib.Path:
     """The masks of one subroutine in one base network."""

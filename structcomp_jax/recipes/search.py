@@ -9,13 +9,12 @@ import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
 
-from structcomp_jax import masks, search, trees, types
+from structcomp_jax import batching, masks, search, trees, types
 from structcomp_jax.io import files
+from structcomp_jax.io.values import plain
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import long_run, selection, session, train
-from structcomp_jax.recipes.paths import purpose_key
-
-MASKS = "masks.npz"
+from structcomp_jax.recipes.paths import MASKS, purpose_key
 
 
 def run(config: ConfigDict, workdir: str | pathlib.Path) -> None:
@@ -37,10 +36,31 @@ def step(experiment: experiments.Experiment) -> None:
     label = f"mask {number}/{len(todo)}: {which[0]} {which[1]} {which[2]}"
     directory = experiment.paths.masks(*which)
     if files.is_done(directory):
+      _check_masks(experiment, directory, *which[:2])
       long_run.forget_checkpoint(directory)
       logging.info("%s: done before", label)
     else:
       _search_subroutine(experiment, *which, label)
+
+
+def _check_masks(
+  experiment: experiments.Experiment,
+  directory: pathlib.Path,
+  regime: str,
+  base_seed: int,
+) -> None:
+  """Raises UserError unless finished masks belong to the base network."""
+  base = files.read_done(experiment.paths.base(regime, base_seed))
+  stored = files.read_done(directory).get("fingerprint")
+  if stored != base["fingerprint"]:
+    raise types.UserError(
+      f"{directory} holds masks of another base network; delete it to search "
+      "again"
+    )
+  if not (directory / MASKS).is_file():
+    raise types.UserError(
+      f"{directory} has lost {MASKS}; delete the directory to search again"
+    )
 
 
 def _search_subroutine(experiment, regime, base_seed, subroutine, label):
@@ -109,7 +129,7 @@ def _search(
   directory.mkdir(parents=True, exist_ok=True)
   _say_what_is_masked(spec)
   dataset = experiment.load(subroutine, "train")
-  steps_per_epoch = trees.num_rows(dataset) // config.batch_size
+  steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
   say_stopped = _SayStopped(directory, candidates)
   with long_run.LongRun(
     directory,
@@ -151,13 +171,16 @@ def _search(
 
 def describe_candidates(result: search.SearchResult) -> dict[str, Any]:
   """Returns the columns of all candidates as JSON lists."""
-  rows = result.candidates
+  rows = jax.device_get(result.candidates)
+  columns = {
+    "mask_seed": rows.seed,
+    "learning_rate": rows.learning_rate,
+    "mask_init": rows.init_logit,
+    "penalty": rows.penalty,
+    "finite": result.finite,
+  }
   return {
-    "mask_seed": np.asarray(rows.seed).tolist(),
-    "learning_rate": np.asarray(rows.learning_rate).tolist(),
-    "mask_init": np.asarray(rows.init_logit).tolist(),
-    "penalty": np.asarray(rows.penalty).tolist(),
-    "finite": result.finite.tolist(),
+    name: [plain(value) for value in values] for name, values in columns.items()
   }
 
 

@@ -3,7 +3,7 @@
 Every setting is searched with one seed and judged on validation data:
 
     own_task   of the subnetworks within 0.01 of the best accuracy on their
-               own task, the one that keeps the fewest weights; then the first
+               own task, the one that removes the most weights; then the first
                of the grid
     published  the largest  max(other, 1/4) - max(target, 1/4)  after zero
                ablation, among settings with own-task accuracy >= 0.9; among
@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from structcomp_jax import evaluation, masks, types
+from structcomp_jax import evaluation, masks, trees, types
 from structcomp_jax.io import files
 from structcomp_jax.recipes import experiment as experiments
-from structcomp_jax.recipes.paths import purpose_key
+from structcomp_jax.recipes.paths import MASKS, purpose_key
 
 _CHANCE = 0.25
 _LEARNED = 0.9
@@ -92,7 +92,7 @@ def best_row(rows: list[dict[str, Any]], rule: str) -> dict[str, Any]:
   Raises:
     UserError: no candidate of the grid stayed finite.
   """
-  rows = [row for row in rows if row["finite"]]
+  rows = [row for row in rows if row["finite"] and np.isfinite(row["own_loss"])]
   if not rows:
     raise types.UserError(
       "no setting of the mask grid stayed finite; lower the learning rates"
@@ -102,7 +102,9 @@ def best_row(rows: list[dict[str, Any]], rule: str) -> dict[str, Any]:
     accurate = [
       row for row in rows if row["own_accuracy"] >= best - _AS_ACCURATE
     ]
-    return min(accurate, key=lambda row: row["kept"])
+    # Not the one that keeps the fewest maskable weights: a mask of the last
+    # layer alone leaves all of the others in place.
+    return max(accurate, key=lambda row: row["removed"])
   return max(rows, key=lambda row: (_ablation_score(row), row["own_accuracy"]))
 
 
@@ -117,14 +119,15 @@ def _ablation_score(row: dict[str, Any]) -> float:
 
 def _judge(experiment, grid, params, subroutine, masked_from):
   """Returns one row per candidate of a grid search, on validation data."""
-  stacked, settings = masks.load(grid / "masks.npz")
+  stacked, settings = masks.load(grid / MASKS, trees.fingerprint(params))
+  spec = experiment.mask_spec(params, masked_from)
   other = next(name for name in experiment.subroutines if name != subroutine)
   tasks = (subroutine, f"odd_{subroutine}", f"odd_{other}")
   found = evaluation.evaluate_masks(
     experiment.network.metrics_fn,
     params,
     stacked,
-    experiment.mask_spec(params, masked_from),
+    spec,
     {task: experiment.load(task, "validation") for task in tasks},
     seeds=settings["mask_seed"],
     key=purpose_key(experiment.config.seed, "ablation"),
@@ -133,15 +136,13 @@ def _judge(experiment, grid, params, subroutine, masked_from):
     width=experiment.config.runtime.vmap_width,
   )
   own, target, rest = tasks
-  kept = evaluation.kept_weights(
-    stacked, experiment.mask_spec(params, masked_from)
-  )["none"]
+  removed = evaluation.kept_weights(stacked, spec)["zero"]
   return [
     {
       **{name: settings[name][index] for name in settings},
       "masked_from": masked_from,
       "own_accuracy": float(found["none"][own]["accuracy"][index]),
-      "kept": int(kept[index]),
+      "removed": int(removed[index]),
       "own_loss": float(found["none"][own]["loss"][index]),
       "ablated_target": float(found["zero"][target]["accuracy"][index]),
       "ablated_other": float(found["zero"][rest]["accuracy"][index]),

@@ -68,7 +68,7 @@ def _versions() -> dict[str, str]:
     "python": platform.python_version(),
     **{name: importlib.metadata.version(name) for name in _PACKAGES},
     "devices": f"{len(devices)} x {devices[0].device_kind}",
-    "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
+    "machine": f"{platform.machine()}, {os.cpu_count()} cores",
   }
 
 

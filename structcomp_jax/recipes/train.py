@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from absl import logging
 from ml_collections import ConfigDict
 
-from structcomp_jax import training, trees, types
+from structcomp_jax import batching, training, trees, types
 from structcomp_jax.io import checkpoints, files, metrics
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import long_run, session
@@ -31,9 +31,8 @@ def step(experiment: experiments.Experiment) -> None:
       logging.info("base networks, %s: done before", regime)
     elif regime == "random_init":
       for seed in seeds:
-        _store(
-          experiment, regime, seed, _start_params(experiment, regime, seed)
-        )
+        params = _start_params(experiment, regime, seed)
+        _store(experiment, regime, seed, params)
     else:
       _train(experiment, regime)
 
@@ -73,7 +72,7 @@ def _start_params(
   """
   if regime == "lm_pretrained":
     return experiment.network.pretrained
-  return experiment.network.init(
+  return jax.jit(experiment.network.init)(
     purpose_key(experiment.config.seed, "init", seed)
   )
 
@@ -84,17 +83,15 @@ def _train(experiment: experiments.Experiment, regime: str) -> None:
   config = experiment.train_config(regime)
   directory = experiment.paths.training(regime)
   dataset = experiment.load("base", "train")
-  state = jax.jit(
-    lambda: trees.stack(
-      [
-        training.init_state(
-          jnp.int32(seed), _start_params(experiment, regime, seed), config
-        )
-        for seed in seeds
-      ]
-    )
-  )()
-  steps_per_epoch = trees.num_rows(dataset) // config.batch_size
+  state = trees.stack(
+    [
+      training.init_state(
+        jnp.int32(seed), _start_params(experiment, regime, seed), config
+      )
+      for seed in seeds
+    ]
+  )
+  steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
   with long_run.LongRun(
     directory,
     state,
@@ -139,8 +136,10 @@ def _forget(directory: pathlib.Path) -> None:
 
 
 def _store(experiment, regime, seed, params, history=(), **info) -> None:
-  """Writes one finished base network."""
+  """Writes one finished base network unless it is there."""
   directory = experiment.paths.base(regime, seed)
+  if files.is_done(directory):
+    return
   fingerprint = trees.fingerprint(params)
   checkpoints.save(
     directory / long_run.CHECKPOINT, 0, params, {"fingerprint": fingerprint}

@@ -218,7 +218,7 @@ def _validation_metrics(mask_logits, shared, *, metrics_fn, spec, config):
 
 
 def _history_rows(rows, metrics, done, steps_per_epoch, beta):
-  """Returns one JSON-able dict per candidate."""
+  """Returns one dict of NumPy scalars per candidate."""
   rows = jax.device_get(rows)
   return [
     {
@@ -226,11 +226,11 @@ def _history_rows(rows, metrics, done, steps_per_epoch, beta):
       "epoch": done // steps_per_epoch,
       "candidate": index,
       "mask_seed": int(rows.seed[index]),
-      "learning_rate": float(rows.learning_rate[index]),
-      "mask_init": float(rows.init_logit[index]),
-      "penalty": float(rows.penalty[index]),
+      "learning_rate": rows.learning_rate[index],
+      "mask_init": rows.init_logit[index],
+      "penalty": rows.penalty[index],
       "beta": beta,
-      **{name: values[index].item() for name, values in metrics.items()},
+      **{name: values[index] for name, values in metrics.items()},
     }
     for index in range(trees.num_rows(rows))
   ]

@@ -262,11 +262,11 @@ def _programs(loss_fn, metrics_fn, config, steps_per_epoch, num_rows, devices):
 
 
 def _history_rows(metrics, step, epoch):
-  """Returns one JSON-able dict per seed that was still training."""
+  """Returns one dict of NumPy scalars per seed that was still training."""
   return [
     {"step": step, "epoch": epoch}
     | {
-      name: values[index].item()
+      name: values[index]
       for name, values in metrics.items()
       if name != "active"
     }

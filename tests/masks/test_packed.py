@@ -105,7 +105,7 @@ def test_archive_of_something_else_is_refused(path):
 
 
 def test_missing_file(path):
-  with pytest.raises(UserError, match=r"no mask file .*run the search first"):
+  with pytest.raises(UserError, match=r"no mask file .*delete its directory"):
     masks.load(path)
 
 

@@ -6,12 +6,12 @@ from structcomp_jax.recipes import selection
 from structcomp_jax.types import UserError
 
 
-def setting(name, own, kept=1, target=0.25, other=0.25, finite=True):
+def setting(name, own, removed=1, target=0.25, other=0.25, finite=True):
   return {
     "learning_rate": name,
     "own_accuracy": own,
     "own_loss": 0.0,
-    "kept": kept,
+    "removed": removed,
     "ablated_target": target,
     "ablated_other": other,
     "finite": finite,
@@ -23,15 +23,15 @@ def best(rule, *rows):
 
 
 def test_own_task_takes_the_most_accurate():
-  rows = setting("a", 0.95, other=1.0), setting("b", 0.99, kept=9)
+  rows = setting("a", 0.95, other=1.0), setting("b", 0.99, removed=0)
   assert best("own_task", *rows) == "b"
   assert best("own_task", *reversed(rows)) == "b"
 
 
 def test_own_task_takes_the_smallest_of_equally_accurate_ones():
-  rows = [setting("a", 1, kept=2), setting("b", 0.995, kept=1)]
+  rows = [setting("a", 1, removed=1), setting("b", 0.995, removed=2)]
   assert best("own_task", *rows) == "b"
-  assert best("own_task", *rows, setting("c", 1, kept=1)) == "b"
+  assert best("own_task", *rows, setting("c", 1, removed=2)) == "b"
 
 
 def test_published_takes_the_largest_effect_of_the_ablation():
