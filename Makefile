@@ -4,7 +4,7 @@ BIN := .venv/bin
 QUICKSTART ?= runs/quickstart
 SMALL := sv_singular sv_plural anaphora_singular anaphora_plural
 
-.PHONY: quickstart test lint pretrained small readme clean
+.PHONY: quickstart test lint pretrained small clean
 
 quickstart: .venv/installed
 	@start=$$(date +%s); \
@@ -26,6 +26,7 @@ small: .venv/installed
 	    --config=configs/language/$$name.py:small || exit 1; \
 	done
 	$(BIN)/python -m launch.report --out=runs/language.html \
+	  --readme=README.md \
 	  --workdirs=$$(printf 'runs/%s,' $(SMALL) | sed 's/,$$//')
 
 # MiniLM with its tokenizer. The package asks for sentence-transformers and

@@ -26,6 +26,13 @@ class LossFn(Protocol):
     """Returns a float scalar, the mean over the examples of `batch`."""
 
 
+class MetricsFn(Protocol):
+  """Per-example metrics of a network on one batch."""
+
+  def __call__(self, params: Params, batch: Batch) -> dict[str, jax.Array]:
+    """Returns {name: f32[batch]}; "loss" is one of them."""
+
+
 class UserError(Exception):
   """Something the user can mend: bad config, file or directory.
 

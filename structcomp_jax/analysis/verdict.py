@@ -176,6 +176,8 @@ def _obstacle(
     )
   if untrained["subroutine"].nunique() < 2:
     return "There is no random-init control to compare with."
+  if untrained.groupby("subroutine")["base_seed"].nunique().min() < 2:
+    return "Fewer than two untrained networks: no control to compare with."
   return ""
 
 

@@ -9,7 +9,7 @@ All three and every test task are one compiled program over all masks.
 
 import functools
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,7 +20,6 @@ from structcomp_jax import batching, masks, parallel, trees, types
 
 ABLATIONS = ("none", "zero", "random")
 
-MetricsFn = Callable[[types.Params, types.Batch], dict[str, jax.Array]]
 # {test task: {metric: f32[...]}}
 TaskMetrics = dict[str, dict[str, Any]]
 
@@ -54,7 +53,7 @@ def network(
 
 
 def task_metrics(
-  metrics_fn: MetricsFn,
+  metrics_fn: types.MetricsFn,
   params: types.Params,
   datasets: Mapping[str, types.Batch],
   batch_size: int,
@@ -108,7 +107,7 @@ def _mask_program(
 
 
 def evaluate_dense(
-  metrics_fn: MetricsFn,
+  metrics_fn: types.MetricsFn,
   params: types.Params,
   datasets: Mapping[str, types.Batch],
   *,
@@ -120,7 +119,7 @@ def evaluate_dense(
 
 
 def evaluate_masks(
-  metrics_fn: MetricsFn,
+  metrics_fn: types.MetricsFn,
   params: types.Params,
   stacked: types.Mask,
   spec: masks.MaskSpec,

@@ -12,9 +12,6 @@ import numpy as np
 from structcomp_jax import batching, masks, parallel, trees, types
 from structcomp_jax.search import candidates, schedules, step
 
-# Per-example metrics of a network: (params, batch) -> {name: f32[batch]}.
-MetricsFn = Callable[[types.Params, types.Batch], dict[str, jax.Array]]
-
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
@@ -59,7 +56,7 @@ def run(
   *,
   key: jax.Array,
   validation: types.Batch | None = None,
-  metrics_fn: MetricsFn | None = None,
+  metrics_fn: types.MetricsFn | None = None,
   state: step.SearchState | None = None,
   on_call: Callable[[step.SearchState, list[dict[str, Any]]], None]
   | None = None,
@@ -76,7 +73,8 @@ def run(
     key: base key of data order and mask noise; one key, same bits.
     validation: like `dataset`; looked at after every epoch.
     metrics_fn: per-example metrics for `validation`; needs a "loss".
-    state: where to go on, from a checkpoint; default: the beginning.
+    state: where to go on, from a checkpoint; default: the beginning. Its
+      arrays are reused: copy what must last.
     on_call: called with the state and the new history rows each time the
       host sees the device: for checkpoints and progress. The state's arrays
       are reused by the next call; copy what must last.

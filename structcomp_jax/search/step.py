@@ -191,7 +191,7 @@ def search_step(
   mask_logits = optax.apply_updates(
     state.mask_logits, optax.tree.scale(-candidate.learning_rate, direction)
   )
-  # A non-finite gradient reaches the sum of its own leaf.
+  # A non-finite gradient makes its logits, and so the norm, not finite.
   finite = (
     state.finite
     & jnp.isfinite(loss)

@@ -13,8 +13,6 @@ import optax
 
 from structcomp_jax import batching, parallel, trees, types
 
-MetricsFn = Callable[[types.Params, types.Batch], dict[str, jax.Array]]
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -139,7 +137,7 @@ def end_epoch(
   state: TrainState,
   shared: dict[str, Any],
   *,
-  metrics_fn: MetricsFn,
+  metrics_fn: types.MetricsFn,
   steps_per_epoch: int,
   config: TrainConfig,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -173,7 +171,7 @@ def end_epoch(
 
 def run(
   loss_fn: types.LossFn,
-  metrics_fn: MetricsFn,
+  metrics_fn: types.MetricsFn,
   state: TrainState,
   dataset: types.Batch,
   validation: types.Batch,
