@@ -331,8 +331,9 @@ def _modular(weakest: Grade, subnetworks: list[Effect]) -> tuple[str, str]:
   label = "modular" if beyond else "modular by ablation"
   sentence = (
     "Each subroutine has a part of its own: kept alone it does that"
-    " subroutine and not the other, and without it the network loses that"
-    " subroutine and keeps the other."
+    " subroutine better than the other, and without it the network does that"
+    " subroutine worse than the other. How much of it is lost, the ablation"
+    " accuracies below tell."
   )
   if not beyond:
     sentence += (
