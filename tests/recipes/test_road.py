@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from structcomp_jax.io import checkpoints, results
+from structcomp_jax.io import checkpoints, files, results
+from structcomp_jax.masks import packed
 
 REGIMES = ("scratch", "random_init")
 SUBROUTINES = ("subject", "verb")
@@ -48,6 +49,33 @@ def test_one_row_per_dense_network_and_task(table):
   assert len(dense) == len(REGIMES) * len(TASKS)
   assert dense["mask_seed"].isna().all()
   assert not dense["selected"].any()
+
+
+def test_settings_are_written_as_the_config_gives_them(table):
+  masks = table[table["subroutine"] != ""]
+  assert set(masks["learning_rate"]) <= {0.1, 0.01}
+  assert set(masks["penalty"]) == {1e-8}
+  assert set(masks["mask_init"]) == {0.1}
+
+
+def test_other_masks_are_evaluated_again(launch, workdir):
+  before = results.read(workdir / "results.csv")
+  path = workdir / "masks/seed_0/verb/masks.npz"
+  stacked, metadata = packed.load(path)
+  fingerprint = files.read_done(path.parent)["fingerprint"]
+  packed.save(
+    path,
+    {name: ~mask for name, mask in stacked.items()},
+    fingerprint=fingerprint,
+    metadata=metadata,
+    stacked=True,
+  )
+  assert launch.in_workdir("evaluate", workdir).status == 0
+  after = results.read(workdir / "results.csv")
+  changed = before["accuracy"] != after["accuracy"]
+  assert set(before[changed]["subroutine"]) == {"verb"}
+  assert set(before[changed]["regime"]) == {"scratch"}
+  assert (before["l0"] + after["l0"] == before["l0_max"])[changed].all()
 
 
 def test_values_are_in_their_ranges(table):
