@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -64,7 +65,11 @@ def _versions() -> dict[str, str]:
   return {
     "structcomp_jax": __version__,
     "commit": _commit(),
-    "command": shlex.join(["python", *sys.orig_argv[1:]]),
+    "command": re.sub(
+      r"--workdir[= ]\S+",
+      "--workdir=DIR",
+      shlex.join(["python", *sys.orig_argv[1:]]),
+    ),
     "python": platform.python_version(),
     **{name: importlib.metadata.version(name) for name in _PACKAGES},
     "devices": f"{len(devices)} x {devices[0].device_kind}",
