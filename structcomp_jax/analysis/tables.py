@@ -1,5 +1,7 @@
 """Plain-text and Markdown tables of the results."""
 
+import re
+
 import pandas as pd
 
 from structcomp_jax.analysis import markup, published, summary
@@ -65,10 +67,13 @@ def origin_lines(directories: list[Workdir]) -> str:
         ("mask", one.config.get("search", {}).get("seeds", ())),
       )
     ]
+    command = made.get("command", "command unknown")
+    # Where somebody keeps their runs is nobody's business.
+    command = re.sub(r"--workdir[= ]\S+", "--workdir=DIR", command)
     minutes = sum(one.timings.values()) / 60
     lines.append(
       f"- {one.config.get('experiment', one.path.name)}: "
-      f"`{made.get('command', 'command unknown')}`; {'; '.join(seeds)}; "
+      f"`{command}`; {'; '.join(seeds)}; "
       f"{made.get('machine', 'machine unknown')}; commit "
       f"{made.get('commit', 'unknown')}; {minutes:.0f} minutes"
     )

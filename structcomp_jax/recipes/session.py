@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import platform
-import re
 import shlex
 import subprocess
 import sys
@@ -65,11 +64,7 @@ def _versions() -> dict[str, str]:
   return {
     "structcomp_jax": __version__,
     "commit": _commit(),
-    "command": re.sub(
-      r"--workdir[= ]\S+",
-      "--workdir=DIR",
-      shlex.join(["python", *sys.orig_argv[1:]]),
-    ),
+    "command": shlex.join(["python", *sys.orig_argv[1:]]),
     "python": platform.python_version(),
     **{name: importlib.metadata.version(name) for name in _PACKAGES},
     "devices": f"{len(devices)} x {devices[0].device_kind}",
