@@ -88,7 +88,10 @@ def readme_results(workdirs: Sequence[str | pathlib.Path]) -> str:
   table = tables.readme_table(
     collect.networks(read, base_threshold=BASE_THRESHOLD)
   )
-  return f"{table}\n{tables.origin_lines(read)}"
+  grid = tables.grid_table(read)
+  title = "D_abl at equal settings, on validation problems, one mask a network:"
+  grid = f"{title}\n\n{grid}\n" if grid else ""
+  return f"{table}\n{grid}{tables.origin_lines(read)}"
 
 
 def write_overview(

@@ -1,11 +1,13 @@
 """Plain-text and Markdown tables of the results."""
 
+import pathlib
 import re
 
 import pandas as pd
 
 from structcomp_jax.analysis import markup, published, summary
 from structcomp_jax.analysis.collect import Network
+from structcomp_jax.analysis.task_difference import CHANCE
 from structcomp_jax.analysis.verdict import Verdict, verdicts
 from structcomp_jax.analysis.workdir import Workdir
 
@@ -78,6 +80,57 @@ def origin_lines(directories: list[Workdir]) -> str:
       f"{made.get('commit', 'unknown')}; {minutes:.0f} minutes"
     )
   return "\n".join(lines) + "\n"
+
+
+def grid_table(directories: list[Workdir]) -> str:
+  """Returns a Markdown table: D_abl of every setting that was tried.
+
+  On validation problems, mean over base networks. It sets networks beside
+  each other at equal settings, which the selected masks may not have.
+  """
+  rows = pd.DataFrame(
+    [row for one in directories for row in _grid_rows(one)],
+    columns=["experiment", "subroutine", "setting", "regime", "d_abl"],
+  )
+  if rows.empty:
+    return ""
+  table = rows.pivot_table(
+    index=["experiment", "subroutine", "setting"],
+    columns="regime",
+    values="d_abl",
+    sort=False,
+  )
+  header = [*table.index.names, *table.columns]
+  lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+  for names, values in table.iterrows():
+    cells = [*names, *(markup.number(value, sign=True) for value in values)]
+    lines.append("| " + " | ".join(cells) + " |")
+  return ("\n".join(lines) + "\n").replace("\u00a0", " ")
+
+
+def _grid_rows(one: Workdir) -> list[tuple]:
+  """Returns (experiment, subroutine, setting, regime, D_abl) of a grid."""
+  rows = []
+  for name, content in one.selections.items():
+    *regime, _, _, subroutine, _ = pathlib.PurePath(name).parts
+    for setting in content["settings"]:
+      target, other = (
+        max(setting[key], CHANCE) for key in ("ablated_target", "ablated_other")
+      )
+      label = ", ".join(
+        f"{key} {setting[key]:g}"
+        for key in ("learning_rate", "mask_init", "penalty", "masked_from")
+      )
+      rows.append(
+        (
+          one.config["experiment"],
+          subroutine,
+          label,
+          regime[0] if regime else one.config["regimes"][0],
+          target - other,
+        )
+      )
+  return rows
 
 
 def network_summary(network: Network) -> pd.DataFrame:

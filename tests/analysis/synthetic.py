@@ -172,7 +172,16 @@ def write_workdir(
   for index, (regime, part) in enumerate(results.groupby("regime", sort=False)):
     _write_metrics(path / regime if index else path, part)
   selection = path / "masks" / "seed_0" / "subject" / "selection.json"
-  selection.write_text(json.dumps({"rule": "own_task", "chosen": 0}))
+  setting = {
+    "learning_rate": 0.01,
+    "mask_init": 0.0,
+    "penalty": 1e-8,
+    "masked_from": 0,
+    "ablated_target": 0.1,
+    "ablated_other": 0.75,
+  }
+  content = {"rule": "own_task", "chosen": setting, "settings": [setting]}
+  selection.write_text(json.dumps(content))
   (path / "timings.json").write_text(json.dumps({"train": 12.5, "search": 80}))
   (path / "versions.json").write_text(json.dumps({"jax": "0.0.test"}))
   return path

@@ -94,12 +94,14 @@ def test_terminal_table(built):
 
 def test_readme_table_sets_ours_beside_the_published(complete):
   text = report.readme_results([complete])
-  table, origin = text.strip().split("\n\n")
+  table, _, grid, origin = text.strip().split("\n\n")
   lines = table.splitlines()
   assert len({line.count("|") for line in lines}) == 1
   row = next(line for line in lines if "| scratch | subject |" in line)
   assert "+0.46 ± 0.34" in row
   assert "9 (3)" in row
+  # max(0.1, chance) - 0.75
+  assert grid.endswith("masked_from 0 | \u22120.50 |")
   assert origin.startswith("- sv_singular: `")
   assert "commit unknown" in origin
 

@@ -15,7 +15,8 @@ def test_everything_is_found(tmp_path):
   assert set(one.training["base_seed"]) == {0, 1, 2}
   searches = one.searches.groupby(["regime", "base_seed", "subroutine"])
   assert searches.ngroups == 2 * 3 * 2
-  assert one.selections["masks/seed_0/subject/selection.json"]["chosen"] == 0
+  selection = one.selections["masks/seed_0/subject/selection.json"]
+  assert selection["chosen"] == selection["settings"][0]
   assert one.timings["search"] == 80
 
 
