@@ -20,12 +20,11 @@ from typing import Any
 import numpy as np
 
 from structcomp_jax import evaluation, masks, trees, types
+from structcomp_jax.analysis.task_difference import CHANCE, OWN_THRESHOLD
 from structcomp_jax.io import files
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes.paths import MASKS, purpose_key
 
-_CHANCE = 0.25
-_LEARNED = 0.9
 # Accuracies this close on a validation split are the same.
 _AS_ACCURATE = 0.01
 
@@ -110,11 +109,9 @@ def best_row(rows: list[dict[str, Any]], rule: str) -> dict[str, Any]:
 
 def _ablation_score(row: dict[str, Any]) -> float:
   """Published score; minus infinity, not 0, for a mask that did not learn."""
-  if row["own_accuracy"] < _LEARNED:
+  if row["own_accuracy"] < OWN_THRESHOLD:
     return -np.inf
-  return max(row["ablated_other"], _CHANCE) - max(
-    row["ablated_target"], _CHANCE
-  )
+  return max(row["ablated_other"], CHANCE) - max(row["ablated_target"], CHANCE)
 
 
 def _judge(experiment, grid, params, subroutine, masked_from):

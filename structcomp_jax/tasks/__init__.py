@@ -1,1 +1,1 @@
-"""TODO."""
+"""What a problem is: generators, TFDS builders, loss and accuracy."""
