@@ -1,0 +1,24 @@
+"""Odd-one-out pictures (Lepori, Serre & Pavlick 2023, section 5)."""
+
+from structcomp_jax.tasks.shapes.names import (
+  DATASET_NAMES,
+  POLICIES,
+  PROPERTIES,
+  SPLIT_SIZES,
+  DatasetName,
+  ExperimentSpec,
+  experiment_spec,
+)
+from structcomp_jax.tasks.shapes.problems import make_problems, picture_types
+
+__all__ = [
+  "DATASET_NAMES",
+  "POLICIES",
+  "PROPERTIES",
+  "SPLIT_SIZES",
+  "DatasetName",
+  "ExperimentSpec",
+  "experiment_spec",
+  "make_problems",
+  "picture_types",
+]

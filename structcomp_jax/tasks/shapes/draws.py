@@ -1,0 +1,122 @@
+"""Random numbers that depend on a key and nothing else.
+
+A key is a uint64. `fold_in` makes a new one from it and a label, so that a
+draw has an address such as (problem, picture, object, "size") and does not
+change with what else is drawn, in which order, or how many at a time. The
+hash is splitmix64 (Steele, Lea & Flood 2014). Arithmetic is limited to
+operations that IEEE 754 rounds exactly: no sine, no sum over an axis. Draws
+are hence the same bits on every machine.
+"""
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FIRST = np.uint64(0xBF58476D1CE4E5B9)
+_SECOND = np.uint64(0x94D049BB133111EB)
+# Rejection sampling tries about this many draws at a time.
+_WAVE = 2048
+
+
+def mix(keys: np.ndarray) -> np.ndarray:
+  """Hashes uint64[...], bijectively."""
+  keys = keys ^ (keys >> np.uint64(30))
+  keys *= _FIRST
+  keys ^= keys >> np.uint64(27)
+  keys *= _SECOND
+  keys ^= keys >> np.uint64(31)
+  return keys
+
+
+def fold_in(keys: np.ndarray, label: str | int | np.ndarray) -> np.ndarray:
+  """Keys of what `label` names below `keys`; integers broadcast."""
+  if isinstance(label, str):
+    # Beyond any counter in use.
+    label = zlib.crc32(label.encode()) + (1 << 32)
+  # An array, since overflow is an error in NumPy scalars only.
+  label = np.atleast_1d(label).astype(np.uint64)
+  return mix(keys + GOLDEN * (label + np.uint64(1)))
+
+
+def uniform(
+  keys: np.ndarray, low: float | np.ndarray = 0.0, high: float | np.ndarray = 1
+) -> np.ndarray:
+  """float64[keys.shape], uniform from `low` to `high`."""
+  unit = (mix(keys + GOLDEN) >> np.uint64(11)) * 2.0**-53
+  return low + unit * (high - low)
+
+
+def points(
+  keys: np.ndarray, low: float | np.ndarray = 0.0, high: float | np.ndarray = 1
+) -> np.ndarray:
+  """float64[..., 2], uniform in a rectangle whose corners broadcast."""
+  return uniform(fold_in(keys[..., None], np.arange(2)), low, high)
+
+
+def choice(keys: np.ndarray, count: int) -> np.ndarray:
+  """int64[keys.shape], uniform on 0 .. count - 1."""
+  return (uniform(keys) * count).astype(np.int64)
+
+
+def coin(keys: np.ndarray) -> np.ndarray:
+  """bool[keys.shape], fair."""
+  return choice(keys, 2) == 1
+
+
+def direction(keys: np.ndarray) -> np.ndarray:
+  """float64[n, 2], uniform on the unit circle."""
+
+  def draw(keys, rows):
+    del rows
+    candidate = points(keys, -1.0, 1.0)
+    squared = candidate[:, 0] ** 2 + candidate[:, 1] ** 2
+    return (squared <= 1) & (squared > 0), (candidate, squared)
+
+  _, (vectors, squared) = first_accepted(keys, draw)
+  return vectors / np.sqrt(squared)[:, None]
+
+
+def first_accepted(
+  keys: np.ndarray,
+  draw: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, tuple[Any, ...]]],
+  limit: int = 1 << 20,
+) -> tuple[np.ndarray, tuple[Any, ...]]:
+  """For every key the first of a sequence of draws that is accepted.
+
+  Args:
+    keys: uint64[n].
+    draw: (keys uint64[m], rows int64[m]) -> (accepted bool[m], values), a
+      tuple of arrays or ragged arrays of length m. `rows` says for which of
+      the n keys a draw is meant.
+    limit: draws per key before giving up.
+
+  Returns:
+    rows int64[k] for which a draw was accepted, ascending, and their values.
+  """
+  pending = np.arange(len(keys))
+  done, collected, tried = [], [], 0
+  while (pending.size and tried < limit) or not collected:
+    width = int(np.clip(_WAVE // max(pending.size, 1), 1, limit - tried))
+    rows = np.repeat(pending, width)
+    attempts = np.tile(np.arange(tried, tried + width), pending.size)
+    accepted, values = draw(fold_in(keys[rows], attempts), rows)
+    accepted = accepted.reshape(-1, width)
+    found = accepted.any(1)
+    taken = np.flatnonzero(found) * width + accepted.argmax(1)[found]
+    done.append(pending[found])
+    collected.append([value[taken] for value in values])
+    pending = pending[~found]
+    tried += width
+  rows = np.concatenate(done)
+  order = np.argsort(rows)
+  values = tuple(_join(parts)[order] for parts in zip(*collected, strict=True))
+  return rows[order], values
+
+
+def _join(parts: tuple[Any, ...]) -> Any:
+  if isinstance(parts[0], np.ndarray):
+    return np.concatenate(parts)
+  return type(parts[0]).concatenate(parts)

@@ -1,0 +1,149 @@
+"""Problems: three pictures that follow a rule, and the odd one."""
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from structcomp_jax.tasks.shapes import drawing, draws
+from structcomp_jax.tasks.shapes.names import (
+  DATASET_NAMES,
+  PROPERTIES,
+  DatasetName,
+)
+from structcomp_jax.tasks.shapes.pictures import TYPES, Scenes
+from structcomp_jax.types import UserError
+
+# Pictures of a problem; the last is the odd one.
+PICTURES = 4
+# How often a problem whose pixels are wrong or doubtful is drawn again.
+_ATTEMPTS = 100
+# Problems that are made at a time.
+_BLOCK = 128
+
+_Holds = tuple[bool, bool]
+
+
+def make_problems(
+  name: str | DatasetName, split: str, indices: Sequence[int] | np.ndarray
+) -> np.ndarray:
+  """Makes problems of a data set.
+
+  A problem is a function of name, split and index alone.
+
+  Args:
+    name: one of DATASET_NAMES, as a string or not.
+    split: "train", "validation" or "test".
+    indices: which problems of the split, from 0.
+
+  Returns:
+    uint8[problems, 4, 128, 128, 3], the odd picture last.
+
+  Raises:
+    UserError: there is no such data set or split, or the generator does not
+      find a problem whose pixels are right.
+  """
+  name = _find(str(name), split)
+  key = np.full(1, zlib.crc32(str(name).encode()), np.uint64)
+  key = draws.fold_in(draws.fold_in(key, "problems"), split)
+  keys = draws.fold_in(key, np.asarray(indices, np.int64).ravel())
+  images = np.empty((len(keys), PICTURES, drawing.SIDE, drawing.SIDE, 3), "u1")
+  for start in range(0, len(keys), _BLOCK):
+    block = slice(start, start + _BLOCK)
+    _fill(images[block], keys[block], name)
+  return images
+
+
+def picture_types(
+  experiment: str, role: str
+) -> tuple[tuple[_Holds, ...], tuple[_Holds, ...]]:
+  """Types of rule pictures and of the odd one, equally likely.
+
+  Which of the two properties hold decides. "base": both, against at least one
+  broken. A property's own data set: it holds, against broken. "odd_*": both,
+  against one or both broken.
+
+  >>> picture_types("inside_contact", "odd_inside")
+  (((True, True),), ((False, True),))
+  """
+  types = tuple(TYPES[experiment])
+  both = ((True, True),)
+  if role == "base":
+    return both, tuple(t for t in types if t not in both)
+  if role == "odd_both":
+    return both, ((False, False),)
+  position = PROPERTIES[experiment].index(role.removeprefix("odd_"))
+  if role.startswith("odd_"):
+    return both, ((position != 0, position != 1),)
+  return (
+    tuple(t for t in types if t[position]),
+    tuple(t for t in types if not t[position]),
+  )
+
+
+def _find(name: str, split: str) -> DatasetName:
+  if name not in DATASET_NAMES:
+    raise UserError(
+      f"no shape data set {name!r}; use EXPERIMENT.ROLE such as"
+      f" {next(iter(DATASET_NAMES))}"
+    )
+  if split not in DATASET_NAMES[name].split_sizes:
+    raise UserError(
+      f"{name} has no split {split!r}; use"
+      f" {', '.join(DATASET_NAMES[name].split_sizes)}"
+    )
+  return DATASET_NAMES[name]
+
+
+def _fill(images: np.ndarray, keys: np.ndarray, name: DatasetName) -> None:
+  """Draws problems until their pixels show what they should."""
+  pending = np.arange(len(keys))
+  for attempt in range(_ATTEMPTS):
+    drawn = _draw(draws.fold_in(keys[pending], attempt), name)
+    images[pending] = drawn
+    pending = pending[~_sound(drawn, name)]
+    if not pending.size:
+      return
+  raise UserError(
+    f"generator cannot satisfy {name}: {_ATTEMPTS} tries of a problem were"
+    " doubtful; use another index"
+  )
+
+
+def _sound(images: np.ndarray, name: DatasetName) -> np.ndarray:
+  del name
+  return np.ones(len(images), bool)
+
+
+def _draw(keys: np.ndarray, name: DatasetName) -> np.ndarray:
+  """One try of every problem, uint8[problems, 4, 128, 128, 3]."""
+  scenes, kinds = _scenes(keys, name)
+  shape = (len(scenes.keys), drawing.SIDE, drawing.SIDE, 3)
+  pictures = np.full(shape, 255, np.uint8)
+  for kind, (holds, sampler) in enumerate(TYPES[name.experiment].items()):
+    del holds
+    rows = np.flatnonzero(kinds == kind)
+    if rows.size:
+      chosen = scenes[rows]
+      drawing.draw(pictures, sampler(chosen).of_pictures(rows), scenes.keys)
+  return pictures.reshape(len(keys), PICTURES, *shape[1:])
+
+
+def _scenes(keys: np.ndarray, name: DatasetName) -> tuple[Scenes, np.ndarray]:
+  """The pictures of problems, and the position of their types in TYPES."""
+  types = list(TYPES[name.experiment])
+  rule, odd = (
+    np.array([types.index(holds) for holds in chosen])
+    for chosen in picture_types(name.experiment, name.role)
+  )
+  picture_keys = draws.fold_in(keys[:, None], np.arange(PICTURES))
+  type_keys = draws.fold_in(picture_keys, "type")
+  kinds = rule[draws.choice(type_keys, len(rule))]
+  kinds[:, -1] = odd[draws.choice(type_keys[:, -1], len(odd))]
+  number = 2 + draws.coin(draws.fold_in(keys, "number"))
+  scenes = Scenes(
+    keys=picture_keys.ravel(),
+    problem_keys=np.repeat(keys, PICTURES),
+    number=np.repeat(number, PICTURES),
+  )
+  return scenes, kinds.ravel()
