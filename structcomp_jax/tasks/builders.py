@@ -5,7 +5,7 @@ only when a data set is prepared or loaded.
 """
 
 import abc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -57,7 +57,7 @@ class ProblemsBuilder(
     """The number of problems of every split that is not empty."""
 
   @abc.abstractmethod
-  def make_problems(self, split: str, count: int) -> Sequence[np.ndarray]:
+  def make_problems(self, split: str, count: int) -> Iterable[np.ndarray]:
     """The first `count` problems of a split, in order."""
 
   def _split_generators(self, dl_manager) -> dict[str, Iterator[Any]]:

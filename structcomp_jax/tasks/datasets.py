@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 
 # {builder name: (module, class)}
 _BUILDERS = {
+  "shape_subroutines": (
+    "structcomp_jax.tasks.shape_subroutines",
+    "ShapeSubroutines",
+  ),
   "syntax_subroutines": (
     "structcomp_jax.tasks.syntax_subroutines",
     "SyntaxSubroutines",
   ),
 }
 _INCOMPLETE = "incomplete.*"
-_READ_CHUNK = 1024
+_READ_CHUNK = 256
 
 
 def prepare(
@@ -207,7 +211,7 @@ def _check_shards(builder: "ProblemsBuilder", split: str) -> None:
 def _read(builder: "ProblemsBuilder", split: str) -> np.ndarray:
   (feature,) = builder.info.features
   source = builder.as_data_source(split)
-  problems = []
+  problems = None
   for start in range(0, len(source), _READ_CHUNK):
     stop = min(start + _READ_CHUNK, len(source))
     try:
@@ -215,12 +219,16 @@ def _read(builder: "ProblemsBuilder", split: str) -> np.ndarray:
     except RuntimeError as error:  # A checksum of the file does not match.
       files = ", ".join(map(os.fspath, builder.info.splits[split].filepaths))
       raise _damaged(files, _first_line(error)) from error
-    problems.append(np.stack([example[feature] for example in examples]))
-  stacked = np.concatenate(problems)
-  if stacked.dtype == object:
-    texts = [text.decode("utf-8") for text in stacked.ravel()]
-    return np.array(texts, dtype=object).reshape(stacked.shape)
-  return stacked
+    if problems is None:
+      # Pictures take gigabytes: they are there once, not in parts and whole.
+      first = examples[0][feature]
+      problems = np.empty((len(source), *first.shape), first.dtype)
+    for row, example in enumerate(examples, start):
+      problems[row] = example[feature]
+  if problems.dtype == object:
+    texts = [text.decode("utf-8") for text in problems.ravel()]
+    return np.array(texts, dtype=object).reshape(problems.shape)
+  return problems
 
 
 def _damaged(path: str | os.PathLike, cause: str) -> UserError:

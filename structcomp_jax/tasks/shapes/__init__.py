@@ -10,6 +10,7 @@ from structcomp_jax.tasks.shapes.names import (
   experiment_spec,
 )
 from structcomp_jax.tasks.shapes.problems import make_problems, picture_types
+from structcomp_jax.tasks.shapes.workers import stream_problems
 
 __all__ = [
   "DATASET_NAMES",
@@ -21,4 +22,5 @@ __all__ = [
   "experiment_spec",
   "make_problems",
   "picture_types",
+  "stream_problems",
 ]

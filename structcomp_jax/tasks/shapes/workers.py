@@ -1,0 +1,117 @@
+"""Makes many problems in several processes.
+
+A worker is this module run as a program that writes pictures to its standard
+output: it needs no forking of a process that runs JAX, imports nothing of the
+main program, waits while nobody reads and ends when the reader does.
+"""
+
+import contextlib
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+
+from structcomp_jax.tasks.shapes import drawing
+from structcomp_jax.tasks.shapes.names import DatasetName
+from structcomp_jax.tasks.shapes.problems import PICTURES, make_problems
+from structcomp_jax.types import UserError
+
+# Problems that are made and handed over at a time.
+_CHUNK = 128
+# Starting a process takes as long as making this many problems.
+_WORTH_A_PROCESS = 1000
+
+_SHAPE = (PICTURES, drawing.SIDE, drawing.SIDE, 3)
+
+
+def stream_problems(
+  name: str | DatasetName, split: str, count: int, processes: int | None = None
+) -> Iterator[np.ndarray]:
+  """Makes the first problems of a split in order, as `make_problems` does.
+
+  Args:
+    name: as for `make_problems`.
+    split: as for `make_problems`.
+    count: how many problems.
+    processes: by default as many as there are CPUs to run on, or fewer if
+      there is little to do.
+
+  Yields:
+    uint8[4, 128, 128, 3], the problems one by one.
+
+  Raises:
+    UserError: as for `make_problems`, or a process has died.
+  """
+  if processes is None:
+    processes = min(len(os.sched_getaffinity(0)), count // _WORTH_A_PROCESS)
+  if processes < 2:
+    chunks = (make_problems(name, split, rows) for rows in _chunks(count))
+  else:
+    chunks = _from_workers(str(name), split, count, processes)
+  with contextlib.closing(chunks):
+    for chunk in chunks:
+      yield from chunk
+
+
+def _chunks(count: int) -> list[range]:
+  return [
+    range(start, min(start + _CHUNK, count))
+    for start in range(0, count, _CHUNK)
+  ]
+
+
+def _from_workers(
+  name: str, split: str, count: int, processes: int
+) -> Iterator[np.ndarray]:
+  """Worker i of n makes the chunks i, i + n, i + 2 n, ..."""
+  with contextlib.ExitStack() as stack:
+    workers = [
+      stack.enter_context(_started(name, split, count, i, processes))
+      for i in range(processes)
+    ]
+    for worker, rows in zip(itertools.cycle(workers), _chunks(count)):
+      yield _read(worker, len(rows))
+
+
+@contextlib.contextmanager
+def _started(*arguments: object) -> Iterator[subprocess.Popen]:
+  command = [sys.executable, "-m", __spec__.name, *map(str, arguments)]
+  environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+  with subprocess.Popen(
+    command,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    env=environment,
+  ) as worker:
+    try:
+      yield worker
+    finally:
+      worker.kill()
+
+
+def _read(worker: subprocess.Popen, count: int) -> np.ndarray:
+  problems = np.empty((count, *_SHAPE), np.uint8)
+  if worker.stdout.readinto(problems.data.cast("B")) < problems.nbytes:
+    lines = worker.stderr.read().decode(errors="replace").splitlines()
+    raise UserError(
+      "a process that makes problems has died"
+      f" ({lines[-1] if lines else 'out of memory?'}); run again with fewer"
+      " CPUs"
+    )
+  return problems
+
+
+def _main(name: str, split: str, *numbers: str) -> None:
+  count, worker, processes = map(int, numbers)
+  for rows in _chunks(count)[worker::processes]:
+    problems = make_problems(name, split, rows)
+    sys.stdout.buffer.write(problems.data)
+  sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+  with contextlib.suppress(BrokenPipeError):
+    _main(*sys.argv[1:])
