@@ -1,0 +1,259 @@
+"""ResNet with instance norm (He et al. 2015, arXiv 1512.03385) as named stages.
+
+The networks of Break It Down (arXiv 2301.10884): torchvision's layout, with an
+instance norm that has no weights and no running statistics in place of every
+batch norm, and a small MLP as head. Convolutions have no bias; in a bottleneck
+the 3x3 convolution has the stride. A WideResNet50-2 (Zagoruyko and Komodakis
+2016, arXiv 1605.07146) has bottlenecks of twice the inner width.
+
+The stages, in order, are `stages(config)`. A leaf's path starts with its
+stage, so what lies below the first masked leaf can be computed once:
+`features_before` stops in front of a stage, `from_stage` goes on there.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+from jaxtyping import Array, Float, UInt8
+
+from structcomp_jax.models import vision
+from structcomp_jax.models.convolution import Conv
+from structcomp_jax.types import UserError
+
+_EPSILON = 1e-5  # PyTorch's default, added to the variance
+BLOCKS = ("basic", "bottleneck")
+# Channels that leave a block, as a multiple of the stage's width.
+_EXPANSION = {"basic": 1, "bottleneck": 4}
+
+
+@dataclasses.dataclass(frozen=True)
+class ResNetConfig:
+  """Sizes of a ResNet; the defaults are those of ResNet50.
+
+  Attributes:
+    block: "basic" (two 3x3 convolutions) or "bottleneck" (1x1, 3x3, 1x1).
+    stage_sizes: number of blocks of every stage, at least one stage.
+    width: channels of the stem and of the first stage; doubled from stage to
+      stage.
+    inner_factor: channels inside a bottleneck, as a multiple of the stage's
+      width; 2 for WideResNet50-2.
+    stem_kernel: size of the first convolution.
+    stem_stride: its stride.
+    stem_pool: whether a 3x3 max pool with stride 2 follows.
+    head_sizes: widths of the dense layers; the last is the embedding.
+  """
+
+  block: str = "bottleneck"
+  stage_sizes: Sequence[int] = (3, 4, 6, 3)
+  width: int = 64
+  inner_factor: int = 1
+  stem_kernel: int = 7
+  stem_stride: int = 2
+  stem_pool: bool = True
+  head_sizes: Sequence[int] = (2048, 128)
+
+  def __post_init__(self):
+    if self.block not in BLOCKS:
+      raise UserError(
+        f"ResNet config: unknown block {self.block!r}; "
+        f"use one of {', '.join(BLOCKS)}"
+      )
+    for name in ("stage_sizes", "head_sizes"):
+      # JSON makes lists of them; a config is hashable.
+      object.__setattr__(self, name, tuple(getattr(self, name)))
+    for field in dataclasses.fields(self):
+      value = getattr(self, field.name)
+      sizes = value if isinstance(value, tuple) else (value,)
+      if field.name not in ("block", "stem_pool") and not (
+        sizes and all(isinstance(size, int) and size > 0 for size in sizes)
+      ):
+        raise UserError(
+          f"ResNet config: {field.name} is {value!r}; give positive integers"
+        )
+    if self.block == "basic" and self.inner_factor != 1:
+      raise UserError(
+        f"ResNet config: inner_factor is {self.inner_factor}, basic blocks "
+        "have no inner width; set it to 1 or use bottleneck blocks"
+      )
+
+  def channels(self, stage: int) -> int:
+    """Returns how many channels leave a stage, numbered from 1."""
+    return self.width * 2 ** (stage - 1) * _EXPANSION[self.block]
+
+
+def resnet50() -> ResNetConfig:
+  """ResNet50: 23,454,912 weights in convolutions."""
+  return ResNetConfig()
+
+
+def wide_resnet50_2() -> ResNetConfig:
+  """WideResNet50-2: 66,766,016 weights in convolutions."""
+  return ResNetConfig(inner_factor=2)
+
+
+def stages(config: ResNetConfig) -> tuple[str, ...]:
+  """Returns the stage names in the order of computation.
+
+  >>> stages(ResNetConfig(stage_sizes=(2, 2)))
+  ('first', 'stage_1', 'stage_2', 'head')
+  """
+  numbers = range(1, len(config.stage_sizes) + 1)
+  return ("first", *(f"stage_{number}" for number in numbers), "head")
+
+
+def instance_norm(
+  images: Float[Array, "batch height width channels"],
+) -> Float[Array, "batch height width channels"]:
+  """Gives every channel of every image mean 0 and variance 1."""
+  values = images.astype(jnp.float32)
+  centred = values - values.mean((1, 2), keepdims=True)
+  variance = (centred**2).mean((1, 2), keepdims=True)
+  return (centred * lax.rsqrt(variance + _EPSILON)).astype(images.dtype)
+
+
+class Stem(nn.Module):
+  """First convolution, norm, ReLU and, if configured, max pool."""
+
+  config: ResNetConfig
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, images: Float[Array, "batch height width 3"]
+  ) -> Float[Array, "batch out_height out_width channels"]:
+    config = self.config
+    convolution = Conv(
+      config.width,
+      config.stem_kernel,
+      config.stem_stride,
+      dtype=self.dtype,
+      name="conv",
+    )
+    images = jax.nn.relu(instance_norm(convolution(images)))
+    if config.stem_pool:
+      images = nn.max_pool(images, (3, 3), (2, 2), [(1, 1), (1, 1)])
+    return images
+
+
+class Block(nn.Module):
+  """Convolutions with norms and ReLUs, and a shortcut around them.
+
+  Attributes:
+    layers: (channels, kernel size, stride) of every convolution.
+    dtype: of the computation.
+  """
+
+  layers: tuple[tuple[int, int, int], ...]
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, images: Float[Array, "batch height width inputs"]
+  ) -> Float[Array, "batch out_height out_width outputs"]:
+    outputs, stride = self.layers[-1][0], max(layer[2] for layer in self.layers)
+    shortcut = images
+    if stride > 1 or images.shape[-1] != outputs:
+      convolution = Conv(outputs, 1, stride, self.dtype, name="shortcut")
+      shortcut = instance_norm(convolution(images))
+    for index, layer in enumerate(self.layers, start=1):
+      if index > 1:
+        images = jax.nn.relu(images)
+      convolution = Conv(*layer, dtype=self.dtype, name=f"conv_{index}")
+      images = instance_norm(convolution(images))
+    return jax.nn.relu(images + shortcut)
+
+
+class Stage(nn.Module):
+  """Blocks of one width; the first has the stride."""
+
+  config: ResNetConfig
+  number: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, images: Float[Array, "batch height width inputs"]
+  ) -> Float[Array, "batch out_height out_width outputs"]:
+    stride = 1 if self.number == 1 else 2
+    for index in range(self.config.stage_sizes[self.number - 1]):
+      layers = _layers(self.config, self.number, stride if index == 0 else 1)
+      images = Block(layers, self.dtype, name=f"block_{index}")(images)
+    return images
+
+
+def _layers(
+  config: ResNetConfig, stage: int, stride: int
+) -> tuple[tuple[int, int, int], ...]:
+  """Returns (channels, kernel size, stride) of a block's convolutions."""
+  outputs = config.channels(stage)
+  if config.block == "basic":
+    return (outputs, 3, stride), (outputs, 3, 1)
+  inner = outputs // _EXPANSION["bottleneck"] * config.inner_factor
+  return (inner, 1, 1), (inner, 3, stride), (outputs, 1, 1)
+
+
+class ResNet(nn.Module):
+  """ResNet with instance norm and an MLP head.
+
+  Attributes:
+    config: sizes.
+    dtype: of the computation; parameters are float32 always.
+
+  Images are bytes, or floats in 0 ... 1; they are normalised here.
+  """
+
+  config: ResNetConfig
+  dtype: Any = jnp.float32
+
+  def setup(self):
+    config = self.config
+    self.first = Stem(config, self.dtype)
+    # linen names the entries of a dict attribute stage_1, stage_2, ...
+    self.stage = {
+      str(number): Stage(config, number, self.dtype)
+      for number in range(1, len(config.stage_sizes) + 1)
+    }
+    self.head = vision.Head(config.head_sizes, self.dtype)
+
+  def __call__(
+    self, images: UInt8[Array, "batch height width 3"]
+  ) -> Float[Array, "batch embedding"]:
+    """Returns the embedding of every image."""
+    return self._run(images, stages(self.config))
+
+  def features_before(
+    self, images: UInt8[Array, "batch height width 3"], *, stage: str
+  ) -> Float[Array, "batch ..."]:
+    """Returns what goes into `stage`, one of `stages(config)[1:]`.
+
+    Before "head" that is the mean over the image of the last stage's output,
+    f[batch, channels]: the backbone's features.
+    """
+    return self._run(images, stages(self.config)[: self._index(stage)])
+
+  def from_stage(
+    self, features: Float[Array, "batch ..."], *, stage: str
+  ) -> Float[Array, "batch embedding"]:
+    """Returns the embedding, given what enters `stage`."""
+    return self._run(features, stages(self.config)[self._index(stage) :])
+
+  def _run(self, features, names):
+    last = stages(self.config)[-2]
+    for name in names:
+      if name == "first":
+        features = self.first(vision.normalize(features, self.dtype))
+      elif name == "head":
+        features = self.head(features)
+      else:
+        features = self.stage[name.removeprefix("stage_")](features)
+      if name == last:
+        features = features.mean((1, 2))
+    return features
+
+  def _index(self, stage: str) -> int:
+    return vision.index_after_first(stages(self.config), stage, "ResNet")

@@ -1,0 +1,214 @@
+"""The ResNets: published sizes, and invariants of the forward pass."""
+
+import dataclasses
+import functools
+import json
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from structcomp_jax import trees
+from structcomp_jax.models import resnet
+from structcomp_jax.models.resnet import ResNet, ResNetConfig, stages
+from structcomp_jax.types import UserError
+
+from . import formula
+
+CONFIG = ResNetConfig(
+  block="bottleneck", stage_sizes=(2, 1), width=4, head_sizes=(16, 8)
+)
+IMAGES = formula.images(32)
+
+
+def kernel_sizes(config):
+  """Returns {path: number of weights} of convolutions and dense layers."""
+  image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.uint8)
+  params = jax.eval_shape(ResNet(config).init, jax.random.key(0), image)
+  leaves = trees.leaves_by_path(params["params"])
+  return {
+    path: leaf.size for path, leaf in leaves.items() if path.endswith("/kernel")
+  }
+
+
+@pytest.fixture(scope="module")
+def variables():
+  return jax.jit(ResNet(CONFIG).init)(jax.random.key(0), IMAGES)
+
+
+@functools.partial(jax.jit, static_argnames=("method", "stage"))
+def apply(variables, inputs, method="__call__", stage=None):
+  """Compiled once for each method, stage and shape."""
+  options = {} if stage is None else {"stage": stage}
+  return ResNet(CONFIG).apply(variables, inputs, method=method, **options)
+
+
+@pytest.mark.parametrize(
+  ("config", "published"),
+  # Lepori et al. 2023, released results: maskable weights (l0_max).
+  [
+    (resnet.resnet50(), (27911360, 26476544, 19398656)),
+    (resnet.wide_resnet50_2(), (71222464, 67108864, 46399488)),
+  ],
+)
+def test_numbers_of_maskable_weights_are_the_published_ones(config, published):
+  sizes = kernel_sizes(config)
+  names = stages(config)
+  for first, expected in zip(
+    ("first", "stage_3", "stage_4"), published, strict=True
+  ):
+    kept = names[names.index(first) :]
+    actual = sum(n for path, n in sizes.items() if path.split("/")[0] in kept)
+    assert actual == expected
+
+
+def test_parameter_paths():
+  assert stages(CONFIG) == ("first", "stage_1", "stage_2", "head")
+  assert kernel_sizes(CONFIG) == {
+    "first/conv/kernel": 7 * 7 * 3 * 4,
+    "stage_1/block_0/conv_1/kernel": 4 * 4,
+    "stage_1/block_0/conv_2/kernel": 9 * 4 * 4,
+    "stage_1/block_0/conv_3/kernel": 4 * 16,
+    "stage_1/block_0/shortcut/kernel": 4 * 16,
+    "stage_1/block_1/conv_1/kernel": 16 * 4,
+    "stage_1/block_1/conv_2/kernel": 9 * 4 * 4,
+    "stage_1/block_1/conv_3/kernel": 4 * 16,
+    "stage_2/block_0/conv_1/kernel": 16 * 8,
+    "stage_2/block_0/conv_2/kernel": 9 * 8 * 8,
+    "stage_2/block_0/conv_3/kernel": 8 * 32,
+    "stage_2/block_0/shortcut/kernel": 16 * 32,
+    "head/dense_1/kernel": 32 * 16,
+    "head/dense_2/kernel": 16 * 8,
+  }
+
+
+def test_small_networks_have_free_sizes():
+  config = ResNetConfig(
+    block="basic",
+    stage_sizes=[1, 1, 1],
+    width=6,
+    stem_kernel=3,
+    stem_stride=1,
+    stem_pool=False,
+    head_sizes=[5],
+  )
+  assert kernel_sizes(config) == {
+    "first/conv/kernel": 9 * 3 * 6,
+    "stage_1/block_0/conv_1/kernel": 9 * 6 * 6,
+    "stage_1/block_0/conv_2/kernel": 9 * 6 * 6,
+    "stage_2/block_0/conv_1/kernel": 9 * 6 * 12,
+    "stage_2/block_0/conv_2/kernel": 9 * 12 * 12,
+    "stage_2/block_0/shortcut/kernel": 6 * 12,
+    "stage_3/block_0/conv_1/kernel": 9 * 12 * 24,
+    "stage_3/block_0/conv_2/kernel": 9 * 24 * 24,
+    "stage_3/block_0/shortcut/kernel": 12 * 24,
+    "head/dense_1/kernel": 24 * 5,
+  }
+
+
+def test_initial_head_is_that_of_pytorch(variables):
+  head = variables["params"]["head"]
+  for layer, inputs in (("dense_1", 32), ("dense_2", 16)):
+    for leaf in head[layer].values():
+      assert float(jnp.abs(leaf).max()) <= inputs**-0.5
+    np.testing.assert_allclose(
+      head[layer]["kernel"].std(), (3 * inputs) ** -0.5, rtol=0.1
+    )
+
+
+def test_embedding_and_features(variables):
+  embedding = apply(variables, IMAGES)
+  chex.assert_shape(embedding, (2, 8))
+  features = apply(variables, IMAGES, "features_before", "head")
+  chex.assert_shape(features, (2, 32))
+  assert float(jnp.abs(embedding[0] - embedding[1]).max()) > 0.05
+
+
+@pytest.mark.parametrize("stage", stages(CONFIG)[1:])
+def test_running_in_two_parts_changes_nothing(variables, stage):
+  features = apply(variables, IMAGES, "features_before", stage)
+  resumed = apply(variables, features, "from_stage", stage)
+  chex.assert_trees_all_close(resumed, apply(variables, IMAGES), atol=1e-5)
+
+
+def test_bytes_and_floats_give_the_same(variables):
+  chex.assert_trees_all_close(
+    apply(variables, IMAGES / np.float32(255)),
+    apply(variables, IMAGES),
+    atol=1e-5,
+  )
+
+
+def test_an_image_does_not_depend_on_its_neighbours(variables):
+  alone = apply(variables, IMAGES[1:])
+  chex.assert_trees_all_close(apply(variables, IMAGES)[1:], alone, atol=1e-5)
+
+
+def test_instance_norm():
+  random = np.random.default_rng(0).standard_normal((2, 6, 5, 3))
+  images = jnp.asarray(100 + 3 * random, jnp.float32)
+  normal = resnet.instance_norm(images)
+  chex.assert_trees_all_close(normal.mean((1, 2)), jnp.zeros((2, 3)), atol=1e-5)
+  chex.assert_trees_all_close(normal.std((1, 2)), jnp.ones((2, 3)), atol=1e-5)
+  # Channels without any contrast stay finite: eps = 1e-5 (PyTorch).
+  flat = jnp.full((1, 4, 4, 1), 7.0).at[0, 0, 0].add(1e-3)
+  expected = (flat - flat.mean()) / jnp.sqrt(flat.var() + 1e-5)
+  chex.assert_trees_all_close(resnet.instance_norm(flat), expected, atol=1e-3)
+
+
+def test_gradients_are_finite_and_reach_every_leaf(variables):
+  @jax.jit
+  def gradients(variables):
+    def loss(variables):
+      return (ResNet(CONFIG).apply(variables, IMAGES) ** 2).sum()
+
+    return jax.grad(loss)(variables)
+
+  leaves = trees.leaves_by_path(gradients(variables)["params"])
+  chex.assert_tree_all_finite(leaves)
+  for path, leaf in leaves.items():
+    assert float(jnp.abs(leaf).max()) > 1e-5, path
+
+
+def test_candidate_axis_over_parameters_equals_single_runs(variables):
+  rows = [variables, jax.tree.map(lambda leaf: leaf * 0.5 + 0.01, variables)]
+  both = jax.vmap(lambda row: apply(row, IMAGES))(trees.stack(rows))
+  single = jnp.stack([apply(row, IMAGES) for row in rows])
+  chex.assert_trees_all_close(both, single, atol=1e-5)
+
+
+def test_compute_dtype(variables):
+  low = ResNet(CONFIG, dtype=jnp.bfloat16)
+  embedding = jax.jit(low.apply)(variables, IMAGES)
+  chex.assert_type(embedding, jnp.bfloat16)
+  error = jnp.abs(embedding.astype(jnp.float32) - apply(variables, IMAGES))
+  assert float(error.mean()) < 0.05
+
+
+def test_config_survives_json():
+  fields = json.loads(json.dumps(dataclasses.asdict(CONFIG)))
+  assert ResNetConfig(**fields) == CONFIG
+  assert hash(ResNetConfig(**fields)) == hash(CONFIG)
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    ({"block": "wide"}, "'wide'; use one of basic, bottleneck"),
+    ({"stage_sizes": ()}, r"stage_sizes is \(\)"),
+    ({"stage_sizes": (2, 0)}, r"stage_sizes is \(2, 0\)"),
+    ({"width": 0}, "width is 0"),
+    ({"head_sizes": (1.5,)}, "head_sizes is"),
+    ({"block": "basic", "inner_factor": 2}, "inner_factor is 2"),
+  ],
+)
+def test_unusable_config_is_refused(change, message):
+  with pytest.raises(UserError, match=message):
+    dataclasses.replace(CONFIG, **change)
+
+
+def test_unknown_stage_is_refused(variables):
+  with pytest.raises(UserError, match="'first'; use one of stage_1, stage_2"):
+    apply(variables, IMAGES, "features_before", "first")
