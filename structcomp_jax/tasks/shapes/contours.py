@@ -7,6 +7,7 @@ as one of its points leaves the ring.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,15 +17,24 @@ _RADIUS = np.float32(0.5)
 _QUADRANTS = np.array([[1, -1, -1, 1], [1, 1, -1, -1]], np.float32)
 # The displacement of a midpoint is at most the length of its segment over 5.
 _REACH = np.float32(1 / 5)
+# Shapes that were given up are dropped when fewer than this are left.
+_FULL = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
 class ContourKind:
-  """Attributes: step, the largest |dx| or |dy| of an edge; hole, the radius
-  of the disc around the origin without vertices. The outer radius is 0.5."""
+  """What contours are like; their outer radius is 0.5.
+
+  Attributes:
+    step: largest |dx| or |dy| of an edge.
+    hole: radius of the disc around the origin without vertices.
+    tries: how many are drawn at a time when few are wanted, about as many as
+      it takes until one stays clear of the hole.
+  """
 
   step: float
   hole: float
+  tries: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,14 +84,11 @@ class Contours:
 
 def draw_contours(keys: np.ndarray, kind: ContourKind) -> Contours:
   """Draws a contour for every key, stretched to the box [-0.5, 0.5]^2."""
-
-  def draw(keys, rows):
-    del rows
-    return _draw_once(keys, kind)
-
   if not keys.size:
     return Contours(np.zeros((2, 0), np.float32), np.zeros(1, np.int64))
-  _, (contours,) = draws.first_accepted(keys, draw)
+  _, (contours,) = draws.first_accepted(
+    keys, lambda keys, rows: _draw_once(keys, kind), at_once=kind.tries
+  )
   rotation = draws.direction(draws.fold_in(keys, "rotation"))
   return _normalised(_rotated(contours, rotation.astype(np.float32).T))
 
@@ -89,74 +96,96 @@ def draw_contours(keys: np.ndarray, kind: ContourKind) -> Contours:
 def _draw_once(
   keys: np.ndarray, kind: ContourKind
 ) -> tuple[np.ndarray, tuple[Contours]]:
-  """One try per key: bool[n], which stayed in the ring, and their shapes.
-
-  A segment is split until it is short. The levels are kept as a forest whose
-  leaves, from left to right, are the edges of the shapes.
-  """
-  first = _anchors(keys, kind)
-  last = np.roll(first.reshape(2, -1, 4), -1, axis=2).reshape(2, -1)
-  segment_keys = draws.fold_in(keys[:, None], np.arange(4)).ravel()
-  shape = np.repeat(np.arange(len(keys), dtype=np.int32), 4)
+  """One try per key: bool[n], whether it stayed in the ring, and its shape."""
+  ends, segment_keys = _anchors(keys, kind)
+  forest = _Forest()
+  tries = np.arange(len(keys))  # Those that are in the forest.
   alive = np.ones(len(keys), bool)
-  levels = []
   while True:
-    across = np.abs(first - last)
-    split = np.maximum(across[0], across[1]) > np.float32(kind.step)
-    split &= alive[shape]
-    rows = np.flatnonzero(split)
-    levels.append((first, shape, rows))
-    if not rows.size:
-      return alive, (_leaves(levels, alive),)
-    first, last = first.take(rows, axis=1), last.take(rows, axis=1)
-    middle, segment_keys = _midpoints(segment_keys[rows], first, last)
-    shape = shape[rows]
-    squared = _squared(middle)
-    inside = (squared >= np.float32(kind.hole) ** 2) & (squared < _RADIUS**2)
-    alive[shape[~inside]] = False
-    first, last = _interleave(first, middle), _interleave(middle, last)
+    across = np.abs(ends[:2] - ends[2:])
+    halved = np.flatnonzero(across.max(0) > np.float32(kind.step))
+    forest.grow(ends[:2], halved)
+    if not halved.size:
+      break
+    ends = ends.take(halved, axis=1)
+    middles, segment_keys = _midpoints(ends, segment_keys.take(halved))
+    alive[forest.trees_of(np.flatnonzero(~_in_ring(middles, kind)))] = False
+    if np.count_nonzero(alive) < _FULL * len(alive):
+      kept = forest.prune(alive)
+      ends, middles = ends.take(kept, axis=1), middles.take(kept, axis=1)
+      segment_keys = segment_keys.take(kept)
+      tries, alive = tries[alive], alive[alive]
+    ends = _interleave(
+      np.concatenate([ends[:2], middles]), np.concatenate([middles, ends[2:]])
+    )
     segment_keys = _interleave(segment_keys, segment_keys + draws.GOLDEN)
-    shape = np.repeat(shape, 2)
+  points, lengths = forest.leaves()
+  all_lengths = np.zeros(len(keys), np.int64)
+  all_lengths[tries] = lengths
+  return np.isin(np.arange(len(keys)), tries[alive]), (
+    Contours(points, _starts(all_lengths)),
+  )
 
 
-def _anchors(keys: np.ndarray, kind: ContourKind) -> np.ndarray:
-  """float32[2, 4 n]: a point in the ring in each quadrant in turn."""
+def _anchors(
+  keys: np.ndarray, kind: ContourKind
+) -> tuple[np.ndarray, np.ndarray]:
+  """Segments float32[4, 4 n] (x, y, x, y) between a point of each quadrant."""
+  signs = np.tile(_QUADRANTS, len(keys)) * _RADIUS
+  keys = draws.fold_in(keys[:, None], np.arange(4)).ravel()
 
-  def draw(keys, rows):
-    del rows
-    candidate = draws.points(keys, 0.0, 0.5).astype(np.float32)
-    squared = _squared(candidate.T)
-    inside = (squared >= np.float32(kind.hole) ** 2) & (squared < _RADIUS**2)
-    return inside, (candidate,)
+  def place(square, rows):
+    points = np.abs(square) * signs[:, rows]
+    return points, _in_ring(points, kind)
 
-  anchor_keys = draws.fold_in(keys, "anchors")
-  anchor_keys = draws.fold_in(anchor_keys[:, None], np.arange(4)).ravel()
-  _, (magnitudes,) = draws.first_accepted(anchor_keys, draw)
-  return magnitudes.T * np.tile(_QUADRANTS, len(keys))
+  first, keys = _first_valid(keys, place)
+  last = np.roll(first.reshape(2, -1, 4), -1, axis=2).reshape(2, -1)
+  return np.concatenate([first, last]), keys
 
 
 def _midpoints(
-  keys: np.ndarray, first: np.ndarray, last: np.ndarray
+  ends: np.ndarray, keys: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Displaced midpoints float32[2, n], and keys for what follows."""
-  middle = (first + last) * np.float32(0.5)
-  reach = np.sqrt(_squared(first - last)) * _REACH
+  """Displaced midpoints float32[2, n] of segments, and keys for the halves."""
+  middle = (ends[:2] + ends[2:]) * np.float32(0.5)
+  reach = np.sqrt(_squared(ends[:2] - ends[2:])) * _REACH
+
+  def place(square, rows):
+    points = square * reach[rows]
+    points += middle[:, rows]
+    valid = _squared(square) <= 1
+    valid &= _squared(points) <= _RADIUS**2
+    return points, valid
+
+  return _first_valid(keys, place)
+
+
+def _first_valid(
+  keys: np.ndarray,
+  place: Callable[
+    [np.ndarray, np.ndarray | slice], tuple[np.ndarray, np.ndarray]
+  ],
+) -> tuple[np.ndarray, np.ndarray]:
+  """Draws in a square until the point that is made of it is valid.
+
+  Args:
+    keys: uint64[n].
+    place: (float32[2, m], uniform in [-1, 1]^2, which of the n) -> points
+      float32[2, m] and whether they are valid, bool[m].
+
+  Returns:
+    Points float32[2, n], and keys that continue those given.
+  """
   keys = draws.mix(keys)
-  shift = _square(keys)
-  result = middle + shift * reach
-  pending = np.flatnonzero(~_valid(shift, result))
+  points, valid = place(_square(keys), slice(None))
+  pending = np.flatnonzero(~valid)
   while pending.size:
-    keys[pending] = draws.mix(keys[pending] + draws.GOLDEN)
-    shift = _square(keys[pending])
-    again = middle.take(pending, axis=1) + shift * reach[pending]
-    result[0][pending], result[1][pending] = again
-    pending = pending[~_valid(shift, again)]
-  return result, keys
-
-
-def _valid(shift: np.ndarray, point: np.ndarray) -> np.ndarray:
-  """Whether a displacement is in the unit disc and its point in the outer."""
-  return (_squared(shift) <= 1) & (_squared(point) <= _RADIUS**2)
+    again_keys = draws.mix(keys.take(pending) + draws.GOLDEN)
+    again, valid = place(_square(again_keys), pending)
+    keys[pending] = again_keys
+    points[0][pending], points[1][pending] = again
+    pending = pending[~valid]
+  return points, keys
 
 
 def _square(keys: np.ndarray) -> np.ndarray:
@@ -166,7 +195,13 @@ def _square(keys: np.ndarray) -> np.ndarray:
 
 
 def _squared(points: np.ndarray) -> np.ndarray:
-  return points[0] * points[0] + points[1] * points[1]
+  x, y = points
+  return x * x + y * y
+
+
+def _in_ring(points: np.ndarray, kind: ContourKind) -> np.ndarray:
+  squared = _squared(points)
+  return (squared >= np.float32(kind.hole) ** 2) & (squared < _RADIUS**2)
 
 
 def _interleave(even: np.ndarray, odd: np.ndarray) -> np.ndarray:
@@ -176,36 +211,61 @@ def _interleave(even: np.ndarray, odd: np.ndarray) -> np.ndarray:
   return result
 
 
-def _leaves(
-  levels: list[tuple[np.ndarray, np.ndarray, np.ndarray]], alive: np.ndarray
-) -> Contours:
-  """Contours of the first points of all leaves; none for a dead shape.
+class _Forest:
+  """Segments of shapes, and the halves of those that were too long.
 
-  Args:
-    levels: (first points [2, m], shape [m], rows that are split) from the
-      roots down; the children of the j-th split row are 2j and 2j + 1.
-    alive: bool[n].
+  A shape is a tree with four roots, its edges are the leaves from left to
+  right. Level by level: the children of the j-th segment that was halved are
+  2j and 2j + 1 of the next level.
   """
-  counts = []
-  for _, shape, rows in reversed(levels):
-    count = alive[shape].astype(np.int64)
-    if counts:
-      count[rows] = counts[-1][0::2] + counts[-1][1::2]
-    counts.append(count)
-  counts.reverse()
-  offset = _starts(counts[0])
-  points = np.empty((2, offset[-1]), np.float32)
-  offset = offset[:-1]
-  for level, (first, shape, rows) in enumerate(levels):
-    is_leaf = alive[shape]
-    is_leaf[rows] = False
-    leaves = np.flatnonzero(is_leaf)
-    places = offset[leaves]
-    points[0][places], points[1][places] = first.take(leaves, axis=1)
-    if rows.size:
-      left = offset[rows]
-      offset = _interleave(left, left + counts[level + 1][0::2])
-  return Contours(points, _starts(counts[0].reshape(-1, 4).sum(1)))
+
+  def __init__(self):
+    self._points = []  # float32[2, m] of every level: first ends.
+    self._halved = []  # int64[k] of every level: rows that were halved.
+
+  def grow(self, points: np.ndarray, halved: np.ndarray) -> None:
+    """Adds a level of segments."""
+    self._points.append(points)
+    self._halved.append(halved)
+
+  def trees_of(self, children: np.ndarray) -> np.ndarray:
+    """The shapes of some of the segments that were halved last."""
+    rows = self._halved[-1][children]
+    for halved in reversed(self._halved[:-1]):
+      rows = halved[rows // 2]
+    return rows // 4
+
+  def prune(self, alive: np.ndarray) -> np.ndarray:
+    """Drops shapes; returns which of the segments halved last are left."""
+    keep = np.repeat(alive, 4)
+    for level, halved in enumerate(self._halved):
+      keep_halved = keep[halved]
+      self._points[level] = self._points[level][:, keep]
+      self._halved[level] = (np.cumsum(keep) - 1)[halved[keep_halved]]
+      keep = np.repeat(keep_halved, 2)
+    return np.flatnonzero(keep_halved)
+
+  def leaves(self) -> tuple[np.ndarray, np.ndarray]:
+    """First ends float32[2, total] of the leaves; their number per shape."""
+    counts = [np.ones(self._points[-1].shape[1], np.int64)]
+    for points, halved in zip(
+      self._points[-2::-1], self._halved[-2::-1], strict=True
+    ):
+      count = np.ones(points.shape[1], np.int64)
+      count[halved] = counts[-1][0::2] + counts[-1][1::2]
+      counts.append(count)
+    lengths = counts[-1].reshape(-1, 4).sum(1)
+    place = _starts(counts[-1])
+    leaves = np.empty((2, place[-1]), np.float32)
+    place = place[:-1]
+    for points, halved in zip(self._points, self._halved, strict=True):
+      # Where a segment was halved, its first half writes the same point.
+      leaves[0][place], leaves[1][place] = points
+      counts.pop()
+      if counts:
+        left = place[halved]
+        place = _interleave(left, left + counts[-1][0::2])
+    return leaves, lengths
 
 
 def _rotated(contours: Contours, rotation: np.ndarray) -> Contours:

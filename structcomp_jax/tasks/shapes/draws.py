@@ -18,7 +18,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
 # Rejection sampling tries about this many draws at a time.
-_WAVE = 2048
+_WAVE = 4096
 
 
 def mix(keys: np.ndarray) -> np.ndarray:
@@ -53,7 +53,8 @@ def points(
   keys: np.ndarray, low: float | np.ndarray = 0.0, high: float | np.ndarray = 1
 ) -> np.ndarray:
   """float64[..., 2], uniform in a rectangle whose corners broadcast."""
-  return uniform(fold_in(keys[..., None], np.arange(2)), low, high)
+  halves = mix(keys + GOLDEN).view(np.uint32).reshape(*keys.shape, 2)
+  return low + halves * 2.0**-32 * (high - low)
 
 
 def choice(keys: np.ndarray, count: int) -> np.ndarray:
@@ -83,6 +84,7 @@ def first_accepted(
   keys: np.ndarray,
   draw: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, tuple[Any, ...]]],
   limit: int = 1 << 20,
+  at_once: int = 8,
 ) -> tuple[np.ndarray, tuple[Any, ...]]:
   """For every key the first of a sequence of draws that is accepted.
 
@@ -92,6 +94,7 @@ def first_accepted(
       tuple of arrays or ragged arrays of length m. `rows` says for which of
       the n keys a draw is meant.
     limit: draws per key before giving up.
+    at_once: draws per key and call at most; does not change the result.
 
   Returns:
     rows int64[k] for which a draw was accepted, ascending, and their values.
@@ -99,7 +102,8 @@ def first_accepted(
   pending = np.arange(len(keys))
   done, collected, tried = [], [], 0
   while (pending.size and tried < limit) or not collected:
-    width = int(np.clip(_WAVE // max(pending.size, 1), 1, limit - tried))
+    width = _WAVE // max(pending.size, 1)
+    width = max(1, min(width, at_once, limit - tried))
     rows = np.repeat(pending, width)
     attempts = np.tile(np.arange(tried, tried + width), pending.size)
     accepted, values = draw(fold_in(keys[rows], attempts), rows)

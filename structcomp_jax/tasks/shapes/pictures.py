@@ -17,10 +17,10 @@ from structcomp_jax.tasks.shapes.contours import (
   draw_contours,
 )
 
-_LARGE = ContourKind(step=0.07, hole=0.2)
-_LARGE_NESTED = ContourKind(step=0.08, hole=0.2)
-_SMALL = ContourKind(step=0.01, hole=0.05)
-_CLUMPED = ContourKind(step=0.007, hole=0.05)
+_LARGE = ContourKind(step=0.07, hole=0.2, tries=24)
+_LARGE_NESTED = ContourKind(step=0.08, hole=0.2, tries=24)
+_SMALL = ContourKind(step=0.01, hole=0.05, tries=1)
+_CLUMPED = ContourKind(step=0.007, hole=0.05, tries=1)
 
 _TOUCHING = placements.Spot(margin=0.0, tries=100, rounds=100)
 _APART = placements.Spot(margin=0.2, tries=500, rounds=100)

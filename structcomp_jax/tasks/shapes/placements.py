@@ -13,14 +13,14 @@ from structcomp_jax.types import UserError
 # An object that was brought into contact is pulled back by 1/32 of its
 # distance, which makes good what is lost by truncation to pixels.
 _PULL = 1 - 4 / 128
-# Farther away than anything in a picture.
-_FAR = np.float32(1e6)
 # Groups of objects get this much more room than their box.
 _ROOM = 1.1
 # How often two groups are placed before they may overlap.
 _GROUP_TRIES = 1100
-# Distances of about this many pairs of vertices are computed at a time.
-_PAIRS = 1 << 20
+# Consecutive vertices of which only the box is looked at first.
+_RUN = 16
+# Vertices of which a free spot is tested to be clear first.
+_INNERMOST = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +59,9 @@ def free_spots(
     large = contours_lib.draw_contours(draws.fold_in(keys, "contour"), kind)
     found, (centres,) = draws.first_accepted(
       draws.fold_in(keys, "spot"),
-      lambda keys, inner: _try_spots(keys, large[inner], side[rows[inner]]),
-      spot.tries,
+      _Spots(large, side[rows]).try_once,
+      limit=spot.tries,
+      at_once=spot.tries,
     )
     accepted = np.zeros(len(keys), bool)
     accepted[found] = True
@@ -68,7 +69,9 @@ def free_spots(
     all_centres[found] = centres
     return accepted, (large, all_centres)
 
-  found, (large, centres) = draws.first_accepted(keys, draw, spot.rounds)
+  found, (large, centres) = draws.first_accepted(
+    keys, draw, limit=spot.rounds, at_once=1
+  )
   if len(found) < len(keys):
     raise UserError(
       f"generator cannot satisfy: no room in {spot.rounds} contours; report"
@@ -77,23 +80,51 @@ def free_spots(
   return large, centres
 
 
-def _try_spots(
-  keys: np.ndarray, large: Contours, side: np.ndarray
-) -> tuple[np.ndarray, tuple[np.ndarray]]:
-  """One candidate per contour: is it enclosed, and its square empty?"""
-  half = ((1 - side) / 2)[:, None]
-  centres = draws.points(keys, -half, half)
-  x, y = large.padded() - centres.T.astype(np.float32)[:, :, None]
-  reach = (side / 2).astype(np.float32)[:, None]
-  empty = ~((np.abs(x) <= reach) & (np.abs(y) <= reach)).any(1)
-  # The ray to -x; the padding adds edges without length, which never cross.
-  next_x, next_y = _following(x), _following(y)
-  crossed = ((y > 0) != (next_y > 0)) & ((x < 0) | (next_x < 0))
-  return empty & (crossed.sum(1) % 2 == 1), (centres,)
+class _Spots:
+  """Tries places inside contours."""
 
+  def __init__(self, large: Contours, side: np.ndarray):
+    """Takes n contours and float64[n], the sides of the squares to be free."""
+    self._half = ((1 - side) / 2)[:, None]
+    self._reach = (side / 2).astype(np.float32)
+    self._vertices = large.padded()
+    # Few candidates are clear of these, the others need no further look.
+    norm = np.abs(self._vertices).max(0)
+    inner = np.argpartition(norm, _INNERMOST, axis=1)[:, :_INNERMOST]
+    rows = np.arange(len(large))[:, None]
+    self._innermost = np.ascontiguousarray(self._vertices[:, rows, inner])
 
-def _following(values: np.ndarray) -> np.ndarray:
-  return np.roll(values, -1, axis=1)
+  def try_once(
+    self, keys: np.ndarray, rows: np.ndarray
+  ) -> tuple[np.ndarray, tuple[np.ndarray]]:
+    """A candidate for every row: is it enclosed, and its square empty?"""
+    half = self._half.take(rows, axis=0)
+    centres = draws.points(keys, -half, half)
+    points = centres.T.astype(np.float32)
+    accepted = np.arange(len(rows))
+    for holds in (self._clear_of_innermost, self._clear, self._enclosed):
+      held = holds(rows[accepted], points.take(accepted, axis=1))
+      accepted = accepted[held]
+    return np.isin(np.arange(len(rows)), accepted), (centres,)
+
+  def _clear_of_innermost(self, rows, points):
+    return self._is_empty(self._innermost, rows, points)
+
+  def _clear(self, rows, points):
+    return self._is_empty(self._vertices, rows, points)
+
+  def _is_empty(self, vertices, rows, points):
+    apart = np.abs(vertices.take(rows, axis=1) - points[:, :, None])
+    distance = np.maximum(apart[0], apart[1]).min(1)
+    return distance > self._reach[rows]
+
+  def _enclosed(self, rows, points):
+    """Whether the ray to -x crosses the contour an odd number of times."""
+    x, y = self._vertices.take(rows, axis=1) - points[:, :, None]
+    # The padding adds edges without length, which never cross.
+    next_x, next_y = np.roll(x, -1, axis=1), np.roll(y, -1, axis=1)
+    crossed = ((y > 0) != (next_y > 0)) & ((x < 0) | (next_x < 0))
+    return np.count_nonzero(crossed, axis=1) % 2 == 1
 
 
 def in_contact_inside(
@@ -157,34 +188,66 @@ def _join(
   offset: np.ndarray,
 ) -> np.ndarray:
   """Where an object that comes from direction `toward` touches a clump."""
-  x, y = toward.T.astype(np.float32)[:, :, None]
-  facing = x * vertices[0] + y * vertices[1] > 0
-  turned = x * joining[0] + y * joining[1] < 0
+  toward = toward.T.astype(np.float32)[:, :, None]
   shift = offset.T.astype(np.float32)[:, :, None]
   a, b = _closest_pair(
-    np.where(facing, vertices, _FAR), np.where(turned, joining + shift, -_FAR)
+    _facing(vertices, toward), _facing(joining, -toward) + shift
   )
   return (a - (b - offset)) * _PULL
+
+
+def _facing(vertices: np.ndarray, toward: np.ndarray) -> np.ndarray:
+  """Replaces vertices of the half turned away by the last before them."""
+  ahead = vertices[0] * toward[0] + vertices[1] * toward[1] > 0
+  latest = np.where(ahead, np.arange(ahead.shape[1]), -1)
+  np.maximum.accumulate(latest, axis=1, out=latest)
+  latest = np.where(latest < 0, latest[:, -1:], latest)
+  return np.take_along_axis(vertices, latest[None], axis=2)
 
 
 def _closest_pair(
   a: np.ndarray, b: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """The points of a float32[2, n, i] and b [2, n, j] nearest to each other."""
-  count, width = a.shape[1], b.shape[2]
-  block = max(1, _PAIRS // (a.shape[2] * width))
-  nearest = np.empty(count, np.int64)
-  for start in range(0, count, block):
-    rows = slice(start, start + block)
-    dx = a[0, rows, :, None] - b[0, rows, None, :]
-    dy = a[1, rows, :, None] - b[1, rows, None, :]
-    dx *= dx
-    dy *= dy
-    dx += dy
-    nearest[rows] = dx.reshape(len(dx), -1).argmin(1)
-  rows = np.arange(count)
-  i, j = nearest // width, nearest % width
-  return a[:, rows, i].T.astype(np.float64), b[:, rows, j].T.astype(np.float64)
+  """The points of a float32[2, n, i] and b [2, n, j] nearest to each other.
+
+  Vertices are taken in runs, whose boxes are too far apart for most pairs of
+  runs to be looked at.
+  """
+  a, b = _runs(a), _runs(b)
+  gap = np.maximum(
+    a.min(3)[..., None] - b.max(3)[:, :, None],
+    b.min(3)[:, :, None] - a.max(3)[..., None],
+  )
+  gap = np.maximum(gap, 0)
+  bound = (gap[0] ** 2 + gap[1] ** 2).reshape(a.shape[1], -1)
+  everything = np.arange(len(bound))
+  upper, _, _ = _nearest_in_runs(a, b, everything, bound.argmin(1))
+  rows, pairs = np.nonzero(bound <= upper[:, None])
+  distance, of_a, of_b = _nearest_in_runs(a, b, rows, pairs)
+  order = np.lexsort((distance, rows))
+  best = order[np.searchsorted(rows[order], everything)]
+  return of_a[:, best].T.astype(np.float64), of_b[:, best].T.astype(np.float64)
+
+
+def _runs(points: np.ndarray) -> np.ndarray:
+  """[2, n, i] as [2, n, runs, _RUN], the last point repeated to fill up."""
+  missing = -points.shape[2] % _RUN
+  filled = np.pad(points, [(0, 0), (0, 0), (0, missing)], mode="edge")
+  return filled.reshape(*points.shape[:2], -1, _RUN)
+
+
+def _nearest_in_runs(
+  a: np.ndarray, b: np.ndarray, rows: np.ndarray, pairs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Squared distance [m] and both points [2, m] of pairs of runs."""
+  a, b = a[:, rows, pairs // b.shape[2]], b[:, rows, pairs % b.shape[2]]
+  apart = a[..., None] - b[:, :, None]
+  apart *= apart
+  squared = (apart[0] + apart[1]).reshape(len(rows), -1)
+  nearest = squared.argmin(1)
+  each = np.arange(len(rows))
+  i, j = nearest // _RUN, nearest % _RUN
+  return squared[each, nearest], a[:, each, i], b[:, each, j]
 
 
 def slots(keys: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from structcomp_jax.tasks.shapes import drawing, draws
+from structcomp_jax.tasks.shapes import drawing, draws, pixel_check
 from structcomp_jax.tasks.shapes.names import (
   DATASET_NAMES,
   PROPERTIES,
@@ -19,7 +19,7 @@ PICTURES = 4
 # How often a problem whose pixels are wrong or doubtful is drawn again.
 _ATTEMPTS = 100
 # Problems that are made at a time.
-_BLOCK = 128
+_BLOCK = 512
 
 _Holds = tuple[bool, bool]
 
@@ -101,18 +101,14 @@ def _fill(images: np.ndarray, keys: np.ndarray, name: DatasetName) -> None:
   for attempt in range(_ATTEMPTS):
     drawn = _draw(draws.fold_in(keys[pending], attempt), name)
     images[pending] = drawn
-    pending = pending[~_sound(drawn, name)]
+    judgement = pixel_check.judge(drawn, name.experiment, name.role)
+    pending = pending[~judgement.sound]
     if not pending.size:
       return
   raise UserError(
     f"generator cannot satisfy {name}: {_ATTEMPTS} tries of a problem were"
     " doubtful; use another index"
   )
-
-
-def _sound(images: np.ndarray, name: DatasetName) -> np.ndarray:
-  del name
-  return np.ones(len(images), bool)
 
 
 def _draw(keys: np.ndarray, name: DatasetName) -> np.ndarray:
