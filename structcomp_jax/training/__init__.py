@@ -1,10 +1,20 @@
 """Training of the base networks that are frozen afterwards."""
 
+from structcomp_jax.training import simclr
 from structcomp_jax.training.base import (
   TrainConfig,
   TrainState,
   init_state,
   run,
 )
+from structcomp_jax.training.simclr import SimclrConfig, with_backbone
 
-__all__ = ["TrainConfig", "TrainState", "init_state", "run"]
+__all__ = [
+  "SimclrConfig",
+  "TrainConfig",
+  "TrainState",
+  "init_state",
+  "run",
+  "simclr",
+  "with_backbone",
+]

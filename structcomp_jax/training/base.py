@@ -13,6 +13,9 @@ import optax
 
 from structcomp_jax import batching, parallel, trees, types
 
+# {name: mean validation metric} -> f32 scalar, the lower the better.
+ScoreFn = Callable[[dict[str, jax.Array]], jax.Array]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -59,8 +62,8 @@ class TrainState:
     step: i32, optimiser steps done.
     params: weights now.
     opt_state: Adam's moments.
-    best_params: weights at the lowest validation loss so far.
-    best_loss: f32, that loss.
+    best_params: weights at the lowest validation score so far.
+    best_loss: f32, that score: the loss, unless a `score_fn` was given.
     best_epoch: i32, the epoch (from 1) it was reached in; 0: none yet.
     active: bool. False once patience ran out; the seed then stands still.
     loss_sum: f32, training loss summed over the steps of this epoch.
@@ -78,14 +81,25 @@ class TrainState:
 
 
 def init_state(
-  seed: jax.Array, params: types.Params, config: TrainConfig
+  seed: jax.Array,
+  params: types.Params,
+  config: TrainConfig,
+  *,
+  optimizer: optax.GradientTransformation | None = None,
 ) -> TrainState:
-  """Returns the state of one seed before its first step."""
+  """Returns the state of one seed before its first step.
+
+  Args:
+    seed: decides the order of the data.
+    params: weights to start from.
+    config: shared settings.
+    optimizer: the one given to `run`.
+  """
   return TrainState(
     seed=seed,
     step=jnp.int32(0),
     params=params,
-    opt_state=optax.adam(config.learning_rate).init(params),
+    opt_state=(optimizer or _adam(config)).init(params),
     # A copy: donated buffers must not appear twice.
     best_params=jax.tree.map(jnp.copy, params),
     best_loss=jnp.float32(jnp.inf),
@@ -95,11 +109,17 @@ def init_state(
   )
 
 
+def validation_loss(metrics: dict[str, jax.Array]) -> jax.Array:
+  """The published score of a base network: its mean validation loss."""
+  return metrics["loss"]
+
+
 def train_steps(
   state: TrainState,
   shared: dict[str, Any],
   *,
   loss_fn: types.LossFn,
+  optimizer: optax.GradientTransformation,
   config: TrainConfig,
 ) -> TrainState:
   """Returns the state `shared["num_steps"]` steps on, within one epoch."""
@@ -116,9 +136,13 @@ def train_steps(
 
   def body(_, state):
     batch = batching.take(dataset, order[state.step % steps_per_epoch])
+    if shared["draw_key"] is not None:
+      key = jax.random.fold_in(shared["draw_key"], state.seed)
+      key = jax.random.fold_in(key, state.step)
+      batch = {**batch, "key": jax.random.split(key, config.batch_size)}
     loss, gradient = jax.value_and_grad(loss_fn)(state.params, batch)
-    updates, opt_state = optax.adam(config.learning_rate).update(
-      gradient, state.opt_state
+    updates, opt_state = optimizer.update(
+      gradient, state.opt_state, state.params
     )
     new_state = state.replace(
       params=optax.apply_updates(state.params, updates),
@@ -138,6 +162,7 @@ def end_epoch(
   shared: dict[str, Any],
   *,
   metrics_fn: types.MetricsFn,
+  score_fn: ScoreFn,
   steps_per_epoch: int,
   config: TrainConfig,
 ) -> tuple[TrainState, dict[str, jax.Array]]:
@@ -148,7 +173,8 @@ def end_epoch(
     shared["validation"],
     config.eval_batch_size,
   )
-  is_better = state.active & (metrics["loss"] < state.best_loss)
+  score = score_fn(metrics)
+  is_better = state.active & (score < state.best_loss)
   best_epoch = jnp.where(is_better, epoch, state.best_epoch)
   row = {
     "seed": state.seed,
@@ -162,7 +188,7 @@ def end_epoch(
       state.params,
       state.best_params,
     ),
-    best_loss=jnp.where(is_better, metrics["loss"], state.best_loss),
+    best_loss=jnp.where(is_better, score, state.best_loss),
     best_epoch=best_epoch,
     active=state.active & (epoch - best_epoch < config.patience),
   )
@@ -178,6 +204,9 @@ def run(
   config: TrainConfig,
   *,
   key: jax.Array,
+  draw_key: jax.Array | None = None,
+  optimizer: optax.GradientTransformation | None = None,
+  score_fn: ScoreFn = validation_loss,
   on_call: Callable[[TrainState, list[dict[str, Any]]], None] | None = None,
   devices: Sequence[Any] | None = None,
 ) -> TrainState:
@@ -191,6 +220,12 @@ def run(
     validation: the same, for early stopping.
     config: shared settings.
     key: base key of the data order, folded with the seed.
+    draw_key: for a loss that draws at random. If given, every training batch
+      has a field "key", keys[batch], that depends on `draw_key`, the seed and
+      the step. It must not be the `key` of the order.
+    optimizer: default: Adam with the learning rate of `config`.
+    score_fn: {name: mean validation metric} -> f32; the weights with the
+      lowest score are kept, and `patience` waits for a lower one.
     on_call: called with the state and one row per active seed each time an
       epoch ends (no rows in between): for checkpoints and progress.
     devices: default: all of `jax.devices()`.
@@ -202,21 +237,16 @@ def run(
     UserError: a seed never had a finite validation loss.
   """
   steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
+  mesh = parallel.row_mesh(trees.num_rows(state), devices)
   advance, finish = _programs(
-    loss_fn,
-    metrics_fn,
-    config,
-    steps_per_epoch,
-    trees.num_rows(state),
-    None if devices is None else tuple(devices),
+    loss_fn, metrics_fn, score_fn, optimizer, config, steps_per_epoch, mesh
   )
+  shared = {"dataset": dataset, "key": key, "draw_key": draw_key}
   max_steps = config.steps_per_call or steps_per_epoch
   done = int(state.step[0])
   while done < steps_per_epoch * config.num_epochs and state.active.any():
     num_steps = min(max_steps, steps_per_epoch - done % steps_per_epoch)
-    state = advance(
-      state, {"dataset": dataset, "key": key, "num_steps": jnp.int32(num_steps)}
-    )
+    state = advance(state, {**shared, "num_steps": jnp.int32(num_steps)})
     done += num_steps
     rows = []
     if done % steps_per_epoch == 0:
@@ -236,11 +266,17 @@ def run(
 
 
 @functools.lru_cache(maxsize=4)
-def _programs(loss_fn, metrics_fn, config, steps_per_epoch, num_rows, devices):
+def _programs(
+  loss_fn, metrics_fn, score_fn, optimizer, config, steps_per_epoch, mesh
+):
   """Compiled once for all trainings that differ in data and weights only."""
-  mesh = parallel.row_mesh(num_rows, devices)
   advance = parallel.over_rows(
-    functools.partial(train_steps, loss_fn=loss_fn, config=config),
+    functools.partial(
+      train_steps,
+      loss_fn=loss_fn,
+      optimizer=optimizer or _adam(config),
+      config=config,
+    ),
     mesh,
     width=config.vmap_width,
     donate=True,
@@ -249,6 +285,7 @@ def _programs(loss_fn, metrics_fn, config, steps_per_epoch, num_rows, devices):
     functools.partial(
       end_epoch,
       metrics_fn=metrics_fn,
+      score_fn=score_fn,
       steps_per_epoch=steps_per_epoch,
       config=config,
     ),
@@ -257,6 +294,10 @@ def _programs(loss_fn, metrics_fn, config, steps_per_epoch, num_rows, devices):
     donate=True,
   )
   return advance, finish
+
+
+def _adam(config):
+  return optax.adam(config.learning_rate)
 
 
 def _history_rows(metrics, step, epoch):

@@ -1,0 +1,306 @@
+"""Contrastive pretraining (SimCLR) on the pictures of odd-one-out problems.
+
+Every picture of a batch is seen in two random views. The network learns to
+embed the two views of a picture close to each other and far from all others
+(Chen et al. 2020, NT-Xent; settings of Lepori, Serre & Pavlick 2023). Of the
+result only the backbone is used: `with_backbone`.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from structcomp_jax import batching, trees, types
+from structcomp_jax.training import augment, base
+
+# (params, f32[N, height, width, 3] in 0..1) -> float[N, features].
+EmbedFn = Callable[[types.Params, jax.Array], jax.Array]
+
+# Learning rate at the end of the cosine, as a fraction of the first.
+_FINAL_FRACTION = 1 / 50
+# Shorter embeddings have no direction.
+_SMALLEST_NORM = 1e-8
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SimclrConfig:
+  """How a network is pretrained; the defaults are the published settings.
+
+  Attributes:
+    num_epochs: all of them are done.
+    batch_size: problems per step; each gives two pictures in two views.
+    learning_rate: AdamW's step size in the first epoch. It follows a cosine,
+      constant within an epoch, towards 1/50 after the last.
+    weight_decay: of AdamW.
+    tau: divides the cosine similarities.
+    steps_per_call: steps between two looks of the host; 0: one epoch.
+    vmap_width: seeds computed at once on a device; 0: all.
+  """
+
+  num_epochs: int = 100
+  batch_size: int = 128
+  learning_rate: float = 5e-4
+  weight_decay: float = 0.0
+  tau: float = 0.07
+  steps_per_call: int = 0
+  vmap_width: int = 0
+
+  def __post_init__(self):
+    """Raises UserError for values no training can run with."""
+    self.train_config()
+    if not (np.isfinite(self.tau) and self.tau > 0):
+      raise types.UserError(f"tau {self.tau} must be a positive number")
+    if not (np.isfinite(self.weight_decay) and self.weight_decay >= 0):
+      raise types.UserError(
+        f"weight_decay {self.weight_decay} must be 0 or a positive number"
+      )
+
+  def train_config(self) -> base.TrainConfig:
+    """Returns what the loop of all trainings needs to know."""
+    return base.TrainConfig(
+      num_epochs=self.num_epochs,
+      batch_size=self.batch_size,
+      learning_rate=self.learning_rate,
+      patience=max(self.num_epochs, 1),  # None stops early.
+      steps_per_call=self.steps_per_call,
+      vmap_width=self.vmap_width,
+      # As many negatives in validation as in training.
+      eval_batch_size=self.batch_size,
+    )
+
+
+def make_dataset(problems: Sequence[np.ndarray]) -> types.Batch:
+  """Returns one regular picture and the odd one of every problem.
+
+  Args:
+    problems: u8[problems, 4, height, width, 3] of each task, odd one last.
+
+  Returns:
+    {"images": u8[all problems, 2, height, width, 3]}.
+  """
+  return {"images": np.concatenate([images[:, [0, -1]] for images in problems])}
+
+
+def init_state(
+  seed: jax.Array, params: types.Params, config: SimclrConfig
+) -> base.TrainState:
+  """Returns the state of one seed before its first step."""
+  return base.init_state(
+    seed, params, config.train_config(), optimizer=_optimizer(config, 1)
+  )
+
+
+def run(
+  embed_fn: EmbedFn,
+  state: base.TrainState,
+  dataset: types.Batch,
+  validation: types.Batch,
+  config: SimclrConfig,
+  *,
+  key: jax.Array,
+  on_call: Callable[[base.TrainState, list[dict[str, Any]]], None]
+  | None = None,
+  devices: Sequence[Any] | None = None,
+) -> base.TrainState:
+  """Pretrains stacked seeds; see `training.run` for what is common to both.
+
+  The views of the training pictures depend on the seed and the step, those of
+  the validation pictures on the problem alone: epochs are compared on the same
+  views.
+
+  Args:
+    embed_fn: (params, f32[N, height, width, 3] in 0..1) -> float[N, features].
+    state: stacked, from `init_state` or a checkpoint; its arrays are reused.
+    dataset: {"images": u8[problems, 2, height, width, 3]}, pictures that share
+      the random numbers of a view (published).
+    validation: the same; scored with as many negatives as a training batch.
+    config: shared settings.
+    key: base key of data order and views; one key, same bits.
+    on_call: called with the state and one row per seed each time an epoch
+      ends (no rows in between). A row has "train/loss" and "validation/"
+      followed by "loss", "top_1" and "top_5".
+    devices: default: all of `jax.devices()`.
+
+  Returns:
+    The final state. The result is `best_params`, of the epoch with the highest
+    validation top-5 accuracy, which is `-best_loss`.
+
+  Raises:
+    UserError: the data set is smaller than a batch, or a seed never had a
+      finite validation loss.
+  """
+  order_key, view_key, validation_key = jax.random.split(key, 3)
+  num_validation = trees.num_rows(validation)
+  loss_fn, metrics_fn = _objective(embed_fn, config.tau)
+  return base.run(
+    loss_fn,
+    metrics_fn,
+    state,
+    dataset,
+    {**validation, "key": jax.random.split(validation_key, num_validation)},
+    config.train_config(),
+    key=order_key,
+    draw_key=view_key,
+    optimizer=_optimizer(
+      config, batching.steps_per_epoch(dataset, config.batch_size)
+    ),
+    score_fn=_minus_top_5,
+    on_call=on_call,
+    devices=devices,
+  )
+
+
+def learning_rate(config: SimclrConfig) -> optax.Schedule:
+  """Returns epoch (from 0) -> learning rate of all its steps."""
+  return optax.cosine_decay_schedule(
+    config.learning_rate, config.num_epochs, alpha=_FINAL_FRACTION
+  )
+
+
+def contrast(embeddings: jax.Array, tau: float) -> dict[str, jax.Array]:
+  """NT-Xent loss and rank of the other view, for every embedding.
+
+  With s_ij = cos(e_i, e_j) / tau and p the other view of i,
+
+    loss_i = -log(exp(s_ip) / sum_{j != i} exp(s_ij)).
+
+  >>> apart = jnp.array([[[1.0, 0.0], [0.0, 1.0]]] * 2)
+  >>> {k: round(v[0, 0].item(), 3) for k, v in contrast(apart, 0.5).items()}
+  {'loss': 0.24, 'top_1': 1.0, 'top_5': 1.0}
+
+  Args:
+    embeddings: float[2, pictures, features], two views of every picture.
+    tau: divides the cosines.
+
+  Returns:
+    Three f32[2, pictures]:
+      loss: in nats.
+      top_1, top_5: 1 where fewer than 1 or 5 others are at least as similar
+        as the other view, else 0. A network that maps everything to one point
+        gets 0.
+  """
+  num_views, num_pictures, num_features = embeddings.shape
+  vectors = embeddings.astype(jnp.float32).reshape(-1, num_features)
+  vectors /= optax.safe_norm(vectors, _SMALLEST_NORM, axis=-1, keepdims=True)
+  similarities = (
+    jnp.matmul(vectors, vectors.T, precision=jax.lax.Precision.HIGHEST) / tau
+  )
+  similarities = jnp.fill_diagonal(similarities, -jnp.inf, inplace=False)
+  places = jnp.arange(num_views * num_pictures)
+  partners = jnp.roll(places, num_pictures)
+  positives = similarities[places, partners][:, None]
+  # Not "greater": ties and NaN must not look like a good rank.
+  rank = (~(similarities < positives)).sum(axis=1) - 1
+  metrics = {
+    "loss": optax.losses.softmax_cross_entropy_with_integer_labels(
+      similarities, partners
+    ),
+    "top_1": (rank < 1).astype(jnp.float32),
+    "top_5": (rank < 5).astype(jnp.float32),
+  }
+  return {
+    name: value.reshape(num_views, num_pictures)
+    for name, value in metrics.items()
+  }
+
+
+def make_views(keys: jax.Array, images: jax.Array) -> jax.Array:
+  """Draws two views of every problem, the same for its pictures.
+
+  Args:
+    keys: keys[problems].
+    images: u8 or float [problems, pictures, height, width, 3].
+
+  Returns:
+    f32[problems, 2, pictures, height, width, 3] in 0..1.
+  """
+
+  def view(key, pictures):
+    return augment.apply(augment.draw(key), pictures)
+
+  def both(key, pictures):
+    return jax.vmap(view, in_axes=(0, None))(jax.random.split(key), pictures)
+
+  return jax.vmap(both)(keys, images)
+
+
+def with_backbone(
+  pretrained: types.Params, fresh: types.Params, *, head: str = "head"
+) -> types.Params:
+  """Returns pretrained weights with a fresh head.
+
+  Args:
+    pretrained: e.g. `best_params` of one seed.
+    fresh: weights of the same network before any training.
+    head: path of the part that is taken from `fresh`.
+
+  Raises:
+    UserError: the networks differ, or have no such part.
+  """
+  if _shapes(pretrained) != _shapes(fresh):
+    raise types.UserError(
+      "the pretrained network is of another model; pretrain this model first"
+    )
+  new_head = {
+    path: leaf
+    for path, leaf in trees.leaves_by_path(fresh).items()
+    if path == head or path.startswith(f"{head}/")
+  }
+  if not new_head:
+    raise types.UserError(
+      f"the network has no part {head!r}; name its head, e.g. "
+      f"{next(iter(trees.leaves_by_path(fresh))).partition('/')[0]!r}"
+    )
+  return trees.replace_leaves(pretrained, new_head)
+
+
+def _shapes(params):
+  return {
+    path: jnp.shape(leaf) for path, leaf in trees.leaves_by_path(params).items()
+  }
+
+
+@functools.lru_cache(maxsize=4)
+def _objective(embed_fn, tau):
+  """Loss and metrics; the same functions again for the same arguments."""
+
+  def metrics_fn(params, batch):
+    views = make_views(batch["key"], batch["images"])
+    num_problems, _, num_pictures = views.shape[:3]
+    embeddings = embed_fn(params, views.reshape(-1, *views.shape[3:]))
+    embeddings = embeddings.reshape(num_problems, 2, num_pictures, -1)
+    metrics = contrast(
+      embeddings.swapaxes(0, 1).reshape(2, num_problems * num_pictures, -1), tau
+    )
+    return {
+      name: value.reshape(2, num_problems, num_pictures).mean(axis=(0, 2))
+      for name, value in metrics.items()
+    }
+
+  def loss_fn(params, batch):
+    return metrics_fn(params, batch)["loss"].mean()
+
+  return loss_fn, metrics_fn
+
+
+@functools.lru_cache(maxsize=4)
+def _optimizer(config, steps_per_epoch):
+  """AdamW, whose learning rate changes from epoch to epoch."""
+  schedule = learning_rate(config)
+  return optax.adamw(
+    lambda step: schedule(step // steps_per_epoch),
+    weight_decay=config.weight_decay,
+  )
+
+
+def _minus_top_5(metrics):
+  """A network with a non-finite loss has no score."""
+  return jnp.where(
+    jnp.isfinite(metrics["loss"]), -metrics["top_5"], jnp.float32(jnp.inf)
+  )
