@@ -6,7 +6,7 @@ The experiment sv_singular with a BERT of 2 layers of 64, 2 base seeds and 3
 mask seeds per subroutine, beside networks that were never trained.
 """
 
-from configs.common import language_variant
+from configs.common.language import language_variant
 
 
 def get_config(variant: str = ""):

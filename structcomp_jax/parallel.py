@@ -22,6 +22,14 @@ def row_mesh(num_rows: int, devices: Sequence[Any] | None = None) -> Mesh:
   return Mesh(np.array(devices[:size]), (ROW_AXIS,))
 
 
+def replicate(tree: Any, mesh: Mesh) -> Any:
+  """Returns a PyTree whose arrays lie on every device of a mesh, ready for use.
+
+  What a program reads at every call is copied once this way, not each time.
+  """
+  return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
 def over_rows(
   fn: Callable[..., Any],
   mesh: Mesh,

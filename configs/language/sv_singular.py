@@ -6,10 +6,10 @@ Task: subject-verb agreement, singular. From nothing to the report:
       --config=configs/language/sv_singular.py:small
 
 Variants: bert_small (published size), bert_small_pretrained, minilm, small,
-smoke; see configs/common.py for what each one sets.
+smoke; see configs/common/language.py for what each one sets.
 """
 
-from configs.common import language_variant
+from configs.common.language import language_variant
 
 
 def get_config(variant: str = ""):

@@ -2,26 +2,31 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from ml_collections import ConfigDict
 
 from structcomp_jax import types
-from structcomp_jax.tasks import syntax
 
-REGIMES = ("scratch", "lm_pretrained", "random_init")
-SELECTIONS = ("own_task", "published")
+_CHOICES = {
+  "search.selection": ("own_task", "published"),
+  "search.unit": ("weight", "neuron"),
+}
 # Seeds become 32-bit integers.
 _MAX_SEED = 2**31 - 1
 
 
-def check(config: ConfigDict) -> None:
+def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
   """Checks every field that names something or that must be a number.
+
+  Args:
+    config: of an experiment.
+    choices: {field: names it may have} of the experiment's domain.
 
   Raises:
     UserError: a value, named by its field, means nothing.
   """
-  _check_names(config)
+  _check_names(config, {**choices, **_CHOICES})
   for field in ("regimes", "base_seeds", "search.seeds"):
     values = _values(config, field)
     if not values or len(set(values)) < len(values):
@@ -38,8 +43,9 @@ def check(config: ConfigDict) -> None:
   for field in ("vmap_width", "steps_per_call", "cpu_devices"):
     _check_integers(config, f"runtime.{field}", 0)
   if not config.search.masked_from:
-    raise types.UserError("search.masked_from is empty; give a layer, e.g. 0")
-  _check_integers(config, "search.masked_from", 0)
+    raise types.UserError(
+      "search.masked_from is empty; give the first masked stage"
+    )
   for field in (
     "search.learning_rates",
     "search.init_logits",
@@ -61,18 +67,9 @@ def section(name: str) -> Iterator[None]:
     raise types.UserError(f"config section {name}: {error}{remedy}") from error
 
 
-def _check_names(config: ConfigDict) -> None:
-  experiments = dict.fromkeys(
-    name.experiment for name in syntax.DATASET_NAMES.values()
-  )
-  choices = {
-    "experiment": tuple(experiments),
-    "data.policy": syntax.POLICIES,
-    "regimes": REGIMES,
-    "search.selection": SELECTIONS,
-    "search.unit": ("weight", "neuron"),
-    "model.tokenizer": ("word", "checkpoint"),
-  }
+def _check_names(
+  config: ConfigDict, choices: Mapping[str, Sequence[str]]
+) -> None:
   for field, valid in choices.items():
     for value in _values(config, field):
       if value not in valid:

@@ -3,43 +3,48 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
 from ml_collections import ConfigDict
 
 from structcomp_jax import masks, search, training, types
-from structcomp_jax.models import bert, hugging_face, tokenizers
-from structcomp_jax.recipes import checks, paths
-from structcomp_jax.tasks import datasets, odd_one_out, syntax
+from structcomp_jax.recipes import checks, language, paths, vision
+from structcomp_jax.recipes.domain import Domain, Network
+from structcomp_jax.tasks import datasets
+
+# Regimes whose networks start from weights that learned something else.
+PRETRAINED = ("lm_pretrained", "simclr")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Experiment:
   """One experiment, ready to run.
 
   Attributes:
     config: the locked config.
     paths: of its work directory.
-    subroutines: names of the two subroutines.
-    test_tasks: names of the five test tasks.
-    network: the model and its starting weights.
+    domain: its data sets and its network.
   """
 
   config: ConfigDict
   paths: paths.Paths
-  subroutines: tuple[str, ...]
-  test_tasks: tuple[str, ...]
-  network: "Network"
+  domain: Domain
 
-  def dataset_name(self, task: str) -> str:
-    """Returns builder/config of one task."""
-    name = syntax.DatasetName(
-      self.config.experiment, task, self.config.data.policy
-    )
-    return f"syntax_subroutines/{name}"
+  @property
+  def subroutines(self) -> tuple[str, ...]:
+    """Names of the two subroutines."""
+    return self.domain.subroutines
+
+  @property
+  def test_tasks(self) -> tuple[str, ...]:
+    """Names of the test tasks."""
+    return self.domain.test_tasks
+
+  @property
+  def network(self) -> Network:
+    """The model and its starting weights."""
+    return self.domain.network
 
   @property
   def data_dir(self) -> pathlib.Path:
@@ -54,59 +59,71 @@ class Experiment:
     are smaller than the others and have no training split.
     """
     wanted = self.config.data.num_problems
-    problems = syntax.make_datasets(
-      self.config.experiment, self.config.data.policy
-    )
     return {
-      split: min(wanted[split] or len(found), len(found))
-      for split, found in problems[task].items()
+      split: min(wanted[split] or count, count)
+      for split, count in self.domain.available(task).items()
     }
 
-  def separation(self) -> list[str]:
-    """Says which data sets of the experiment share sentences."""
-    return syntax.separation_report(
-      self.config.experiment, self.config.data.policy
-    )
-
+  # The data of one search, which the next step of the work asks for again.
+  @functools.lru_cache(maxsize=4)  # noqa: B019 (an experiment lives as long)
   def load(self, task: str, split: str) -> types.Batch:
-    """Returns {"token_ids": i32[N, 4, L], "attention_mask": bool[N, 4, L]}."""
-    sentences = datasets.load(self.dataset_name(task), self.data_dir, split)
+    """Returns one split of a task as the network reads it.
+
+    Raises:
+      UserError: it is not prepared, damaged, or of another size.
+    """
+    problems = datasets.load(
+      self.domain.dataset_name(task), self.data_dir, split
+    )
     expected = self.num_problems(task)[split]
-    if len(sentences) != expected:
+    if len(problems) != expected:
       raise types.UserError(
-        f"{self.data_dir} holds {len(sentences)} {split} problems of {task}, "
+        f"{self.data_dir} holds {len(problems)} {split} problems of {task}, "
         f"the config wants {expected}; use another runtime.data_dir"
       )
-    return tokenizers.encode(
-      self.network.tokenizer, sentences, length=self.network.length
-    )
+    return self.domain.encode(problems)
 
-  def train_config(self, regime: str) -> training.TrainConfig:
+  def train_config(self, regime: str, **changes: Any) -> training.TrainConfig:
     """Returns how the base networks of one regime are trained."""
     fields = self.config.training.to_dict()
-    pretrained_rate = fields.pop("pretrained_learning_rate")
-    if regime == "lm_pretrained" and pretrained_rate:
-      fields["learning_rate"] = pretrained_rate
-    return training.TrainConfig(**fields, **self._runtime())
+    del fields["sweep"]
+    for name in ("learning_rate", "batch_size"):
+      value = fields.pop(f"pretrained_{name}")
+      if regime in PRETRAINED and value:
+        fields[name] = value
+    return training.TrainConfig(**{**fields, **changes}, **self._runtime())
 
-  def search_config(self, **axes: Any) -> search.SearchConfig:
-    """Returns the shared settings of a search over the given axes."""
+  def simclr_config(self) -> training.SimclrConfig:
+    """Returns how the backbone of the regime `simclr` is pretrained."""
+    fields = self.config.simclr.to_dict()
+    del fields["tasks"]
+    runtime = self._runtime()
+    del runtime["eval_batch_size"]
+    return training.SimclrConfig(**fields, **runtime)
+
+  def search_config(self, **changes: Any) -> search.SearchConfig:
+    """Returns the shared settings of a search, some of them changed."""
     fields = self.config.search.to_dict()
     for name in ("unit", "masked_from", "grid_seed", "selection"):
       del fields[name]
-    return search.SearchConfig(**{**fields, **axes}, **self._runtime())
+    return search.SearchConfig(**{**fields, **changes}, **self._runtime())
 
-  def mask_spec(self, params: types.Params, masked_from: int) -> masks.MaskSpec:
-    """Selects the weight matrices of every layer from `masked_from` on.
+  def pruning_config(self) -> search.SearchConfig:
+    """Returns the grid of masks that prune a network."""
+    fields = self.config.pruning.to_dict()
+    del fields["masked_from"]
+    return self.search_config(seeds=(self.config.search.grid_seed,), **fields)
+
+  def mask_spec(self, params: types.Params, masked_from: Any) -> masks.MaskSpec:
+    """Selects the weights of every stage from `masked_from` on.
 
     Embeddings, biases and norms are never masked (published).
     """
-    num_layers = self.network.model.config.num_layers
-    layers = "|".join(map(str, range(masked_from, num_layers)))
+    stages = "|".join(self.domain.masked_stages(masked_from))
     return masks.select(
       params,
       [
-        (rf"layer_({layers})/.*kernel", self.config.search.unit),
+        (rf"({stages})/.*kernel", self.config.search.unit),
         (".*", "frozen"),
       ],
     )
@@ -120,88 +137,62 @@ class Experiment:
     }
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Network:
-  """A model that embeds sentences, and its starting weights.
-
-  Attributes:
-    model: the encoder.
-    tokenizer: text to ids.
-    length: tokens every sentence is padded to.
-    pretrained: weights of the checkpoint, or None.
-  """
-
-  model: bert.Bert
-  tokenizer: Any
-  length: int
-  pretrained: types.Params | None
-
-  def init(self, key: jax.Array) -> types.Params:
-    """Draws fresh weights."""
-    token_ids = np.zeros((1, self.length), np.int32)
-    return self.model.init(key, token_ids, token_ids == 0)["params"]
-
-  @functools.cached_property
-  def metrics_fn(self) -> Callable[..., dict[str, jax.Array]]:
-    """(params, batch) -> {"loss", "accuracy", "margin": f32[batch]}."""
-    model = self.model
-
-    def metrics(params, batch):
-      num_problems, num_items, length = batch["token_ids"].shape
-      vectors = model.apply(
-        {"params": params},
-        batch["token_ids"].reshape(-1, length),
-        batch["attention_mask"].reshape(-1, length),
-        method="first_token",
-      )
-      return odd_one_out.problem_metrics(
-        vectors.reshape(num_problems, num_items, -1)
-      )
-
-    return metrics
-
-  @functools.cached_property
-  def loss_fn(self) -> types.LossFn:
-    """(params, batch) -> mean loss."""
-    metrics_fn = self.metrics_fn
-    return lambda params, batch: metrics_fn(params, batch)["loss"].mean()
-
-
 def load(config: ConfigDict, workdir: str | pathlib.Path) -> Experiment:
   """Checks a config and makes its objects; reads no data yet.
 
   Raises:
     UserError: a value names nothing that exists or fits nothing else.
   """
-  checks.check(config)
-  spec = syntax.experiment_spec(config.experiment)
+  domain = _domain_of(config.experiment)
+  checks.check(config, domain.CHOICES)
   experiment = Experiment(
     config=config,
     paths=paths.Paths(pathlib.Path(workdir), config.regimes[0]),
-    subroutines=spec.subroutines,
-    test_tasks=spec.test_tasks,
-    network=_make_network(config, spec.vocabulary),
+    domain=domain.make(config),
   )
   # All raise on bad values: before the first hour of work, not after it.
   _check_sizes(experiment)
-  _check_constant_betas(experiment)
+  _check_masks(experiment)
   for regime in config.regimes:
     with checks.section("training"):
       experiment.train_config(regime)
   with checks.section("search"):
     experiment.search_config().candidates()
+  if "simclr" in config.regimes:
+    with checks.section("simclr"):
+      experiment.simclr_config()
+  if "pruned" in config.regimes:
+    if "scratch" not in config.regimes:
+      raise types.UserError(
+        "regime pruned needs the trained networks; add scratch to regimes"
+      )
+    with checks.section("pruning"):
+      experiment.pruning_config().candidates()
   return experiment
+
+
+def _domain_of(experiment: str) -> Any:
+  """Returns the module of the domain that has an experiment."""
+  domains = (language, vision)
+  for domain in domains:
+    if experiment in domain.EXPERIMENTS:
+      return domain
+  names = [name for domain in domains for name in domain.EXPERIMENTS]
+  raise types.UserError(
+    f"experiment {experiment!r} is unknown; choose from {', '.join(names)}"
+  )
 
 
 def _check_sizes(experiment: Experiment) -> None:
   """Raises UserError where there are too few problems."""
   config = experiment.config
-  found = experiment.num_problems("base")
+  available = experiment.domain.available("base")
   for split, wanted in config.data.num_problems.items():
-    if wanted > found[split]:
+    if wanted > available[split]:
       raise types.UserError(
-        f"data.num_problems.{split} {wanted} is more than the {found[split]} "
-        f"of {experiment.dataset_name('base')}; lower it, or 0 for all"
+        f"data.num_problems.{split} {wanted} is more than the "
+        f"{available[split]} of {experiment.domain.dataset_name('base')}; "
+        "lower it, or 0 for all"
       )
   smallest = min(
     experiment.num_problems(task)["train"]
@@ -215,93 +206,14 @@ def _check_sizes(experiment: Experiment) -> None:
       )
 
 
-def _check_constant_betas(experiment: Experiment) -> None:
-  """Raises UserError for a rule of search.constant_beta that matches nothing.
-
-  Every value of masked_from must leave it something to match.
-  """
-  search_config = experiment.config.search
-  if search_config.constant_beta:
-    params = jax.eval_shape(experiment.network.init, jax.random.key(0))
-    for masked_from in search_config.masked_from:
-      spec = experiment.mask_spec(params, masked_from)
-      with checks.section("search"):
-        masks.leaf_betas(spec, 1.0, search_config.constant_beta)
-
-
-def _make_network(config: ConfigDict, vocabulary: tuple[str, ...]) -> Network:
-  """Makes the encoder that the config describes.
-
-  Raises:
-    UserError: it needs a checkpoint that is not given, cannot be read, or
-      has another tokenizer.
-  """
-  model = config.model
-  if not model.checkpoint:
-    if model.tokenizer == "checkpoint" or "lm_pretrained" in config.regimes:
-      raise types.UserError(
-        "model.checkpoint is empty; give a directory with config.json, "
-        "weights and tokenizer, or 'minilm' for the installed package"
-      )
-    tokenizer, pretrained = tokenizers.word_tokenizer(vocabulary), None
-    sizes = bert.BertConfig(
-      vocab_size=tokenizers.vocabulary_size(tokenizer),
-      hidden_size=model.hidden_size,
-      num_layers=model.num_layers,
-      num_heads=model.num_heads,
-      intermediate_size=model.intermediate_size,
-      max_positions=model.max_positions,
-      initializer_range=model.initializer_range,
-    )
-  else:
-    directory = (
-      hugging_face.minilm_directory()
-      if model.checkpoint == "minilm"
-      else model.checkpoint
-    )
-    sizes, pretrained, tokenizer = hugging_face.load(directory)
-    if model.tokenizer == "word":
-      raise types.UserError(
-        "model.tokenizer 'word' does not fit the weights of a checkpoint; "
-        "set it to 'checkpoint'"
-      )
-  for masked_from in config.search.masked_from:
-    if not 0 <= masked_from < sizes.num_layers:
-      raise types.UserError(
-        f"search.masked_from {masked_from} is not a layer of a network with "
-        f"{sizes.num_layers}; choose 0 to {sizes.num_layers - 1}"
-      )
-  length = _longest(config, tokenizer)
-  if length > sizes.max_positions:
-    raise types.UserError(
-      f"model.max_positions {sizes.max_positions} is too short for a sentence "
-      f"of {length} tokens; set it to {length} or more"
-    )
-  return Network(
-    model=bert.Bert(sizes),
-    tokenizer=tokenizer,
-    length=length,
-    pretrained=pretrained,
-  )
-
-
-def _longest(config: ConfigDict, tokenizer: Any) -> int:
-  """Returns the number of tokens of the experiment's longest sentence.
-
-  Both tokenizers split at white space first, so that the tokens of a sentence
-  are those of its words: a hundred words to look at, not all sentences.
-  """
-  problems = syntax.make_datasets(config.experiment, config.data.policy)
-  sentences = {
-    str(sentence)
-    for splits in problems.values()
-    for split in splits.values()
-    for sentence in split.ravel()
-  }
-  words = sorted({word for sentence in sentences for word in sentence.split()})
-  ends = tokenizer.num_special_tokens_to_add(False)
-  encoded = tokenizers.encode(tokenizer, words)["attention_mask"].sum(-1) - ends
-  num_tokens = dict(zip(words, encoded.tolist(), strict=True))
-  return ends + max(
-    sum(map(num_tokens.get, sentence.split())) for sentence in sentences
-  )
+def _check_masks(experiment: Experiment) -> None:
+  """Raises UserError for rules that select nothing, at any masked_from."""
+  config = experiment.config
+  params = jax.eval_shape(experiment.network.init, jax.random.key(0))
+  first_stages = list(config.search.masked_from)
+  if "pruned" in config.regimes:
+    first_stages.append(config.pruning.masked_from)
+  for masked_from in first_stages:
+    spec = experiment.mask_spec(params, masked_from)
+    with checks.section("search"):
+      masks.leaf_betas(spec, 1.0, config.search.constant_beta)

@@ -7,7 +7,15 @@ import jax
 
 MASKS = "masks.npz"
 # One independent stream of randomness per purpose; append only.
-_PURPOSES = ("init", "training", "search", "ablation", "control")
+_PURPOSES = (
+  "init",
+  "training",
+  "search",
+  "ablation",
+  "control",
+  "pruning",
+  "pretraining",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +41,14 @@ class Paths:
   def base(self, regime: str, base_seed: int) -> pathlib.Path:
     """One base network."""
     return self.training(regime) / f"seed_{base_seed}"
+
+  def pruning(self, base_seed: int) -> pathlib.Path:
+    """The masks that prune one base network."""
+    return self.regime("pruned") / "pruning" / f"seed_{base_seed}"
+
+  def pretraining(self) -> pathlib.Path:
+    """The contrastive pretraining that all networks of `simclr` share."""
+    return self.regime("simclr") / "pretraining"
 
   def evaluation(self, regime: str, base_seed: int) -> pathlib.Path:
     """What one base network and its masks add to the tables."""

@@ -7,7 +7,7 @@ from absl import logging
 from ml_collections import ConfigDict
 
 from structcomp_jax.recipes import experiment as experiments
-from structcomp_jax.recipes import session
+from structcomp_jax.recipes import pretrain, session
 from structcomp_jax.tasks import datasets
 
 
@@ -26,13 +26,13 @@ def build(
 
 def step(experiment: experiments.Experiment) -> None:
   """Prepares every data set of an experiment."""
-  for task in experiment.test_tasks:
-    build(
-      experiment.dataset_name(task),
-      experiment.data_dir,
-      experiment.num_problems(task),
-    )
-  for line in experiment.separation():
+  sizes = pretrain.data_sets(experiment) | {
+    experiment.domain.dataset_name(task): experiment.num_problems(task)
+    for task in experiment.test_tasks
+  }
+  for name, num_problems in sizes.items():
+    build(name, experiment.data_dir, num_problems)
+  for line in experiment.domain.separation():
     logging.info("%s", line)
 
 

@@ -2,18 +2,20 @@
 
 import functools
 import pathlib
-from typing import Any
 
-import jax
-import numpy as np
 from absl import logging
 from ml_collections import ConfigDict
 
-from structcomp_jax import batching, masks, search, trees, types
+from structcomp_jax import types
 from structcomp_jax.io import files
-from structcomp_jax.io.values import plain
 from structcomp_jax.recipes import experiment as experiments
-from structcomp_jax.recipes import long_run, selection, session, train
+from structcomp_jax.recipes import (
+  long_run,
+  mask_search,
+  selection,
+  session,
+  train,
+)
 from structcomp_jax.recipes.paths import MASKS, purpose_key
 
 
@@ -66,148 +68,25 @@ def _check_masks(
 def _search_subroutine(experiment, regime, base_seed, subroutine, label):
   """Selects a setting where there are several, then runs all its seeds."""
   directory = experiment.paths.masks(regime, base_seed, subroutine)
-  params, fingerprint = train.load_params(experiment, regime, base_seed)
-  key = purpose_key(
-    experiment.config.seed,
-    "search",
-    base_seed,
-    experiment.subroutines.index(subroutine),
+  params, _ = train.load_params(experiment, regime, base_seed)
+  search_masks = functools.partial(
+    mask_search.search_masks,
+    experiment,
+    params=params,
+    task=subroutine,
+    key=purpose_key(
+      experiment.config.seed,
+      "search",
+      base_seed,
+      experiment.subroutines.index(subroutine),
+    ),
   )
-
-  def search_in(directory, masked_from, config, label, **setting):
-    if not files.is_done(directory):
-      finite = _search(
-        experiment,
-        directory,
-        params,
-        fingerprint,
-        subroutine,
-        experiment.mask_spec(params, masked_from),
-        config,
-        key,
-        label,
-      )
-      files.mark_done(
-        directory,
-        {
-          **setting,
-          "masked_from": masked_from,
-          "fingerprint": fingerprint,
-          "finite": finite,
-        },
-      )
-    long_run.forget_checkpoint(directory)
-
   setting = selection.choose(
-    experiment, directory, params, subroutine, search_in, label
+    experiment, directory, params, subroutine, search_masks, label
   )
   config = experiment.search_config(
     learning_rates=(setting["learning_rate"],),
     init_logits=(setting["mask_init"],),
     penalties=(setting["penalty"],),
   )
-  search_in(directory, config=config, label=label, **setting)
-
-
-def _search(
-  experiment: experiments.Experiment,
-  directory: pathlib.Path,
-  params: types.Params,
-  fingerprint: str,
-  subroutine: str,
-  spec: masks.MaskSpec,
-  config: search.SearchConfig,
-  key: jax.Array,
-  label: str,
-) -> list[bool]:
-  """Runs one search, going on where it was, and stores its masks.
-
-  Returns:
-    Which candidates are finite.
-  """
-  candidates = config.candidates()
-  directory.mkdir(parents=True, exist_ok=True)
-  _say_what_is_masked(spec)
-  dataset = experiment.load(subroutine, "train")
-  steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
-  say_stopped = _SayStopped(directory, candidates)
-  with long_run.LongRun(
-    directory,
-    search.initial_state(candidates, spec),
-    total_steps=steps_per_epoch * config.num_epochs,
-    label=label,
-    checkpoint_seconds=experiment.config.runtime.checkpoint_seconds,
-    accuracy="validation/hard/accuracy",
-    fingerprint=fingerprint,
-  ) as keep:
-
-    def on_call(state, rows):
-      say_stopped(state)
-      keep(state, rows)
-
-    result = search.run(
-      experiment.network.loss_fn,
-      params,
-      spec,
-      dataset,
-      config,
-      key=key,
-      validation=experiment.load(subroutine, "validation"),
-      metrics_fn=experiment.network.metrics_fn,
-      state=keep.state,
-      on_call=on_call,
-    )
-  if trees.fingerprint(params) != fingerprint:
-    raise RuntimeError(f"the search in {directory} changed frozen weights")
-  masks.save(
-    directory / MASKS,
-    result.masks,
-    fingerprint=fingerprint,
-    stacked=True,
-    metadata=describe_candidates(result),
-  )
-  return result.finite.tolist()
-
-
-def describe_candidates(result: search.SearchResult) -> dict[str, Any]:
-  """Returns the columns of all candidates as JSON lists."""
-  rows = jax.device_get(result.candidates)
-  columns = {
-    "mask_seed": rows.seed,
-    "learning_rate": rows.learning_rate,
-    "mask_init": rows.init_logit,
-    "penalty": rows.penalty,
-    "finite": result.finite,
-  }
-  return {
-    name: [plain(value) for value in values] for name, values in columns.items()
-  }
-
-
-@functools.cache
-def _say_what_is_masked(spec: masks.MaskSpec) -> None:
-  """Logs the table of masked leaves, once for each selection."""
-  logging.info("masked leaves:\n%s", spec.describe())
-
-
-class _SayStopped:
-  """Names every candidate that stops, once."""
-
-  def __init__(
-    self, directory: pathlib.Path, candidates: search.Candidate
-  ) -> None:
-    self._directory, self._candidates = directory, candidates
-    self._said = set()
-
-  def __call__(self, state: search.SearchState) -> None:
-    stopped = set(np.flatnonzero(~np.asarray(state.finite)))
-    for index in sorted(stopped - self._said):
-      logging.warning(
-        "%s: candidate %d (%s) stopped by step %d: its loss is not a finite "
-        "number; the others go on",
-        self._directory,
-        index,
-        trees.row(self._candidates, index).describe(),
-        int(state.step[0]),
-      )
-    self._said |= stopped
+  search_masks(directory, config=config, label=label, **setting)

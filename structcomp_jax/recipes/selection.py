@@ -15,6 +15,7 @@ reported later (of other problems): its D_abl is optimistic.
 
 import json
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def choose(
   directory: pathlib.Path,
   params: types.Params,
   subroutine: str,
-  search_in: Any,
+  search_masks: Callable[..., None],
   label: str,
 ) -> dict[str, Any]:
   """Returns the setting to use, searching the grid where there is one.
@@ -44,7 +45,7 @@ def choose(
     directory: of the final masks; the grid lies in `grid/` below it.
     params: the frozen network.
     subroutine: what the masks are for.
-    search_in: (directory, masked_from, SearchConfig, label); runs one search
+    search_masks: (directory, masked_from=, config=, label=); runs one search
       and stores its masks, unless it did so before.
     label: for progress.
 
@@ -66,11 +67,11 @@ def choose(
     rows = []
     for masked_from in config.masked_from:
       grid = directory / "grid" / f"from_{masked_from}"
-      search_in(
+      search_masks(
         grid,
-        masked_from,
-        experiment.search_config(seeds=(config.grid_seed,)),
-        f"{label}, grid from layer {masked_from}",
+        masked_from=masked_from,
+        config=experiment.search_config(seeds=(config.grid_seed,)),
+        label=f"{label}, grid from {masked_from}",
       )
       rows += _judge(experiment, grid, params, subroutine, masked_from)
     best = best_row(rows, config.selection)

@@ -1,6 +1,7 @@
 """Step 2: base networks, all seeds of a regime in one program."""
 
 import pathlib
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from ml_collections import ConfigDict
 from structcomp_jax import batching, training, trees, types
 from structcomp_jax.io import checkpoints, files, metrics
 from structcomp_jax.recipes import experiment as experiments
-from structcomp_jax.recipes import long_run, session
+from structcomp_jax.recipes import long_run, pretrain, prune, session, sweep
 from structcomp_jax.recipes.paths import purpose_key
 
 
@@ -22,7 +23,11 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> None:
 
 def step(experiment: experiments.Experiment) -> None:
   """Makes the base networks of every regime that are not there yet."""
-  for regime in experiment.config.regimes:
+  if "simclr" in experiment.config.regimes:
+    pretrain.step(experiment)
+  # Pruned networks come from trained ones.
+  regimes = sorted(experiment.config.regimes, key=lambda one: one == "pruned")
+  for regime in regimes:
     seeds = experiment.config.base_seeds
     if all(
       files.is_done(experiment.paths.base(regime, seed)) for seed in seeds
@@ -33,6 +38,11 @@ def step(experiment: experiments.Experiment) -> None:
       for seed in seeds:
         params = _start_params(experiment, regime, seed)
         _store(experiment, regime, seed, params)
+    elif regime == "pruned":
+      for seed in seeds:
+        params, _ = load_params(experiment, "scratch", seed)
+        params, info = prune.prune(experiment, seed, params)
+        _store(experiment, regime, seed, params, pruning=info)
     else:
       _train(experiment, regime)
 
@@ -72,16 +82,55 @@ def _start_params(
   """
   if regime == "lm_pretrained":
     return experiment.network.pretrained
-  return jax.jit(experiment.network.init)(
+  params = jax.jit(experiment.network.init)(
     purpose_key(experiment.config.seed, "init", seed)
   )
+  if regime == "simclr":
+    return training.with_backbone(pretrain.load(experiment), params)
+  return params
 
 
 def _train(experiment: experiments.Experiment, regime: str) -> None:
   """Trains all seeds of one regime, going on where it was."""
   seeds = experiment.config.base_seeds
-  config = experiment.train_config(regime)
   directory = experiment.paths.training(regime)
+
+  def lowest_loss(directory, config, label):
+    state = _run(experiment, regime, seeds[:1], config, directory, label)
+    return float(state.best_loss[0])
+
+  config = experiment.train_config(
+    regime, **sweep.choose(experiment, regime, lowest_loss)
+  )
+  state = _run(
+    experiment, regime, seeds, config, directory, f"training {regime}"
+  )
+  history = metrics.read(directory / long_run.METRICS)
+  for index, seed in enumerate(seeds):
+    rows = [row for row in history if row["seed"] == seed]
+    _store(
+      experiment,
+      regime,
+      seed,
+      trees.row(state.best_params, index),
+      rows,
+      best_epoch=int(state.best_epoch[index]),
+      validation_loss=float(state.best_loss[index]),
+      learning_rate=config.learning_rate,
+      batch_size=config.batch_size,
+    )
+  _forget(directory)
+
+
+def _run(
+  experiment: experiments.Experiment,
+  regime: str,
+  seeds: Sequence[int],
+  config: training.TrainConfig,
+  directory: pathlib.Path,
+  label: str,
+) -> training.TrainState:
+  """Trains some seeds at once and returns their final state."""
   dataset = experiment.load("base", "train")
   state = trees.stack(
     [
@@ -96,11 +145,11 @@ def _train(experiment: experiments.Experiment, regime: str) -> None:
     directory,
     state,
     total_steps=steps_per_epoch * config.num_epochs,
-    label=f"training {regime}",
+    label=label,
     checkpoint_seconds=experiment.config.runtime.checkpoint_seconds,
     accuracy="validation/accuracy",
   ) as keep:
-    state = training.run(
+    return training.run(
       experiment.network.loss_fn,
       experiment.network.metrics_fn,
       keep.state,
@@ -110,19 +159,6 @@ def _train(experiment: experiments.Experiment, regime: str) -> None:
       key=purpose_key(experiment.config.seed, "training"),
       on_call=keep,
     )
-  history = metrics.read(directory / long_run.METRICS)
-  for index, seed in enumerate(seeds):
-    rows = [row for row in history if row["seed"] == seed]
-    _store(
-      experiment,
-      regime,
-      seed,
-      trees.row(state.best_params, index),
-      rows,
-      best_epoch=int(state.best_epoch[index]),
-      validation_loss=float(state.best_loss[index]),
-    )
-  _forget(directory)
 
 
 def _forget(directory: pathlib.Path) -> None:

@@ -106,7 +106,10 @@ def run(
   total_steps = steps_per_epoch * config.num_epochs
   max_steps = config.steps_per_call or steps_per_epoch
   schedule = schedules.get_schedule(config.schedule)
-  shared = {"frozen": params, "dataset": dataset, "key": key}
+  shared, validation = parallel.replicate(
+    ({"frozen": params, "dataset": dataset, "key": key}, validation),
+    parallel.row_mesh(trees.num_rows(rows), devices),
+  )
   state = initial_state(rows, spec) if state is None else state
   # NumPy arrays of a checkpoint would round the epoch metrics otherwise.
   state = jax.tree.map(jnp.asarray, state)
@@ -121,7 +124,7 @@ def run(
       metrics |= validate(
         state.mask_logits,
         {
-          "frozen": params,
+          "frozen": shared["frozen"],
           "validation": validation,
           "beta": beta,
           "key": jax.random.fold_in(key, done),

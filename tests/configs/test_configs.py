@@ -6,11 +6,23 @@ import pathlib
 
 import pytest
 
-from structcomp_jax.recipes import checks, experiment
+from structcomp_jax.recipes import experiment
 from structcomp_jax.types import UserError
 
 ROOT = pathlib.Path(__file__).parents[2]
 LANGUAGE = ("bert_small", "bert_small_pretrained", "minilm", "small", "smoke")
+VISION = (
+  "resnet50",
+  "wideresnet50",
+  "resnet50_simclr",
+  "resnet50_pruned",
+  "resnet50_random",
+  "resnet50_sweep",
+  "small",
+  "small_simclr",
+  "small_pruned",
+  "smoke",
+)
 VARIANTS = {
   **{
     f"language/{name}": ("", *LANGUAGE)
@@ -20,6 +32,10 @@ VARIANTS = {
       "anaphora_singular",
       "anaphora_plural",
     )
+  },
+  **{
+    f"vision/{name}": ("", *VISION)
+    for name in ("inside_contact", "inside_count", "contact_count")
   },
   "quickstart": ("", "smoke"),
 }
@@ -48,7 +64,7 @@ def test_every_config_file_is_listed():
   found = {
     str(file.relative_to(ROOT / "configs").with_suffix(""))
     for file in (ROOT / "configs").rglob("*.py")
-    if file.name not in ("__init__.py", "common.py")
+    if file.name != "__init__.py" and file.parent.name != "common"
   }
   assert found == VARIANTS.keys()
 
@@ -65,13 +81,8 @@ def test_plain_json_values(name, variant):
 
 @pytest.mark.parametrize(("name", "variant"), ALL)
 def test_named_after_its_experiment(name, variant):
-  expected = name.removeprefix("language/").replace("quickstart", "sv_singular")
+  expected = name.rpartition("/")[2].replace("quickstart", "sv_singular")
   assert get_config(name, variant).experiment == expected
-
-
-@pytest.mark.parametrize(("name", "variant"), ALL)
-def test_no_default_is_refused(name, variant):
-  checks.check(get_config(name, variant))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +100,8 @@ def test_recipes_accept(name, variant, tmp_path):
     pytest.skip("needs the extra `pretrained`")
   loaded = experiment.load(config, tmp_path)
   assert len(loaded.subroutines) == 2
-  assert len(loaded.test_tasks) == 5
+  # Vision has a test whose odd picture breaks both rules, too.
+  assert len(loaded.test_tasks) == (6 if name.startswith("vision") else 5)
   assert not list(tmp_path.iterdir()), "loading writes nothing"
 
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from configs.common import language_variant
+from configs.common.language import language_variant
 from structcomp_jax import search
 from structcomp_jax.io import checkpoints, files
 from structcomp_jax.io.workdir import open_workdir

@@ -2,7 +2,7 @@
 
 import pytest
 
-from configs.common import language_variant
+from configs.common.language import language_variant
 from structcomp_jax.recipes import experiment
 from structcomp_jax.tasks import syntax
 
@@ -24,7 +24,7 @@ def test_no_task_is_asked_for_more_problems_than_it_has(policy, tmp_path):
 
 def test_every_sentence_fits(tmp_path):
   config = language_variant("anaphora_plural", "smoke")
-  network = experiment.load(config, tmp_path).network
+  domain = experiment.load(config, tmp_path).domain
   problems = syntax.make_datasets("anaphora_plural", "published")
   longest = max(
     len(sentence.split())
@@ -32,4 +32,4 @@ def test_every_sentence_fits(tmp_path):
     for split in splits.values()
     for sentence in split.ravel()
   )
-  assert network.length == longest + 2  # [CLS] and [SEP]
+  assert domain.length == longest + 2  # [CLS] and [SEP]

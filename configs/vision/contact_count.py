@@ -1,0 +1,19 @@
+r"""Vision experiment contact_count (Lepori et al. 2023, sec. 5).
+
+Task: shapes that touch each other, and how many.
+From nothing to the report:
+
+    python -m launch.run --workdir=DIR \
+      --config=configs/vision/contact_count.py:small
+
+Variants: resnet50 (published size), wideresnet50, vit, resnet50_simclr,
+resnet50_pruned, resnet50_random, resnet50_sweep, small, small_simclr,
+small_pruned, smoke; see configs/common/vision.py for what each one sets.
+"""
+
+from configs.common.vision import vision_variant
+
+
+def get_config(variant: str = ""):
+  """Returns the config of one variant."""
+  return vision_variant("contact_count", variant)

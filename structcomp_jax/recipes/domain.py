@@ -1,0 +1,74 @@
+"""What an experiment takes from its domain, language or vision."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from structcomp_jax import types
+from structcomp_jax.tasks import odd_one_out
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Network:
+  """A model that embeds the items of problems, and its starting weights.
+
+  Attributes:
+    init: key -> fresh weights.
+    embed: (params, batch) -> f32[problems, items, features].
+    pretrained: weights of a checkpoint, or None.
+  """
+
+  init: Callable[[jax.Array], types.Params]
+  embed: Callable[[types.Params, types.Batch], jax.Array]
+  pretrained: types.Params | None = None
+
+  @functools.cached_property
+  def metrics_fn(self) -> types.MetricsFn:
+    """(params, batch) -> {"loss", "accuracy", "margin": f32[problems]}."""
+    embed = self.embed
+    return lambda params, batch: odd_one_out.problem_metrics(
+      embed(params, batch)
+    )
+
+  @functools.cached_property
+  def loss_fn(self) -> types.LossFn:
+    """(params, batch) -> mean loss."""
+    metrics_fn = self.metrics_fn
+    return lambda params, batch: metrics_fn(params, batch)["loss"].mean()
+
+
+class Domain(Protocol):
+  """The data sets and the network of one experiment.
+
+  Attributes:
+    subroutines: names of the two subroutines.
+    test_tasks: names of the test tasks, `base` first.
+    network: the model and its starting weights.
+  """
+
+  subroutines: tuple[str, ...]
+  test_tasks: tuple[str, ...]
+  network: Network
+
+  def dataset_name(self, task: str) -> str:
+    """Returns builder/config of one task."""
+
+  def available(self, task: str) -> dict[str, int]:
+    """Returns how many problems every split of a task has."""
+
+  def separation(self) -> list[str]:
+    """Says which data sets of the experiment share problems."""
+
+  def encode(self, problems: np.ndarray) -> types.Batch:
+    """Returns stored problems as the network reads them."""
+
+  def masked_stages(self, masked_from: Any) -> Sequence[str]:
+    """Returns the stages whose kernels are masked.
+
+    Raises:
+      UserError: there is no such first stage.
+    """

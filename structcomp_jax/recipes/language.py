@@ -1,0 +1,170 @@
+"""The language domain: sentences, tokenizers, BERT."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from structcomp_jax import types
+from structcomp_jax.models import bert, hugging_face, tokenizers
+from structcomp_jax.recipes.domain import Network
+from structcomp_jax.tasks import syntax
+
+EXPERIMENTS = tuple(
+  dict.fromkeys(name.experiment for name in syntax.DATASET_NAMES.values())
+)
+CHOICES = {
+  "data.policy": syntax.POLICIES,
+  "regimes": ("scratch", "lm_pretrained", "pruned", "random_init"),
+  "model.tokenizer": ("word", "checkpoint"),
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Language:
+  """One language experiment; see `domain.Domain`.
+
+  Attributes:
+    subroutines: names of the two subroutines.
+    test_tasks: names of the five test tasks.
+    network: a BERT read out at its first token.
+    num_layers: of the network.
+    tokenizer: text to ids.
+    length: tokens every sentence is padded to.
+    experiment: its name.
+    policy: how sentences are split among data sets.
+  """
+
+  subroutines: tuple[str, ...]
+  test_tasks: tuple[str, ...]
+  network: Network
+  num_layers: int
+  tokenizer: Any
+  length: int
+  experiment: str
+  policy: str
+
+  def dataset_name(self, task: str) -> str:
+    name = syntax.DatasetName(self.experiment, task, self.policy)
+    return f"syntax_subroutines/{name}"
+
+  def available(self, task: str) -> dict[str, int]:
+    problems = syntax.make_datasets(self.experiment, self.policy)[task]
+    return {split: len(found) for split, found in problems.items()}
+
+  def separation(self) -> list[str]:
+    return syntax.separation_report(self.experiment, self.policy)
+
+  def encode(self, problems: np.ndarray) -> types.Batch:
+    """{"token_ids": i32[N, 4, L], "attention_mask": bool[N, 4, L]}."""
+    return tokenizers.encode(self.tokenizer, problems, length=self.length)
+
+  def masked_stages(self, masked_from: int) -> tuple[str, ...]:
+    """Every layer from `masked_from` on; never the embeddings (published)."""
+    if masked_from not in range(self.num_layers):
+      raise types.UserError(
+        f"search.masked_from {masked_from!r} is not a layer of a network with "
+        f"{self.num_layers}; choose 0 to {self.num_layers - 1}"
+      )
+    return tuple(
+      f"layer_{layer}" for layer in range(masked_from, self.num_layers)
+    )
+
+
+def make(config: ConfigDict) -> Language:
+  """Makes the encoder that the config describes, and what it reads.
+
+  Raises:
+    UserError: it needs a checkpoint that is not given, cannot be read, or
+      has another tokenizer.
+  """
+  model, spec = config.model, syntax.experiment_spec(config.experiment)
+  if not model.checkpoint:
+    if model.tokenizer == "checkpoint" or "lm_pretrained" in config.regimes:
+      raise types.UserError(
+        "model.checkpoint is empty; give a directory with config.json, "
+        "weights and tokenizer, or 'minilm' for the installed package"
+      )
+    tokenizer, pretrained = tokenizers.word_tokenizer(spec.vocabulary), None
+    sizes = bert.BertConfig(
+      vocab_size=tokenizers.vocabulary_size(tokenizer),
+      hidden_size=model.hidden_size,
+      num_layers=model.num_layers,
+      num_heads=model.num_heads,
+      intermediate_size=model.intermediate_size,
+      max_positions=model.max_positions,
+      initializer_range=model.initializer_range,
+    )
+  else:
+    directory = (
+      hugging_face.minilm_directory()
+      if model.checkpoint == "minilm"
+      else model.checkpoint
+    )
+    sizes, pretrained, tokenizer = hugging_face.load(directory)
+    if model.tokenizer == "word":
+      raise types.UserError(
+        "model.tokenizer 'word' does not fit the weights of a checkpoint; "
+        "set it to 'checkpoint'"
+      )
+  length = _longest(config, tokenizer)
+  if length > sizes.max_positions:
+    raise types.UserError(
+      f"model.max_positions {sizes.max_positions} is too short for a sentence "
+      f"of {length} tokens; set it to {length} or more"
+    )
+  return Language(
+    subroutines=spec.subroutines,
+    test_tasks=spec.test_tasks,
+    network=_network(bert.Bert(sizes), length, pretrained),
+    num_layers=sizes.num_layers,
+    tokenizer=tokenizer,
+    length=length,
+    experiment=config.experiment,
+    policy=config.data.policy,
+  )
+
+
+def _network(
+  model: bert.Bert, length: int, pretrained: types.Params | None
+) -> Network:
+  """Returns the encoder, read out at its first token."""
+
+  def init(key):
+    token_ids = np.zeros((1, length), np.int32)
+    return model.init(key, token_ids, token_ids == 0)["params"]
+
+  def embed(params, batch):
+    num_problems, num_items, length = batch["token_ids"].shape
+    vectors = model.apply(
+      {"params": params},
+      batch["token_ids"].reshape(-1, length),
+      batch["attention_mask"].reshape(-1, length),
+      method="first_token",
+    )
+    return vectors.reshape(num_problems, num_items, -1)
+
+  return Network(init, embed, pretrained)
+
+
+def _longest(config: ConfigDict, tokenizer: Any) -> int:
+  """Returns the number of tokens of the experiment's longest sentence.
+
+  Both tokenizers split at white space first, so that the tokens of a sentence
+  are those of its words: a hundred words to look at, not all sentences.
+  """
+  problems = syntax.make_datasets(config.experiment, config.data.policy)
+  sentences = {
+    str(sentence)
+    for splits in problems.values()
+    for split in splits.values()
+    for sentence in split.ravel()
+  }
+  words = sorted({word for sentence in sentences for word in sentence.split()})
+  ends = tokenizer.num_special_tokens_to_add(False)
+  encoded = tokenizers.encode(tokenizer, words)["attention_mask"].sum(-1) - ends
+  num_tokens = dict(zip(words, encoded.tolist(), strict=True))
+  return ends + max(
+    sum(map(num_tokens.get, sentence.split())) for sentence in sentences
+  )

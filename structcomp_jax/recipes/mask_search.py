@@ -1,0 +1,162 @@
+"""One mask search and its files."""
+
+import functools
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+
+from structcomp_jax import batching, masks, search, trees, types
+from structcomp_jax.io import files
+from structcomp_jax.io.values import plain
+from structcomp_jax.recipes import experiment as experiments
+from structcomp_jax.recipes import long_run
+from structcomp_jax.recipes.paths import MASKS
+
+
+def search_masks(
+  experiment: experiments.Experiment,
+  directory: pathlib.Path,
+  params: types.Params,
+  task: str,
+  masked_from: Any,
+  config: search.SearchConfig,
+  *,
+  key: jax.Array,
+  label: str,
+  **info: Any,
+) -> None:
+  """Searches masks and stores them in `directory`, unless they are there.
+
+  Args:
+    experiment: the experiment.
+    directory: gets masks.npz, metrics.jsonl and, last, the mark of a finished
+      step.
+    params: the frozen network.
+    task: whose training problems the masks learn.
+    masked_from: the first masked stage.
+    config: settings and candidates.
+    key: base key of the search.
+    label: for progress.
+    **info: further fields of the mark.
+
+  Raises:
+    UserError: no candidate stayed finite, or a file is damaged.
+  """
+  if not files.is_done(directory):
+    fingerprint = trees.fingerprint(params)
+    finite = _search(
+      experiment,
+      directory,
+      params,
+      fingerprint,
+      task,
+      experiment.mask_spec(params, masked_from),
+      config,
+      key,
+      label,
+    )
+    files.mark_done(
+      directory,
+      {
+        **info,
+        "masked_from": masked_from,
+        "fingerprint": fingerprint,
+        "finite": finite,
+      },
+    )
+  long_run.forget_checkpoint(directory)
+
+
+def _search(
+  experiment, directory, params, fingerprint, task, spec, config, key, label
+) -> list[bool]:
+  """Runs one search, going on where it was; returns who stayed finite."""
+  candidates = config.candidates()
+  directory.mkdir(parents=True, exist_ok=True)
+  _say_what_is_masked(spec)
+  dataset = experiment.load(task, "train")
+  steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
+  say_stopped = _SayStopped(directory, candidates)
+  with long_run.LongRun(
+    directory,
+    search.initial_state(candidates, spec),
+    total_steps=steps_per_epoch * config.num_epochs,
+    label=label,
+    checkpoint_seconds=experiment.config.runtime.checkpoint_seconds,
+    accuracy="validation/hard/accuracy",
+    fingerprint=fingerprint,
+  ) as keep:
+
+    def on_call(state, rows):
+      say_stopped(state)
+      keep(state, rows)
+
+    result = search.run(
+      experiment.network.loss_fn,
+      params,
+      spec,
+      dataset,
+      config,
+      key=key,
+      validation=experiment.load(task, "validation"),
+      metrics_fn=experiment.network.metrics_fn,
+      state=keep.state,
+      on_call=on_call,
+    )
+  if trees.fingerprint(params) != fingerprint:
+    raise RuntimeError(f"the search in {directory} changed frozen weights")
+  masks.save(
+    directory / MASKS,
+    result.masks,
+    fingerprint=fingerprint,
+    stacked=True,
+    metadata=_describe_candidates(result),
+  )
+  return result.finite.tolist()
+
+
+def _describe_candidates(result: search.SearchResult) -> dict[str, Any]:
+  """Returns the columns of all candidates as JSON lists."""
+  rows = jax.device_get(result.candidates)
+  columns = {
+    "mask_seed": rows.seed,
+    "learning_rate": rows.learning_rate,
+    "mask_init": rows.init_logit,
+    "penalty": rows.penalty,
+    "finite": result.finite,
+  }
+  return {
+    name: [plain(value) for value in values] for name, values in columns.items()
+  }
+
+
+@functools.cache
+def _say_what_is_masked(spec: masks.MaskSpec) -> None:
+  """Logs the table of masked leaves, once for each selection."""
+  logging.info("masked leaves:\n%s", spec.describe())
+
+
+class _SayStopped:
+  """Names every candidate that stops, once."""
+
+  def __init__(
+    self, directory: pathlib.Path, candidates: search.Candidate
+  ) -> None:
+    self._directory, self._candidates = directory, candidates
+    self._said = set()
+
+  def __call__(self, state: search.SearchState) -> None:
+    stopped = set(np.flatnonzero(~np.asarray(state.finite)))
+    for index in sorted(stopped - self._said):
+      logging.warning(
+        "%s: candidate %d (%s) stopped by step %d: its loss is not a finite "
+        "number; the others go on",
+        self._directory,
+        index,
+        trees.row(self._candidates, index).describe(),
+        int(state.step[0]),
+      )
+    self._said |= stopped

@@ -1,0 +1,109 @@
+"""SimCLR pretraining, one run that all networks of the regime start from."""
+
+import jax
+import jax.numpy as jnp
+from absl import logging
+
+from structcomp_jax import batching, trees, types
+from structcomp_jax.io import checkpoints, files
+from structcomp_jax.recipes import experiment as experiments
+from structcomp_jax.recipes import long_run
+from structcomp_jax.recipes.paths import purpose_key
+from structcomp_jax.tasks import datasets
+from structcomp_jax.training import simclr
+
+# What the run itself needs; its result lies one level higher.
+_RUN = "run"
+
+
+def data_sets(experiment: experiments.Experiment) -> dict[str, dict[str, int]]:
+  """Returns {builder/config: sizes} of the pictures to learn from.
+
+  The composite tasks of several experiments, so that one backbone serves all
+  of them (published); nothing where no network is pretrained.
+  """
+  if "simclr" not in experiment.config.regimes:
+    return {}
+  return {
+    experiment.domain.dataset_name("base", task): experiment.num_problems(
+      "base"
+    )
+    for task in experiment.config.simclr.tasks
+  }
+
+
+def step(experiment: experiments.Experiment) -> None:
+  """Pretrains the backbone unless it is there."""
+  directory = experiment.paths.pretraining()
+  if files.is_done(directory):
+    logging.info("pretraining: done before")
+    long_run.forget_checkpoint(directory / _RUN)
+    return
+  config = experiment.simclr_config()
+  dataset = _pictures(experiment, "train")
+  steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
+  state = simclr.init_state(
+    jnp.int32(experiment.config.seed), _fresh_params(experiment), config
+  )
+  with long_run.LongRun(
+    directory / _RUN,
+    trees.stack([state]),
+    total_steps=steps_per_epoch * config.num_epochs,
+    label="SimCLR pretraining",
+    checkpoint_seconds=experiment.config.runtime.checkpoint_seconds,
+    accuracy="validation/top_5",
+  ) as keep:
+    state = simclr.run(
+      experiment.domain.embed_images,
+      keep.state,
+      dataset,
+      _pictures(experiment, "validation"),
+      config,
+      key=purpose_key(experiment.config.seed, "pretraining", 1),
+      on_call=keep,
+    )
+  params = trees.row(state.best_params, 0)
+  checkpoints.save(directory / long_run.CHECKPOINT, 0, params, {})
+  files.mark_done(
+    directory,
+    {
+      "best_epoch": int(state.best_epoch[0]),
+      "validation_top_5": -float(state.best_loss[0]),
+    },
+  )
+  long_run.forget_checkpoint(directory / _RUN)
+
+
+def load(experiment: experiments.Experiment) -> types.Params:
+  """Returns the pretrained network, head included.
+
+  Raises:
+    UserError: its files are damaged.
+  """
+  directory = experiment.paths.pretraining()
+  found = checkpoints.restore(
+    directory / long_run.CHECKPOINT, _fresh_params(experiment)
+  )
+  if found is None:
+    raise types.UserError(
+      f"{directory} has lost its checkpoint; delete the directory and run "
+      "python -m launch.train again"
+    )
+  return jax.tree.map(jnp.asarray, found[1])
+
+
+def _fresh_params(experiment: experiments.Experiment) -> types.Params:
+  key = purpose_key(experiment.config.seed, "pretraining", 0)
+  return jax.jit(experiment.network.init)(key)
+
+
+def _pictures(experiment: experiments.Experiment, split: str) -> types.Batch:
+  """Returns two pictures of every problem of the composite tasks."""
+  return simclr.make_dataset(
+    [
+      experiment.domain.encode(datasets.load(name, experiment.data_dir, split))[
+        "images"
+      ]
+      for name in data_sets(experiment)
+    ]
+  )

@@ -1,0 +1,121 @@
+"""The vision domain: pictures of shapes, ResNets and ViTs."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from structcomp_jax import types
+from structcomp_jax.models import resnet
+from structcomp_jax.recipes.checks import section
+from structcomp_jax.recipes.domain import Network
+from structcomp_jax.tasks import shapes
+from structcomp_jax.tasks.shapes import resize
+
+EXPERIMENTS = tuple(shapes.PROPERTIES)
+_FAMILIES = {
+  "resnet": (resnet.ResNetConfig, resnet.ResNet, resnet.stages),
+}
+CHOICES = {
+  "data.policy": shapes.POLICIES,
+  "regimes": ("scratch", "simclr", "pruned", "random_init"),
+  "model.family": tuple(_FAMILIES),
+  "model.resize": tuple(resize.RESIZES),
+}
+# The published searches mask the two matrices of the head in any case.
+_HEAD = "head"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Vision:
+  """One vision experiment; see `domain.Domain`.
+
+  Attributes:
+    subroutines: names of the two subroutines.
+    test_tasks: names of the six test tasks.
+    network: a ResNet or ViT.
+    model: its linen module.
+    stages: its stages, first to last.
+    config: of the experiment.
+  """
+
+  subroutines: tuple[str, ...]
+  test_tasks: tuple[str, ...]
+  network: Network
+  model: resnet.ResNet
+  stages: tuple[str, ...]
+  config: ConfigDict
+
+  def dataset_name(self, task: str, experiment: str = "") -> str:
+    name = shapes.DatasetName(
+      experiment or self.config.experiment, task, self.config.data.policy
+    )
+    return f"shape_subroutines/{name}"
+
+  def available(self, task: str) -> dict[str, int]:
+    return shapes.DatasetName(self.config.experiment, task).split_sizes
+
+  def separation(self) -> list[str]:
+    """Nothing to say: every problem of every data set is drawn afresh."""
+    return []
+
+  def encode(self, problems: np.ndarray) -> types.Batch:
+    """{"images": u8[N, 4, image_size, image_size, 3]}."""
+    model = self.config.model
+    images = resize.resize(problems, model.image_size, model.resize)
+    return {"images": images}
+
+  def embed_images(self, params: types.Params, images: jax.Array) -> jax.Array:
+    """Returns f32[N, features] of f32[N, image_size, image_size, 3] in 0..1."""
+    return self.model.apply({"params": params}, images)
+
+  def masked_stages(self, masked_from: str) -> tuple[str, ...]:
+    """Every stage from `masked_from` on, and the head (published)."""
+    choices = [stage for stage in self.stages if stage != _HEAD]
+    if masked_from not in choices:
+      raise types.UserError(
+        f"search.masked_from {masked_from!r} is not a stage of the network; "
+        f"choose from {', '.join(choices)}"
+      )
+    return self.stages[self.stages.index(masked_from) :]
+
+
+def make(config: ConfigDict) -> Vision:
+  """Makes the network that the config describes.
+
+  Raises:
+    UserError: its sizes fit nothing.
+  """
+  config_class, model_class, stages = _FAMILIES[config.model.family]
+  with section("model"):
+    sizes = config_class(**config.model.sizes.to_dict())
+  spec = shapes.experiment_spec(config.experiment)
+  model = model_class(sizes)
+  return Vision(
+    subroutines=spec.subroutines,
+    test_tasks=spec.test_tasks,
+    network=_network(model, config.model.image_size),
+    model=model,
+    stages=tuple(stages(sizes)),
+    config=config,
+  )
+
+
+def _network(model: resnet.ResNet, image_size: int) -> Network:
+  """Returns the network, which embeds every picture on its own."""
+
+  def init(key):
+    image = jnp.zeros((1, image_size, image_size, 3), jnp.uint8)
+    return model.init(key, image)["params"]
+
+  def embed(params, batch):
+    images = batch["images"]
+    num_problems, num_items = images.shape[:2]
+    vectors = model.apply(
+      {"params": params}, images.reshape(-1, *images.shape[2:])
+    )
+    return vectors.reshape(num_problems, num_items, -1)
+
+  return Network(init, embed)

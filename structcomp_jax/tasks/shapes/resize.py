@@ -1,0 +1,49 @@
+"""Pictures at the size that a network sees."""
+
+import numpy as np
+
+from structcomp_jax.types import UserError
+
+# How the pixels of a square become one.
+RESIZES = {
+  # Mean: lines fade, as in any photograph.
+  "area": lambda pixels: (
+    pixels.mean(axis=(-4, -2), dtype=np.float32).round().astype(np.uint8)
+  ),
+  # Least value of every channel: lines of one pixel keep their contrast.
+  "darkest": lambda pixels: pixels.min(axis=(-4, -2)),
+}
+# Problems at a time: what is computed between stays small.
+_CHUNK = 256
+
+
+def resize(images: np.ndarray, size: int, how: str) -> np.ndarray:
+  """Returns smaller pictures.
+
+  Args:
+    images: u8[..., height, width, 3], square, at least two axes in front.
+    size: the new side, a divisor of the old one.
+    how: a name in `RESIZES`.
+
+  Returns:
+    u8[..., size, size, 3]; `images` itself if it has that size.
+
+  Raises:
+    UserError: the sizes do not fit.
+  """
+  side = images.shape[-2]
+  if side == size:
+    return images
+  if size < 1 or side % size:
+    raise UserError(
+      f"pictures of {side} pixels cannot be reduced to {size}; choose a "
+      f"divisor of {side}"
+    )
+  result = np.empty((*images.shape[:-3], size, size, 3), np.uint8)
+  for start in range(0, len(images), _CHUNK):
+    part = images[start : start + _CHUNK]
+    blocks = part.reshape(
+      *part.shape[:-3], size, side // size, size, side // size, 3
+    )
+    result[start : start + _CHUNK] = RESIZES[how](blocks)
+  return result
