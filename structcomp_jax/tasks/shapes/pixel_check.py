@@ -58,7 +58,9 @@ class Judgement:
     ]
     parts += ["clipped"] * bool(self.readings.clipped[index])
     parts += ["an open outline"] * (not self.readings.visible[index])
-    parts += ["one colour in two places"] * (not self.readings.separable[index])
+    parts += ["one colour for two objects"] * (
+      not self.readings.separable[index]
+    )
     kind = "odd" if picture == 3 else "rule"
     return f"{kind} picture {picture + 1}: {', '.join(parts)}"
 
@@ -81,7 +83,12 @@ def judge(
     UserError: an unknown name, or not an array of problems.
   """
   _check(images, experiment, role)
-  readings = pixel_readings.read_pictures(images.reshape(-1, *images.shape[2:]))
+  pictures = images.reshape(-1, *images.shape[2:])
+  readings = pixel_readings.read_pictures(
+    pictures,
+    inside="inside" in PROPERTIES[experiment],
+    contact="contact" in PROPERTIES[experiment],
+  )
   count = readings.count.reshape(-1, 4)
   seen = {
     "inside": readings.inside.reshape(-1, 4),
@@ -89,13 +96,30 @@ def judge(
     "count": _has_count(count, _COUNTS.get(experiment, ())),
   }
   properties = {name: seen[name] for name in PROPERTIES[experiment]}
-  rule, odd = _wanted(*properties.values(), *PROPERTIES[experiment], role)
+  rule, odd = _wanted(*properties.items(), role)
   fits = np.concatenate([rule[:, :3], odd[:, 3:]], axis=1)
   fits = np.minimum(fits, _has_objects(count, experiment))
+  # One object where two are wanted may be two of one colour.
+  suspects = (fits == NO) & ((count == 1) | ("count" in properties))
+  readings = _look_for_doubles(pictures, readings, np.flatnonzero(suspects))
   unreadable = readings.clipped | ~readings.visible | ~readings.separable
   fits = np.where(unreadable.reshape(-1, 4), AMBIGUOUS, fits)
   sound, wrong = (fits == YES).all(axis=1), (fits == NO).any(axis=1)
   return Judgement(sound, wrong, ~sound & ~wrong, fits, properties, readings)
+
+
+def _look_for_doubles(
+  pictures: UInt8[np.ndarray, "pictures height width 3"],
+  readings: pixel_readings.Readings,
+  suspects: np.ndarray,
+) -> pixel_readings.Readings:
+  """Returns the readings, some pictures with objects that may be two."""
+  separable = readings.separable.copy()
+  for picture in suspects:
+    separable[picture] &= not pixel_readings.has_divided_object(
+      pictures[picture]
+    )
+  return dataclasses.replace(readings, separable=separable)
 
 
 def _check(images: np.ndarray, experiment: str, role: str) -> None:
@@ -126,21 +150,18 @@ def roles(experiment: str) -> tuple[str, ...]:
 
 
 def _wanted(
-  first: np.ndarray,
-  second: np.ndarray,
-  first_name: str,
-  second_name: str,
-  role: str,
+  first: tuple[str, np.ndarray], second: tuple[str, np.ndarray], role: str
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns whether pictures would do as rule and as odd pictures."""
-  both = np.minimum(first, second)
+  """Returns which pictures would do as rule pictures, and which as odd."""
+  (p, has_p), (q, has_q) = first, second
+  has_both = np.minimum(has_p, has_q)
   return {
-    "base": (both, YES - both),
-    first_name: (first, YES - first),
-    second_name: (second, YES - second),
-    f"odd_{first_name}": (both, np.minimum(YES - first, second)),
-    f"odd_{second_name}": (both, np.minimum(first, YES - second)),
-    "odd_both": (both, YES - np.maximum(first, second)),
+    "base": (has_both, YES - has_both),
+    p: (has_p, YES - has_p),
+    q: (has_q, YES - has_q),
+    f"odd_{p}": (has_both, np.minimum(YES - has_p, has_q)),
+    f"odd_{q}": (has_both, np.minimum(has_p, YES - has_q)),
+    "odd_both": (has_both, np.minimum(YES - has_p, YES - has_q)),
   }[role]
 
 

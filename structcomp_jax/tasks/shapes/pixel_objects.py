@@ -56,16 +56,12 @@ def find_objects(
 ) -> Objects:
   """Returns the objects of some pictures."""
   num_pictures, height, width, _ = images.shape
-  area = height * width
   ink = _ink(images)
-  colours = images.reshape(-1, 3)[ink].astype(np.int64)
-  colour = (colours[:, 0] << 16) | (colours[:, 1] << 8) | colours[:, 2]
-  # One sort puts the pixels of one object together.
-  bits = area.bit_length()
-  key = (((ink // area) << 24 | colour) << bits) | ink % area
-  key.sort()
-  group, position = key >> bits, key & ((1 << bits) - 1)
-
+  picture, position = np.divmod(ink, height * width)
+  colour = images.reshape(-1, 3)[ink].T.astype(np.int64)
+  group = picture << 24 | colour[0] << 16 | colour[1] << 8 | colour[2]
+  order = _stable_order(group)
+  group, position = group[order], position[order]
   start = _starts(group)
   picture = group[start] >> 24
   count = np.bincount(picture, minlength=num_pictures)
@@ -104,9 +100,18 @@ def _ink(images: UInt8[np.ndarray, "..."]) -> Integer[np.ndarray, " pixels"]:
   if missing:
     data = np.concatenate([data, np.full(missing, 255, np.uint8)])
   words = np.flatnonzero(data.view(np.uint64) != _WHITE_WORD)
-  word, byte = np.nonzero(data.reshape(-1, 8)[words] != 255)
-  pixel = (words[word] * 8 + byte) // 3
+  byte = np.flatnonzero(data.reshape(-1, 8)[words].reshape(-1) != 255)
+  pixel = (words[byte >> 3] * 8 + (byte & 7)) // 3
   return pixel[_starts(pixel)]
+
+
+def _stable_order(values: Integer[np.ndarray, " n"]) -> np.ndarray:
+  """Sorts numbers below 2**48; equal ones stay in order.
+
+  numpy sorts 16 bits in linear time, several times faster than 64.
+  """
+  digits = values.astype("<i8").view("<u2").reshape(-1, 4)
+  return np.lexsort(digits[:, :3].T)
 
 
 def _starts(sorted_values: np.ndarray) -> np.ndarray:

@@ -41,9 +41,11 @@ _ONE_BETWEEN = (
 # An object is inside another if at least this share of its pixels is, not
 # counting those at the other's line; it is outside below the second share.
 _INSIDE, _NOT_INSIDE = 0.75, 0.25
-# A roomless object whose convex hull has more than this many pixels of area
-# for each pixel drawn is no needle but an open line.
-_OPEN_HULL = 2
+# A needle or a V spans up to half of its box; a roomless line that spans more
+# than this share goes around room without closing.
+_OPEN_SPAN = 0.6
+# Pixels from which on a room is more than where lines happen to cross.
+_NOTICEABLE_ROOM = 9
 # Pictures looked at together: small enough for the cache of a processor.
 _PIXELS_AT_ONCE = 256 * 128 * 128
 
@@ -59,6 +61,7 @@ class Readings:
     inside: int8 [pictures], whether all objects form nested pairs: each is
       inside exactly one other, or has exactly one other inside it.
     contact: int8 [pictures], whether all objects hang together by touching.
+      Fewer than two objects have neither property.
     clipped: bool [pictures], an object at the edge of the picture is not
       closed, so that part of it may be missing.
     visible: bool [pictures], every outline can be made out.
@@ -75,16 +78,23 @@ class Readings:
 
 def read_pictures(
   images: UInt8[np.ndarray, "pictures height width 3"],
+  *,
+  inside: bool = True,
+  contact: bool = True,
 ) -> Readings:
   """Reads pictures of outlines, one colour for each object, on white.
 
   Args:
     images: uint8 [pictures, height, width, 3].
+    inside, contact: what to look at; the other one reads `AMBIGUOUS`, and
+      the rest is always read.
   """
   num_pictures, height, width, _ = images.shape
   step = max(1, _PIXELS_AT_ONCE // (height * width))
   parts = [
-    _read(pixel_objects.find_objects(images[start : start + step]))
+    _read(
+      pixel_objects.find_objects(images[start : start + step]), inside, contact
+    )
     for start in range(0, num_pictures, step)
   ]
   return Readings(
@@ -95,15 +105,34 @@ def read_pictures(
   )
 
 
-def _read(objects: Objects) -> Readings:
+def has_divided_object(picture: UInt8[np.ndarray, "height width 3"]) -> bool:
+  """Returns whether an object encloses several rooms.
+
+  Two touching objects of one colour do; so may one object that is narrow in
+  its middle.
+  """
+  objects = pixel_objects.find_objects(picture[None])
+  for start, size in zip(objects.start, objects.size, strict=True):
+    pixels = slice(start, start + size)
+    white = np.ones(np.add(picture.shape[:2], 2), np.uint8)
+    white[objects.y[pixels] + 1, objects.x[pixels] + 1] = 0
+    _, _, stats, _ = cv2.connectedComponentsWithStats(white, connectivity=4)
+    rooms = stats[2:, cv2.CC_STAT_AREA]  # after the lines and the outside
+    if np.count_nonzero(rooms >= _NOTICEABLE_ROOM) > 1:
+      return True
+  return False
+
+
+def _read(objects: Objects, inside: bool, contact: bool) -> Readings:
   touches = _seen_at(objects, _BESIDE)
   regions = pixel_regions.fill_regions(objects, touches)
   roomless = regions.room == 0
   at_edge = _at_edge(objects)
+  unread = np.full(objects.shape[0], AMBIGUOUS, np.int8)
   return Readings(
     count=objects.count,
-    inside=_all_nested(objects, *_inside(objects, regions)),
-    contact=_all_in_contact(objects, touches),
+    inside=_all_nested(objects, regions) if inside else unread,
+    contact=_all_in_contact(objects, touches) if contact else unread,
     clipped=_any(objects, roomless & at_edge),
     visible=~_any(objects, _open(objects, roomless & ~at_edge)),
     separable=~_any(objects, regions.in_pieces),
@@ -132,14 +161,20 @@ def _seen_at(objects: Objects, steps: Sequence[tuple[int, int]]) -> Touches:
   return Touches(np.concatenate(pixels), np.concatenate(owners))
 
 
-def _all_in_contact(objects: Objects, touches: Touches) -> np.ndarray:
-  """Returns int8 [pictures]; one pixel between two objects is ambiguous."""
+def _all_in_contact(
+  objects: Objects, touches: Touches
+) -> Int8[np.ndarray, " pictures"]:
+  """Returns whether all objects hang together by touching.
+
+  Just one pixel between two objects is ambiguous, more is apart.
+  """
   near = _seen_at(objects, _ONE_BETWEEN)
   pixel = np.concatenate([touches.pixel, near.pixel])
   owner = np.concatenate([touches.owner, near.owner])
-  surely = _clumps(objects, touches.pixel, touches.owner) <= 1
-  perhaps = _clumps(objects, pixel, owner) <= 1
-  return _three_valued(surely, perhaps)
+  surely = _clumps(objects, touches.pixel, touches.owner) == 1
+  perhaps = _clumps(objects, pixel, owner) == 1
+  several = objects.count > 1
+  return _three_valued(surely & several, perhaps & several)
 
 
 def _clumps(objects, pixel, owner) -> Integer[np.ndarray, " pictures"]:
@@ -187,13 +222,16 @@ def _candidates(objects: Objects) -> tuple[np.ndarray, np.ndarray]:
   return inner[keep], outer[keep]
 
 
-def _all_nested(objects, inner, outer, inside) -> np.ndarray:
-  """Returns int8 [pictures], whether the objects form nested pairs."""
+def _all_nested(
+  objects: Objects, regions: Regions
+) -> Int8[np.ndarray, " pictures"]:
+  """Returns whether all objects form nested pairs."""
+  inner, outer, inside = _inside(objects, regions)
 
   def complete(pairs):
     partners = np.bincount(inner[pairs], minlength=objects.size.size)
     partners += np.bincount(outer[pairs], minlength=objects.size.size)
-    return ~_any(objects, partners != 1)
+    return ~_any(objects, partners != 1) & (objects.count > 1)
 
   without, with_doubtful = complete(inside == YES), complete(inside != NO)
   return _three_valued(without & with_doubtful, without | with_doubtful)
@@ -232,5 +270,6 @@ def _open(objects: Objects, suspects: np.ndarray) -> np.ndarray:
     pixels = slice(start, start + objects.size[suspect])
     points = np.stack([objects.x[pixels], objects.y[pixels]], axis=1)
     hull = cv2.contourArea(cv2.convexHull(points.astype(np.int32)))
-    is_open[suspect] = hull > _OPEN_HULL * objects.size[suspect]
+    box = np.prod(np.ptp(points, axis=0))
+    is_open[suspect] = hull > max(_OPEN_SPAN * box, 2 * objects.size[suspect])
   return is_open

@@ -8,7 +8,7 @@ import dataclasses
 
 import cv2
 import numpy as np
-from jaxtyping import Integer, UInt8
+from jaxtyping import Bool, Integer, UInt8
 
 from structcomp_jax.tasks.shapes.pixel_objects import Objects
 
@@ -20,7 +20,8 @@ _MARGIN = 3
 _MAX_ROWS = 2**15
 # An outline painted over along more pixels than bridges of one step close is
 # tried again with longer ones.
-_LONGER_REACHES = (2, 3, 4, 5, 6)
+_LONGEST_REACH = 6
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 # Below this share of the box the enclosed room makes one suspect a gap.
 _SUSPICIOUS_ROOM = 0.1
 
@@ -61,15 +62,15 @@ class Touches:
 def fill_regions(objects: Objects, touches: Touches) -> Regions:
   """Floods the outside of every object."""
   height = objects.bottom - objects.top + 1 + 2 * _MARGIN
+  width = objects.right - objects.left + 1 + 2 * _MARGIN
   row = np.cumsum(height) - height
-  columns = (objects.right - objects.left).max(initial=0) + 1 + 2 * _MARGIN
-  strip = np.zeros((int(height.sum()), int(columns)), np.uint8)
+  columns = int(width.max(initial=0))
+  strip = np.zeros((int(height.sum()), columns), np.uint8)
 
-  inside, index = _place(
-    objects, row, strip.shape, touches.pixel, touches.owner
-  )
-  strip.reshape(-1)[index[inside]] = BRIDGE
-  _, index = _place(objects, row, strip.shape)
+  # A neighbour of a line is at most one pixel outside of its box.
+  index = _index(objects, row, columns, touches.pixel, touches.owner)
+  strip.reshape(-1)[index] = BRIDGE
+  index = _index(objects, row, columns, slice(None), objects.owner)
   strip.reshape(-1)[index] = LINE
   in_pieces = _in_pieces(strip, objects, index)
   for part in np.split(strip, _cuts(row)):
@@ -80,11 +81,9 @@ def fill_regions(objects: Objects, touches: Touches) -> Regions:
   regions = Regions(strip, row, room, in_pieces)
   touched = np.zeros(row.size, bool)
   touched[touches.owner] = True
-  area = (height - 2 * _MARGIN) * (objects.right - objects.left + 1)
-  suspects = touched & (in_pieces | (room < _SUSPICIOUS_ROOM * area))
-  for suspect in np.flatnonzero(suspects):
-    enough = _SUSPICIOUS_ROOM * area[suspect]
-    _bridge_further(objects, regions, suspect, enough)
+  enough = _SUSPICIOUS_ROOM * (height - 2 * _MARGIN) * (width - 2 * _MARGIN)
+  for suspect in np.flatnonzero(touched & (room < enough)):
+    _bridge_further(objects, regions, suspect, enough[suspect])
   return regions
 
 
@@ -95,28 +94,40 @@ def look_up(
   owners: Integer[np.ndarray, " pixels"],
 ) -> UInt8[np.ndarray, " pixels"]:
   """Returns what pixels are to other objects: enclosed, bridge or outside."""
-  inside, index = _place(
-    objects, regions.row, regions.strip.shape, pixels, owners
+  near = np.flatnonzero(_is_near(objects, pixels, owners))
+  index = _index(
+    objects, regions.row, regions.strip.shape[1], pixels[near], owners[near]
   )
   values = np.full(pixels.size, OUTSIDE, np.uint8)
-  values[inside] = regions.strip.reshape(-1)[index[inside]]
+  values[near] = regions.strip.reshape(-1)[index]
   return values
 
 
-def _place(objects, row, shape, pixels=slice(None), owners=None):
-  """Returns where pixels lie in cells: bool and int [pixels].
+def _index(
+  objects: Objects,
+  row: Integer[np.ndarray, " objects"],
+  columns: int,
+  pixels: Integer[np.ndarray, " pixels"] | slice,
+  owners: Integer[np.ndarray, " pixels"],
+) -> Integer[np.ndarray, " pixels"]:
+  """Returns where pixels lie on the flattened strip, in the owners' cells."""
+  corner = (row + _MARGIN - objects.top) * columns + _MARGIN - objects.left
+  return corner[owners] + objects.y[pixels] * columns + objects.x[pixels]
 
-  The first tells whether a pixel is in the cell without its outermost ring,
-  the second is its index in the flattened strip.
-  """
-  if owners is None:
-    owners = objects.owner
-  y = objects.y[pixels] - objects.top[owners] + _MARGIN
-  x = objects.x[pixels] - objects.left[owners] + _MARGIN
-  last_y = objects.bottom[owners] - objects.top[owners] + 2 * _MARGIN
-  last_x = objects.right[owners] - objects.left[owners] + 2 * _MARGIN
-  inside = (y > 0) & (x > 0) & (y < last_y) & (x < last_x)
-  return inside, (row[owners] + y) * shape[1] + x
+
+def _is_near(
+  objects: Objects,
+  pixels: Integer[np.ndarray, " pixels"],
+  owners: Integer[np.ndarray, " pixels"],
+) -> Bool[np.ndarray, " pixels"]:
+  """Returns which pixels lie in owners' cells, but not in the last ring."""
+  y, x = objects.y[pixels], objects.x[pixels]
+  return (
+    (y > objects.top[owners] - _MARGIN)
+    & (y < objects.bottom[owners] + _MARGIN)
+    & (x > objects.left[owners] - _MARGIN)
+    & (x < objects.right[owners] + _MARGIN)
+  )
 
 
 def _cuts(row: Integer[np.ndarray, " objects"]) -> np.ndarray:
@@ -143,33 +154,53 @@ def _in_pieces(strip, objects, index) -> np.ndarray:
 def _bridge_further(
   objects: Objects, regions: Regions, owner: int, enough: float
 ) -> None:
-  """Fills the cell of one object again, with longer bridges."""
-  picture = objects.picture[owner]
-  mates = slice(*np.searchsorted(objects.picture, [picture, picture + 1]))
-  end = objects.start[mates][-1] + objects.size[mates][-1]
-  pixels = np.arange(objects.start[mates][0], end)
-  pixels = pixels[objects.owner[pixels] != owner]
-  strip = regions.strip
-  inside, index = _place(
-    objects, regions.row, strip.shape, pixels, np.full(pixels.size, owner)
-  )
-  others = index[inside] - regions.row[owner] * strip.shape[1]
-
+  """Tries longer bridges for one object; keeps the shortest that help."""
   height = objects.bottom[owner] - objects.top[owner] + 1 + 2 * _MARGIN
-  cell = strip[regions.row[owner] : regions.row[owner] + height]
+  start = regions.row[owner]
+  cell = regions.strip[start : start + height]
   line = (cell == LINE).astype(np.uint8)
-  for reach in _LONGER_REACHES:
+  others = _others(objects, regions, owner)
+
+  def fill(reach):
+    """Returns the filled cell, its room and whether it is in pieces."""
     near = cv2.dilate(line, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     trial = np.zeros_like(cell)
     trial.reshape(-1)[others] = near.reshape(-1)[others] * BRIDGE
     trial[line > 0] = LINE
     labels = cv2.connectedComponents(trial, connectivity=8)[1][line > 0]
-    in_pieces = labels.min() != labels.max()
     _flood(trial)
     room = np.count_nonzero(trial == ENCLOSED)
-    if room > regions.room[owner] or in_pieces < regions.in_pieces[owner]:
-      cell[:] = trial
-      regions.room[owner] = room
-      regions.in_pieces[owner] = in_pieces
-    if not regions.in_pieces[owner] and regions.room[owner] >= enough:
-      return
+    # Of a longer bridge only what parts the room from the outside replaces
+    # the line; the rest is where it seems to be.
+    far = (trial == BRIDGE) & (cell != BRIDGE)
+    beside_room = cv2.dilate((trial == ENCLOSED).astype(np.uint8), _CROSS) > 0
+    beside_rest = cv2.dilate((trial == OUTSIDE).astype(np.uint8), _CROSS) > 0
+    trial[far & beside_room & ~beside_rest] = ENCLOSED
+    trial[far & beside_rest & ~beside_room] = OUTSIDE
+    return trial, room, labels.min() != labels.max()
+
+  now = regions.room[owner], regions.in_pieces[owner]
+  if fill(_LONGEST_REACH)[1:] == now:
+    return
+  trials = [fill(reach) for reach in range(2, _LONGEST_REACH + 1)]
+  whole = [trial for trial in trials if not trial[2]]
+  closed = [trial for trial in whole if trial[1] >= enough]
+  for trial, room, in_pieces in (closed or (whole if now[1] else []))[:1]:
+    cell[:] = trial
+    regions.room[owner], regions.in_pieces[owner] = room, in_pieces
+
+
+def _others(
+  objects: Objects, regions: Regions, owner: int
+) -> Integer[np.ndarray, " pixels"]:
+  """Returns where other objects' pixels lie in the flattened cell of one."""
+  picture = objects.picture[owner]
+  mates = slice(*np.searchsorted(objects.picture, [picture, picture + 1]))
+  end = objects.start[mates][-1] + objects.size[mates][-1]
+  pixels = np.arange(objects.start[mates][0], end)
+  pixels = pixels[objects.owner[pixels] != owner]
+  owners = np.full(pixels.size, owner)
+  near = _is_near(objects, pixels, owners)
+  columns = regions.strip.shape[1]
+  index = _index(objects, regions.row, columns, pixels[near], owners[near])
+  return index - regions.row[owner] * columns
