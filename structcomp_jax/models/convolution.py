@@ -217,8 +217,6 @@ def _image_gradient(stride, image_size, cotangent, kernel):
 
 def _windows(images, size, stride, padding):
   """Returns [batch, out_height, out_width, size * size * channels]."""
-  if size == 1:
-    return images[:, ::stride, ::stride]
   zero = jnp.zeros((), images.dtype)
   padded = lax.pad(
     images, zero, [(0, 0, 0), *((*pair, 0) for pair in padding), (0, 0, 0)]
