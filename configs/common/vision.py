@@ -13,7 +13,8 @@ _RESNET50 = {
   "sizes": {
     "block": "bottleneck",
     "stage_sizes": (3, 4, 6, 3),
-    "width": 64,
+    "stage_widths": (64, 128, 256, 512),
+    "stage_strides": (1, 2, 2, 2),
     "inner_factor": 1,
     "stem_kernel": 7,
     "stem_stride": 2,
@@ -107,12 +108,15 @@ _SMALL = {
   **_RESNET50,
   "name": "resnet_small",
   "image_size": 64,
+  "resize": "darkest",
   "sizes": {
     **_RESNET50["sizes"],
     "block": "basic",
     "stage_sizes": (1, 1, 1, 1),
-    "width": 32,
-    "stem_kernel": 5,
+    "stage_widths": (32, 32, 64, 64),
+    "stage_strides": (1, 2, 2, 1),
+    "stem_kernel": 7,
+    "stem_stride": 4,
     "stem_pool": False,
     "head_sizes": (128, 64),
   },
@@ -124,8 +128,8 @@ _SMOKE = {
   "sizes": {
     **_SMALL["sizes"],
     "stage_sizes": (1, 1),
-    "width": 8,
-    "stem_stride": 4,
+    "stage_widths": (8, 16),
+    "stage_strides": (1, 2),
     "head_sizes": (16, 8),
   },
 }
@@ -134,7 +138,7 @@ _ONE_SETTING = {
   "init_logits": (0.1,),
 }
 _SMALL_SCALE = {
-  "training": {"num_epochs": 5, "learning_rate": 1e-3},
+  "training": {"num_epochs": 24, "learning_rate": 1e-3},
   "search": {**_ONE_SETTING, "num_epochs": 2, "masked_from": ("first",)},
   "pruning": {**_ONE_SETTING, "num_epochs": 2},
   "runtime": {"cpu_devices": 3, "vmap_width": 1},

@@ -38,8 +38,9 @@ class ResNetConfig:
   Attributes:
     block: "basic" (two 3x3 convolutions) or "bottleneck" (1x1, 3x3, 1x1).
     stage_sizes: number of blocks of every stage, at least one stage.
-    width: channels of the stem and of the first stage; doubled from stage to
-      stage.
+    stage_widths: channels of every stage, outside of whose bottlenecks there
+      are four times as many. The stem has those of the first.
+    stage_strides: of the first block of every stage.
     inner_factor: channels inside a bottleneck, as a multiple of the stage's
       width; 2 for WideResNet50-2.
     stem_kernel: size of the first convolution.
@@ -50,7 +51,8 @@ class ResNetConfig:
 
   block: str = "bottleneck"
   stage_sizes: Sequence[int] = (3, 4, 6, 3)
-  width: int = 64
+  stage_widths: Sequence[int] = (64, 128, 256, 512)
+  stage_strides: Sequence[int] = (1, 2, 2, 2)
   inner_factor: int = 1
   stem_kernel: int = 7
   stem_stride: int = 2
@@ -63,7 +65,8 @@ class ResNetConfig:
         f"ResNet config: unknown block {self.block!r}; "
         f"use one of {', '.join(BLOCKS)}"
       )
-    for name in ("stage_sizes", "head_sizes"):
+    per_stage = ("stage_sizes", "stage_widths", "stage_strides")
+    for name in (*per_stage, "head_sizes"):
       # JSON makes lists of them; a config is hashable.
       object.__setattr__(self, name, tuple(getattr(self, name)))
     for field in dataclasses.fields(self):
@@ -75,6 +78,11 @@ class ResNetConfig:
         raise UserError(
           f"ResNet config: {field.name} is {value!r}; give positive integers"
         )
+    if len({len(getattr(self, name)) for name in per_stage}) > 1:
+      raise UserError(
+        f"ResNet config: {', '.join(per_stage)} differ in length; give one "
+        "number for every stage"
+      )
     if self.block == "basic" and self.inner_factor != 1:
       raise UserError(
         f"ResNet config: inner_factor is {self.inner_factor}, basic blocks "
@@ -83,7 +91,7 @@ class ResNetConfig:
 
   def channels(self, stage: int) -> int:
     """Returns how many channels leave a stage, numbered from 1."""
-    return self.width * 2 ** (stage - 1) * _EXPANSION[self.block]
+    return self.stage_widths[stage - 1] * _EXPANSION[self.block]
 
 
 def resnet50() -> ResNetConfig:
@@ -99,8 +107,8 @@ def wide_resnet50_2() -> ResNetConfig:
 def stages(config: ResNetConfig) -> tuple[str, ...]:
   """Returns the stage names in the order of computation.
 
-  >>> stages(ResNetConfig(stage_sizes=(2, 2)))
-  ('first', 'stage_1', 'stage_2', 'head')
+  >>> stages(ResNetConfig())
+  ('first', 'stage_1', 'stage_2', 'stage_3', 'stage_4', 'head')
   """
   numbers = range(1, len(config.stage_sizes) + 1)
   return ("first", *(f"stage_{number}" for number in numbers), "head")
@@ -128,7 +136,7 @@ class Stem(nn.Module):
   ) -> Float[Array, "batch out_height out_width channels"]:
     config = self.config
     convolution = Conv(
-      config.width,
+      config.stage_widths[0],
       config.stem_kernel,
       config.stem_stride,
       dtype=self.dtype,
@@ -179,7 +187,7 @@ class Stage(nn.Module):
   def __call__(
     self, images: Float[Array, "batch height width inputs"]
   ) -> Float[Array, "batch out_height out_width outputs"]:
-    stride = 1 if self.number == 1 else 2
+    stride = self.config.stage_strides[self.number - 1]
     for index in range(self.config.stage_sizes[self.number - 1]):
       layers = _layers(self.config, self.number, stride if index == 0 else 1)
       images = Block(layers, self.dtype, name=f"block_{index}")(images)

@@ -18,7 +18,11 @@ from structcomp_jax.types import UserError
 from . import formula
 
 CONFIG = ResNetConfig(
-  block="bottleneck", stage_sizes=(2, 1), width=4, head_sizes=(16, 8)
+  block="bottleneck",
+  stage_sizes=(2, 1),
+  stage_widths=(4, 8),
+  stage_strides=(1, 2),
+  head_sizes=(16, 8),
 )
 IMAGES = formula.images(32)
 
@@ -88,7 +92,8 @@ def test_small_networks_have_free_sizes():
   config = ResNetConfig(
     block="basic",
     stage_sizes=[1, 1, 1],
-    width=6,
+    stage_widths=[6, 12, 24],
+    stage_strides=[1, 2, 2],
     stem_kernel=3,
     stem_stride=1,
     stem_pool=False,
@@ -199,7 +204,8 @@ def test_config_survives_json():
     ({"block": "wide"}, "'wide'; use one of basic, bottleneck"),
     ({"stage_sizes": ()}, r"stage_sizes is \(\)"),
     ({"stage_sizes": (2, 0)}, r"stage_sizes is \(2, 0\)"),
-    ({"width": 0}, "width is 0"),
+    ({"stage_widths": (0, 1)}, r"stage_widths is \(0, 1\)"),
+    ({"stage_strides": (1,)}, "differ in length"),
     ({"head_sizes": (1.5,)}, "head_sizes is"),
     ({"block": "basic", "inner_factor": 2}, "inner_factor is 2"),
   ],
