@@ -95,7 +95,7 @@ def read_pictures(
     _read(
       pixel_objects.find_objects(images[start : start + step]), inside, contact
     )
-    for start in range(0, num_pictures, step)
+    for start in range(0, max(num_pictures, 1), step)
   ]
   return Readings(
     **{
