@@ -241,7 +241,9 @@ def run(
   advance, finish = _programs(
     loss_fn, metrics_fn, score_fn, optimizer, config, steps_per_epoch, mesh
   )
-  shared = {"dataset": dataset, "key": key, "draw_key": draw_key}
+  shared, validation = parallel.replicate(
+    ({"dataset": dataset, "key": key, "draw_key": draw_key}, validation), mesh
+  )
   max_steps = config.steps_per_call or steps_per_epoch
   done = int(state.step[0])
   while done < steps_per_epoch * config.num_epochs and state.active.any():
