@@ -18,7 +18,9 @@ _ROOM = 1.1
 # How often two groups are placed before they may overlap.
 _GROUP_TRIES = 1100
 # Consecutive vertices of which only the box is looked at first.
-_RUN = 16
+_RUN = 32
+# Pairs of runs that are looked at in one go, few enough for the cache.
+_BLOCK = 256
 # Vertices of which a free spot is tested to be clear first.
 _INNERMOST = 8
 
@@ -213,41 +215,67 @@ def _closest_pair(
   Vertices are taken in runs, whose boxes are too far apart for most pairs of
   runs to be looked at.
   """
+  count = a.shape[1]
   a, b = _runs(a), _runs(b)
-  gap = np.maximum(
-    a.min(3)[..., None] - b.max(3)[:, :, None],
-    b.min(3)[:, :, None] - a.max(3)[..., None],
+  bound = _least_distance(a, b)
+  everything = np.arange(count)
+  likely = bound.reshape(-1, count).argmin(0) * count + everything
+  farthest = _pair_distances(a, b, likely).min((0, 1))
+  pairs = np.flatnonzero(bound <= farthest)
+  distance = np.concatenate(
+    [
+      _pair_distances(a, b, pairs[start : start + _BLOCK]).min((0, 1))
+      for start in range(0, len(pairs), _BLOCK)
+    ]
   )
-  gap = np.maximum(gap, 0)
-  bound = (gap[0] ** 2 + gap[1] ** 2).reshape(a.shape[1], -1)
-  everything = np.arange(len(bound))
-  upper, _, _ = _nearest_in_runs(a, b, everything, bound.argmin(1))
-  rows, pairs = np.nonzero(bound <= upper[:, None])
-  distance, of_a, of_b = _nearest_in_runs(a, b, rows, pairs)
-  order = np.lexsort((distance, rows))
-  best = order[np.searchsorted(rows[order], everything)]
-  return of_a[:, best].T.astype(np.float64), of_b[:, best].T.astype(np.float64)
+  order = np.lexsort((distance, pairs % count))
+  best = pairs[order[np.searchsorted(pairs[order] % count, everything)]]
+  nearest = _pair_distances(a, b, best).reshape(-1, count).argmin(0)
+  of_a, of_b = _both_runs(a, b, best)
+  of_a = of_a[:, nearest // _RUN, everything]
+  of_b = of_b[:, nearest % _RUN, everything]
+  return of_a.T.astype(np.float64), of_b.T.astype(np.float64)
 
 
 def _runs(points: np.ndarray) -> np.ndarray:
-  """[2, n, i] as [2, n, runs, _RUN], the last point repeated to fill up."""
+  """[2, n, i] as [2, _RUN, runs, n], the last point repeated to fill up."""
   missing = -points.shape[2] % _RUN
   filled = np.pad(points, [(0, 0), (0, 0), (0, missing)], mode="edge")
-  return filled.reshape(*points.shape[:2], -1, _RUN)
+  runs = filled.reshape(*points.shape[:2], -1, _RUN)
+  return np.ascontiguousarray(runs.transpose(0, 3, 2, 1))
 
 
-def _nearest_in_runs(
-  a: np.ndarray, b: np.ndarray, rows: np.ndarray, pairs: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Squared distance [m] and both points [2, m] of pairs of runs."""
-  a, b = a[:, rows, pairs // b.shape[2]], b[:, rows, pairs % b.shape[2]]
-  apart = a[..., None] - b[:, :, None]
+def _least_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+  """Squared distances [runs of a, runs of b, n] of the boxes of runs."""
+  a_low, a_high = a.min(1)[:, :, None], a.max(1)[:, :, None]
+  b_low, b_high = b.min(1)[:, None], b.max(1)[:, None]
+  gap = np.maximum(a_low - b_high, b_low - a_high)
+  np.maximum(gap, 0, out=gap)
+  gap *= gap
+  return gap[0] + gap[1]
+
+
+def _pair_distances(
+  a: np.ndarray, b: np.ndarray, pairs: np.ndarray
+) -> np.ndarray:
+  """Squared distances [_RUN, _RUN, m] of the points of pairs of runs."""
+  a, b = _both_runs(a, b, pairs)
+  apart = a[:, :, None] - b[:, None]
   apart *= apart
-  squared = (apart[0] + apart[1]).reshape(len(rows), -1)
-  nearest = squared.argmin(1)
-  each = np.arange(len(rows))
-  i, j = nearest // _RUN, nearest % _RUN
-  return squared[each, nearest], a[:, each, i], b[:, each, j]
+  return apart[0] + apart[1]
+
+
+def _both_runs(
+  a: np.ndarray, b: np.ndarray, pairs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Runs [2, _RUN, m] of pairs int64[m], positions in [a runs, b runs, n]."""
+  (a_runs, count), b_runs = a.shape[2:], b.shape[2]
+  first, second, row = np.unravel_index(pairs, (a_runs, b_runs, count))
+  a, b = a.reshape(2, _RUN, -1), b.reshape(2, _RUN, -1)
+  return (
+    a.take(first * count + row, axis=2),
+    b.take(second * count + row, axis=2),
+  )
 
 
 def slots(keys: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, ...]:
