@@ -1,0 +1,59 @@
+"""Checks odd-one-out pictures by what can be seen in them.
+
+    python -m launch.check_shapes --tfds_dir=DIR
+      [--builder=shape_subroutines/CONFIG] [--split=train]
+
+for data sets that launch.prepare_data has built, all of DIR by default.
+Pictures from elsewhere, the odd one of each four last:
+
+    python -m launch.check_shapes --npy=FILE --experiment=inside_contact
+      --role=base
+    python -m launch.check_shapes --png_dir=DIR --experiment=inside_contact
+      --role=base
+
+FILE holds uint8 [problems, 4, height, width, 3]; DIR holds files of four
+pictures side by side in black frames of four pixels. The exit status is 1 if
+a problem is wrong.
+"""
+
+from absl import flags
+
+from launch import common
+from structcomp_jax.recipes import check_shapes
+
+_TFDS_DIR = flags.DEFINE_string("tfds_dir", None, "TFDS directory.")
+_BUILDER = flags.DEFINE_string(
+  "builder",
+  None,
+  "One data set of it, e.g. shape_subroutines/inside_count.base.",
+)
+_SPLIT = flags.DEFINE_string("split", None, "One split of it, e.g. test.")
+_NPY = flags.DEFINE_string("npy", None, "NumPy file of pictures.")
+_PNG_DIR = flags.DEFINE_string("png_dir", None, "Directory of PNG files.")
+_EXPERIMENT = flags.DEFINE_string(
+  "experiment", None, "inside_contact, inside_count or contact_count."
+)
+_ROLE = flags.DEFINE_string(
+  "role", None, "base, a property, odd_ and a property, or odd_both."
+)
+
+
+def _run() -> None:
+  kind = _EXPERIMENT.value, _ROLE.value
+  sources = (_TFDS_DIR, _NPY, _PNG_DIR)
+  given = [flag.name for flag in sources if flag.value]
+  if given == ["tfds_dir"]:
+    check_shapes.run_prepared(_TFDS_DIR.value, _BUILDER.value, _SPLIT.value)
+  elif given == ["npy"] and all(kind):
+    check_shapes.run_array(_NPY.value, *kind)
+  elif given == ["png_dir"] and all(kind):
+    check_shapes.run_files(_PNG_DIR.value, *kind)
+  else:
+    common.fail(
+      "give one of --tfds_dir, --npy and --png_dir, the last two with"
+      " --experiment and --role; see --help"
+    )
+
+
+if __name__ == "__main__":
+  common.main(_run)
