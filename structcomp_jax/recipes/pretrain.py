@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from absl import logging
 
-from structcomp_jax import batching, trees, types
+from structcomp_jax import batching, training, trees, types
 from structcomp_jax.io import checkpoints, files
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import long_run
@@ -61,6 +61,11 @@ def step(experiment: experiments.Experiment) -> None:
       config,
       key=purpose_key(experiment.config.seed, "pretraining", 1),
       on_call=keep,
+    )
+  if training.failed_seeds(state):
+    raise types.UserError(
+      "the pretraining never had a finite validation loss; lower "
+      "simclr.learning_rate"
     )
   params = trees.row(state.best_params, 0)
   checkpoints.save(directory / long_run.CHECKPOINT, 0, params, {})

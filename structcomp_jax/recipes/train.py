@@ -106,7 +106,10 @@ def _train(experiment: experiments.Experiment, regime: str) -> None:
     experiment, regime, seeds, config, directory, f"training {regime}"
   )
   history = metrics.read(directory / long_run.METRICS)
+  failed = training.failed_seeds(state)
   for index, seed in enumerate(seeds):
+    if seed in failed:
+      continue
     rows = [row for row in history if row["seed"] == seed]
     _store(
       experiment,
@@ -118,6 +121,11 @@ def _train(experiment: experiments.Experiment, regime: str) -> None:
       validation_loss=float(state.best_loss[index]),
       learning_rate=config.learning_rate,
       batch_size=config.batch_size,
+    )
+  if failed:
+    raise types.UserError(
+      f"base seeds {failed} of {regime} never had a finite validation loss, "
+      "the others are stored; lower training.learning_rate"
     )
   _forget(directory)
 

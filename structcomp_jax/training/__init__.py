@@ -4,6 +4,7 @@ from structcomp_jax.training import simclr
 from structcomp_jax.training.base import (
   TrainConfig,
   TrainState,
+  failed_seeds,
   init_state,
   run,
 )
@@ -13,6 +14,7 @@ __all__ = [
   "SimclrConfig",
   "TrainConfig",
   "TrainState",
+  "failed_seeds",
   "init_state",
   "run",
   "simclr",

@@ -231,10 +231,7 @@ def run(
     devices: default: all of `jax.devices()`.
 
   Returns:
-    The final state; the result is `best_params`.
-
-  Raises:
-    UserError: a seed never had a finite validation loss.
+    The final state; the result is `best_params`, except in `failed_seeds`.
   """
   steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
   mesh = parallel.row_mesh(trees.num_rows(state), devices)
@@ -258,13 +255,12 @@ def run(
       )
     if on_call is not None:
       on_call(state, rows)
-  if not np.isfinite(state.best_loss).all():
-    dead = [int(seed) for seed in state.seed[~np.isfinite(state.best_loss)]]
-    raise types.UserError(
-      f"base seeds {dead} never had a finite validation loss; lower "
-      "training.learning_rate"
-    )
   return state
+
+
+def failed_seeds(state: TrainState) -> list[int]:
+  """Returns the seeds that never had a finite validation score."""
+  return [int(seed) for seed in state.seed[~np.isfinite(state.best_loss)]]
 
 
 @functools.lru_cache(maxsize=4)

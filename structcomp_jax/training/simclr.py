@@ -132,8 +132,7 @@ def run(
     validation top-5 accuracy, which is `-best_loss`.
 
   Raises:
-    UserError: the data set is smaller than a batch, or a seed never had a
-      finite validation loss.
+    UserError: the data set is smaller than a batch.
   """
   order_key, view_key, validation_key = jax.random.split(key, 3)
   num_validation = trees.num_rows(validation)
