@@ -179,15 +179,21 @@ def _bridge_further(
     trial[far & beside_rest & ~beside_room] = OUTSIDE
     return trial, room, labels.min() != labels.max()
 
-  now = regions.room[owner], regions.in_pieces[owner]
-  if fill(_LONGEST_REACH)[1:] == now:
-    return
-  trials = [fill(reach) for reach in range(2, _LONGEST_REACH + 1)]
-  whole = [trial for trial in trials if not trial[2]]
-  closed = [trial for trial in whole if trial[1] >= enough]
-  for trial, room, in_pieces in (closed or (whole if now[1] else []))[:1]:
+  def keep(trial, room, in_pieces):
     cell[:] = trial
     regions.room[owner], regions.in_pieces[owner] = room, in_pieces
+
+  now = regions.room[owner], regions.in_pieces[owner]
+  longest = fill(_LONGEST_REACH)
+  if longest[1:] == now:
+    return
+  for reach in range(2, _LONGEST_REACH + 1):
+    trial, room, in_pieces = fill(reach)
+    if room >= enough and not in_pieces:
+      keep(trial, room, in_pieces)
+      return
+  if now[1]:  # At least they show that it is one line.
+    keep(*longest)
 
 
 def _others(

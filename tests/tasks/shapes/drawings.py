@@ -34,6 +34,8 @@ _COLOURS = {
   "x": (10, 10, 10),
   "y": (10, 10, 11),
 }
+# Of the contact sheet; few levels of brightness make a small file.
+_COLUMNS, _SCALE, _LEVELS = 8, 3, 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,40 +83,40 @@ def on_paper(image: np.ndarray, height: int, width: int) -> np.ndarray:
   return np.pad(image, margin, constant_values=255)
 
 
-def contact_sheet(
-  drawings: list[Drawing], columns: int = 11, scale: int = 3
-) -> np.ndarray:
+def contact_sheet(drawings: list[Drawing]) -> np.ndarray:
   """Draws all pictures with names and readings, uint8 [height, width, 3]."""
-  cells = [_cell(drawing, scale) for drawing in drawings]
-  cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
   rows = [
-    np.hstack(cells[start : start + columns])
-    for start in range(0, len(cells), columns)
+    drawings[start : start + _COLUMNS]
+    for start in range(0, len(drawings), _COLUMNS)
   ]
-  return np.vstack(rows)
+  return np.vstack([_row(row) for row in rows])
 
 
-def _cell(drawing: Drawing, scale: int) -> np.ndarray:
-  picture = cv2.copyMakeBorder(
-    np.kron(drawing.image, np.ones((scale, scale, 1), np.uint8)),
-    *(1, 1, 1, 1),
-    cv2.BORDER_CONSTANT,
-    value=(190, 190, 190),
+def _row(drawings: list[Drawing]) -> np.ndarray:
+  height = _SCALE * max(len(drawing.image) for drawing in drawings) + 8
+  cells = [_cell(drawing, height) for drawing in drawings]
+  cells += [np.full_like(cells[0], 255)] * (_COLUMNS - len(cells))
+  return np.hstack(cells)
+
+
+def _cell(drawing: Drawing, height: int) -> np.ndarray:
+  """Draws one picture above its name (grey) and its reading (black)."""
+  large = np.kron(drawing.image, np.ones((_SCALE, _SCALE, 1), np.uint8))
+  large = np.pad(large, ((1, 1), (1, 1), (0, 0)), constant_values=150)
+  cell = on_paper(large, height + 48, 176)
+  name, reading = (
+    textwrap.wrap(text, 34) for text in (drawing.name, drawing.reading)
   )
-  cell = on_paper(picture, 142, 170)
-  lines = textwrap.wrap(drawing.name, 30)
-  lines += textwrap.wrap(drawing.reading, 30)
-  for number, line in enumerate(lines):
-    cv2.putText(
-      cell,
-      line,
-      (2, 102 + 10 * number),
-      cv2.FONT_HERSHEY_SIMPLEX,
-      0.3,
-      (90, 90, 90) if number < len(textwrap.wrap(drawing.name, 30)) else 0,
-    )
-  return cell
+  for number, line in enumerate(name + reading):
+    place = (1, height + 2 + 10 * number)
+    grey = 100 if number < len(name) else 0
+    cv2.putText(cell, line, place, cv2.FONT_HERSHEY_PLAIN, 0.6, (grey,) * 3)
+  return cell // _LEVELS * _LEVELS + (_LEVELS - 1)
 
 
 if __name__ == "__main__":
-  cv2.imwrite(sys.argv[1], contact_sheet(load())[:, :, ::-1])
+  cv2.imwrite(
+    sys.argv[1],
+    contact_sheet(load())[:, :, ::-1],
+    [cv2.IMWRITE_PNG_COMPRESSION, 9],
+  )
