@@ -11,7 +11,8 @@ from structcomp_jax.tasks.shapes.names import (
   PROPERTIES,
   DatasetName,
 )
-from structcomp_jax.tasks.shapes.pictures import TYPES, Scenes
+from structcomp_jax.tasks.shapes.pictures import POLICIES, TYPES, Holds
+from structcomp_jax.tasks.shapes.scenes import Scenes
 from structcomp_jax.types import UserError
 
 # Pictures of a problem; the last is the odd one.
@@ -20,8 +21,6 @@ PICTURES = 4
 _ATTEMPTS = 100
 # Problems that are made at a time.
 _BLOCK = 512
-
-_Holds = tuple[bool, bool]
 
 
 def make_problems(
@@ -56,7 +55,7 @@ def make_problems(
 
 def picture_types(
   experiment: str, role: str
-) -> tuple[tuple[_Holds, ...], tuple[_Holds, ...]]:
+) -> tuple[tuple[Holds, ...], tuple[Holds, ...]]:
   """Types of rule pictures and of the odd one, equally likely.
 
   Which of the two properties hold decides. "base": both, against at least one
@@ -66,18 +65,17 @@ def picture_types(
   >>> picture_types("inside_contact", "odd_inside")
   (((True, True),), ((False, True),))
   """
-  types = tuple(TYPES[experiment])
   both = ((True, True),)
   if role == "base":
-    return both, tuple(t for t in types if t not in both)
+    return both, tuple(t for t in TYPES if t not in both)
   if role == "odd_both":
     return both, ((False, False),)
   position = PROPERTIES[experiment].index(role.removeprefix("odd_"))
   if role.startswith("odd_"):
     return both, ((position != 0, position != 1),)
   return (
-    tuple(t for t in types if t[position]),
-    tuple(t for t in types if not t[position]),
+    tuple(t for t in TYPES if t[position]),
+    tuple(t for t in TYPES if not t[position]),
   )
 
 
@@ -113,23 +111,23 @@ def _fill(images: np.ndarray, keys: np.ndarray, name: DatasetName) -> None:
 
 def _draw(keys: np.ndarray, name: DatasetName) -> np.ndarray:
   """One try of every problem, uint8[problems, 4, 128, 128, 3]."""
+  policy = POLICIES[name.policy]
   scenes, kinds = _scenes(keys, name)
   shape = (len(scenes.keys), drawing.SIDE, drawing.SIDE, 3)
   pictures = np.full(shape, 255, np.uint8)
-  for kind, (holds, sampler) in enumerate(TYPES[name.experiment].items()):
-    del holds
+  for kind, holds in enumerate(TYPES):
     rows = np.flatnonzero(kinds == kind)
     if rows.size:
-      chosen = scenes[rows]
-      drawing.draw(pictures, sampler(chosen).of_pictures(rows), scenes.keys)
+      objects = policy.samplers[name.experiment][holds](scenes[rows])
+      objects = objects.of_pictures(rows)
+      drawing.draw(pictures, objects, policy.colours(objects, scenes.keys))
   return pictures.reshape(len(keys), PICTURES, *shape[1:])
 
 
 def _scenes(keys: np.ndarray, name: DatasetName) -> tuple[Scenes, np.ndarray]:
   """The pictures of problems, and the position of their types in TYPES."""
-  types = list(TYPES[name.experiment])
   rule, odd = (
-    np.array([types.index(holds) for holds in chosen])
+    np.array([TYPES.index(holds) for holds in chosen])
     for chosen in picture_types(name.experiment, name.role)
   )
   picture_keys = draws.fold_in(keys[:, None], np.arange(PICTURES))
