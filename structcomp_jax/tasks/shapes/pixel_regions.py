@@ -154,7 +154,7 @@ def _in_pieces(strip, objects, index) -> np.ndarray:
 def _bridge_further(
   objects: Objects, regions: Regions, owner: int, enough: float
 ) -> None:
-  """Tries longer bridges for one object; keeps the shortest that help."""
+  """Fills the cell of one object again, with the shortest bridges that do."""
   height = objects.bottom[owner] - objects.top[owner] + 1 + 2 * _MARGIN
   start = regions.row[owner]
   cell = regions.strip[start : start + height]
@@ -162,38 +162,50 @@ def _bridge_further(
   others = _others(objects, regions, owner)
 
   def fill(reach):
-    """Returns the filled cell, its room and whether it is in pieces."""
     near = cv2.dilate(line, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    trial = np.zeros_like(cell)
+    trial = line.copy()  # LINE is 1
     trial.reshape(-1)[others] = near.reshape(-1)[others] * BRIDGE
-    trial[line > 0] = LINE
-    labels = cv2.connectedComponents(trial, connectivity=8)[1][line > 0]
     _flood(trial)
-    room = np.count_nonzero(trial == ENCLOSED)
-    # Of a longer bridge only what parts the room from the outside replaces
-    # the line; the rest is where it seems to be.
-    far = (trial == BRIDGE) & (cell != BRIDGE)
-    beside_room = cv2.dilate((trial == ENCLOSED).astype(np.uint8), _CROSS) > 0
-    beside_rest = cv2.dilate((trial == OUTSIDE).astype(np.uint8), _CROSS) > 0
-    trial[far & beside_room & ~beside_rest] = ENCLOSED
-    trial[far & beside_rest & ~beside_room] = OUTSIDE
-    return trial, room, labels.min() != labels.max()
+    return trial
 
-  def keep(trial, room, in_pieces):
-    cell[:] = trial
-    regions.room[owner], regions.in_pieces[owner] = room, in_pieces
+  def is_closed(trial):
+    return np.count_nonzero(trial == ENCLOSED) >= enough and _is_one(trial)
 
-  now = regions.room[owner], regions.in_pieces[owner]
-  longest = fill(_LONGEST_REACH)
-  if longest[1:] == now:
-    return
-  for reach in range(2, _LONGEST_REACH + 1):
-    trial, room, in_pieces = fill(reach)
-    if room >= enough and not in_pieces:
-      keep(trial, room, in_pieces)
+  trial = fill(2)
+  if not is_closed(trial):
+    trial = fill(_LONGEST_REACH)
+    if is_closed(trial):
+      reaches = range(3, _LONGEST_REACH + 1)
+      trial = next(filter(is_closed, map(fill, reaches)))
+    elif not (regions.in_pieces[owner] and _is_one(trial)):
       return
-  if now[1]:  # At least they show that it is one line.
-    keep(*longest)
+  regions.room[owner] = np.count_nonzero(trial == ENCLOSED)
+  regions.in_pieces[owner] = False
+  cell[:] = _without_spurs(trial, bridge=cell == BRIDGE)
+
+
+def _is_one(cell: UInt8[np.ndarray, "rows columns"]) -> bool:
+  """Returns whether bridges connect all parts of a line."""
+  drawn = ((cell == LINE) | (cell == BRIDGE)).astype(np.uint8)
+  _, labels = cv2.connectedComponents(drawn, connectivity=8)
+  labels = labels[cell == LINE]
+  return labels.min() == labels.max()
+
+
+def _without_spurs(
+  cell: UInt8[np.ndarray, "rows columns"],
+  bridge: Bool[np.ndarray, "rows columns"],
+) -> UInt8[np.ndarray, "rows columns"]:
+  """Returns a cell in which only what closes a gap is a bridge.
+
+  A longer bridge is all of another object near the line. What of it parts
+  the room from the outside replaces the line; what has the same on all sides
+  is just there. Pixels of `bridge` touch the line and stay what they are.
+  """
+  beside_room = cv2.dilate((cell == ENCLOSED).astype(np.uint8), _CROSS) > 0
+  beside_rest = cv2.dilate((cell == OUTSIDE).astype(np.uint8), _CROSS) > 0
+  spur = (cell == BRIDGE) & ~bridge & (beside_room != beside_rest)
+  return np.where(spur, np.where(beside_room, ENCLOSED, OUTSIDE), cell)
 
 
 def _others(
