@@ -1,11 +1,17 @@
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 
 from structcomp_jax.tasks.shapes import pixel_check, pixel_objects
 from structcomp_jax.tasks.shapes.pixel_check import judge
-from structcomp_jax.tasks.shapes.pixel_readings import read_pictures
+from structcomp_jax.tasks.shapes.pixel_readings import (
+  AMBIGUOUS,
+  NO,
+  YES,
+  read_pictures,
+)
 from structcomp_jax.types import UserError
 from tests.tasks.shapes import drawings
 
@@ -69,6 +75,43 @@ class TestReadings:
       height, width, _ = drawing.image.shape
       image[down : down + height, right : right + width] = drawing.image
       assert drawings.in_words(read_pictures(image[None])) == drawing.reading
+
+  def test_of_contact_are_the_distances_of_the_lines(self):
+    generator = np.random.default_rng(0)
+    images = np.full((300, 40, 40, 3), 255, np.uint8)
+    lines = []
+    for image in images:
+      for colour in ((9, 0, 0), (0, 9, 0)):
+        corners = generator.integers(0, 40, (3, 1, 2), np.int32)
+        cv2.polylines(image, [corners], True, colour)
+      lines.append([np.argwhere(image[..., i] == 9) for i in range(2)])
+    distances = np.array(
+      [abs(a[:, None] - b).max(axis=-1).min() for a, b in lines]
+    )
+    expected = np.select([distances == 1, distances == 2], [YES, AMBIGUOUS], NO)
+    assert set(expected) == {NO, AMBIGUOUS, YES}
+    np.testing.assert_array_equal(read_pictures(images).contact, expected)
+
+  def test_of_inside_are_those_of_the_polygon(self):
+    generator = np.random.default_rng(0)
+    images = np.full((300, 64, 64, 3), 255, np.uint8)
+    expected = []
+    for image in images:
+      angles = np.arange(12) / 6 * np.pi
+      radii = generator.uniform(12, 30, (12, 1))
+      corners = 32 + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+      corners = corners.round().astype(np.int32)
+      y, x = generator.integers(4, 60, 2).tolist()
+      cv2.polylines(image, [corners], True, (9, 0, 0))
+      cv2.circle(image, (x, y), 3, (0, 9, 0))
+      depth = cv2.pointPolygonTest(corners, (x, y), True)
+      expected.append(YES if depth > 3 else NO if depth < -3 else None)
+    known = np.array([value is not None for value in expected])
+    np.testing.assert_array_equal(
+      read_pictures(images[known]).inside,
+      [value for value in expected if value is not None],
+    )
+    assert known.sum() > 200
 
   def test_of_many_colours_are_just_counted(self):
     noise = np.random.default_rng(0).integers(0, 255, (2, 20, 20, 3), np.uint8)
