@@ -20,8 +20,8 @@ _LARGE = ContourKind(step=0.07, hole=0.2, tries=24)
 _SMALL = ContourKind(step=0.01, hole=0.05, tries=1)
 _TOUCHING = spots.Spot(margin=0.0, tries=100, rounds=100)
 _APART = spots.Spot(margin=0.2, tries=500, rounds=100)
-# Of the balanced policy: seven pixels, shared by both sides.
-_MATCHED = spots.Spot(margin=7 / 128, tries=32, rounds=1000)
+# Of the balanced policy: six pixels, shared by both sides, in pictures.
+_MARGIN = 6 / 128
 
 
 def _inside(scenes: Scenes, *, contact: bool) -> Objects:
@@ -54,13 +54,10 @@ def _matched(scenes: Scenes, *, inside: bool, contact: bool) -> Objects:
   Whatever the type, the small object could be inside with or without
   contact, at the same distance from the centre of the large one.
   """
-  share = _share(scenes)
-  large, small, touching, apart = spots.matched_spots(
-    draws.fold_in(scenes.keys, "objects"),
-    (_LARGE, _SMALL),
-    share,
-    _MATCHED.margin / _size(scenes),
-    _MATCHED,
+  small = _small_contours(scenes)
+  spot = spots.Spot(_MARGIN / _size(scenes), tries=32, rounds=1000)
+  large, touching, apart = spots.matched_spots(
+    draws.fold_in(scenes.keys, "large"), _LARGE, small, _share(scenes), spot
   )
   if inside:
     return _nested(scenes, large, small, touching if contact else apart)

@@ -20,12 +20,12 @@ class Spot:
 
   Attributes:
     margin: side of the free square minus that of the inner object, in units
-      of the outer one.
+      of the outer one; one number, or one per object.
     tries: spots tried per contour.
     rounds: contours tried.
   """
 
-  margin: float
+  margin: float | np.ndarray
   tries: int
   rounds: int
 
@@ -65,47 +65,45 @@ def free_spots(
 
 def matched_spots(
   keys: np.ndarray,
-  kinds: tuple[ContourKind, ContourKind],
+  kind: ContourKind,
+  small: Contours,
   share: np.ndarray,
-  margin: np.ndarray,
   spot: Spot,
-) -> tuple[Contours, Contours, np.ndarray, np.ndarray]:
-  """Draws objects of which the small one has two places inside the large.
+) -> tuple[Contours, np.ndarray, np.ndarray]:
+  """Draws large contours with two places inside each for a small object.
 
-  One in contact, as `in_contact_inside` finds it, and one free with a margin,
-  equally far from the centre of the large object.
+  One in contact, as `in_contact_inside` finds it, and a free one, equally far
+  from the centre of the large object.
 
   Args:
     keys: uint64[n].
-    kinds: of the large and the small contours.
+    kind: of the large contours.
+    small: n contours.
     share: float64[n], size of the small objects in units of the large ones.
-    margin: float64[n], as that of a Spot.
-    spot: tries and rounds.
+    spot: what counts as free.
 
   Returns:
-    The large and the small contours; both places, float64[n, 2], relative to
-    the centres of the large objects and in units of their size.
+    The large contours and both places, float64[n, 2], relative to their
+    centres and in units of their size.
   """
-  large_kind, small_kind = kinds
   anywhere = dataclasses.replace(spot, margin=0.0)
+  side = share + spot.margin
 
   def draw(keys, rows):
     large, start = free_spots(
-      draws.fold_in(keys, "large"), large_kind, share[rows], anywhere
+      draws.fold_in(keys, "large"), kind, share[rows], anywhere
     )
-    small = contours_lib.draw_contours(draws.fold_in(keys, "small"), small_kind)
-    touching = clumps.in_contact_inside(large, small, share[rows], start)
+    touching = clumps.in_contact_inside(large, small[rows], share[rows], start)
     distance = np.sqrt(touching[:, 0] ** 2 + touching[:, 1] ** 2)[:, None]
-    free = _Spots(large, (share + margin)[rows])
     accepted, apart = _some_free(
       draws.fold_in(keys, "apart"),
       lambda keys, inner: distance[inner] * draws.direction(keys),
-      free,
+      _Spots(large, side[rows]),
       spot.tries,
     )
-    return accepted, (large, small, touching, apart)
+    return accepted, (large, touching, apart)
 
-  found, values = draws.first_accepted(keys, draw, limit=spot.rounds, at_once=2)
+  found, values = draws.first_accepted(keys, draw, limit=spot.rounds, at_once=1)
   _check_all_found(found, keys, spot)
   return values
 
