@@ -124,6 +124,29 @@ def instance_norm(
   return (centred * lax.rsqrt(variance + _EPSILON)).astype(images.dtype)
 
 
+def max_pool(
+  images: Float[Array, "batch height width channels"],
+) -> Float[Array, "batch out_height out_width channels"]:
+  """Maximum over 3x3 pixels with stride 2 and one pixel of padding.
+
+  Among equal pixels the gradient goes to the first one, as in PyTorch. Three
+  maxima along each axis: much faster on CPU than the gradient of `lax`'s.
+  """
+  return _max_of_three(_max_of_three(images, axis=2), axis=1)
+
+
+def _max_of_three(images, axis):
+  edges = [(0, 0)] * images.ndim
+  edges[axis] = (1, 1)
+  padded = jnp.pad(images, edges, constant_values=-jnp.inf)
+  end = images.shape[axis]
+  first, second, third = (
+    lax.slice_in_dim(padded, start, start + end, 2, axis) for start in range(3)
+  )
+  largest = jnp.where(second > first, second, first)
+  return jnp.where(third > largest, third, largest)
+
+
 class Stem(nn.Module):
   """First convolution, norm, ReLU and, if configured, max pool."""
 
@@ -144,7 +167,7 @@ class Stem(nn.Module):
     )
     images = jax.nn.relu(instance_norm(convolution(images)))
     if config.stem_pool:
-      images = nn.max_pool(images, (3, 3), (2, 2), [(1, 1), (1, 1)])
+      images = max_pool(images)
     return images
 
 

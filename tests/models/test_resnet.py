@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from structcomp_jax import trees
 from structcomp_jax.models import resnet
@@ -161,6 +162,26 @@ def test_instance_norm():
   flat = jnp.full((1, 4, 4, 1), 7.0).at[0, 0, 0].add(1e-3)
   expected = (flat - flat.mean()) / jnp.sqrt(flat.var() + 1e-5)
   chex.assert_trees_all_close(resnet.instance_norm(flat), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [6, 7])
+def test_max_pool_equals_that_of_flax_with_the_gradient_on_ties(size):
+  """Few distinct values: most windows have ties."""
+  images = np.random.default_rng(0).integers(-3, 1, (2, size, size + 1, 3))
+  images = jnp.asarray(images, jnp.float32)
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def run(pool, images):
+    pooled, transpose = jax.vjp(pool, images)
+    cotangent = jnp.arange(pooled.size, dtype=jnp.float32)
+    return pooled, transpose(cotangent.reshape(pooled.shape))
+
+  def reference(images):
+    return nn.max_pool(images, (3, 3), (2, 2), [(1, 1), (1, 1)])
+
+  chex.assert_trees_all_equal(
+    run(resnet.max_pool, images), run(reference, images)
+  )
 
 
 def test_gradients_are_finite_and_reach_every_leaf(variables):
