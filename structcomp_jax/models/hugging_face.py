@@ -16,12 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
-from safetensors import SafetensorError
-from safetensors.flax import load_file
 from tokenizers import Tokenizer
 
 from structcomp_jax import trees
-from structcomp_jax.models import tokenizers
+from structcomp_jax.models import tokenizers, weight_files
 from structcomp_jax.models.bert import Bert, BertConfig
 from structcomp_jax.types import Params, UserError
 
@@ -120,45 +118,13 @@ def _read_tensors(
     directory / name for name in ("model.safetensors", "pytorch_model.bin")
   )
   if safe.is_file():
-    return safe, _read_safetensors(safe)
+    return safe, weight_files.read(safe)
   if pickled.is_file():
-    return pickled, _read_pytorch(pickled)
+    return pickled, weight_files.read(pickled)
   raise UserError(
     f"{directory} has neither {safe.name} nor {pickled.name}; "
     "copy the weights there"
   )
-
-
-def _read_safetensors(path: pathlib.Path) -> dict[str, Any]:
-  try:
-    return load_file(path)
-  except (SafetensorError, OSError) as error:
-    raise UserError(
-      f"{path} is damaged ({error}); copy it again from the checkpoint"
-    ) from error
-
-
-def _read_pytorch(path: pathlib.Path) -> dict[str, Any]:
-  try:
-    import torch  # only this file format needs it
-  except ImportError as error:
-    raise UserError(
-      f"reading {path} needs PyTorch; run: pip install "
-      "'structcomp_jax[torch]', or convert it to model.safetensors"
-    ) from error
-  try:
-    # weights_only: a pickle must not run code.
-    tensors = torch.load(path, map_location="cpu", weights_only=True)
-    return {
-      name: tensor.to(torch.float32).numpy() for name, tensor in tensors.items()
-    }
-  except Exception as error:  # pickle, zip and torch errors of many classes
-    # torch's own text advises to read it unsafely: only its class is shown.
-    cause = type(error).__name__
-    raise UserError(
-      f"{path} holds no plain PyTorch weights ({cause}); copy it again from "
-      "the checkpoint or convert it to model.safetensors"
-    ) from error
 
 
 def _plain_names(tensors: Mapping[str, Any]) -> dict[str, Any]:
