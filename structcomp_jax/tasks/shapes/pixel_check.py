@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Int8, UInt8
 
 from structcomp_jax.tasks.shapes import pixel_readings
-from structcomp_jax.tasks.shapes.names import PROPERTIES
+from structcomp_jax.tasks.shapes.names import PROPERTIES, experiment_spec
 from structcomp_jax.tasks.shapes.pixel_objects import MAX_OBJECTS
 from structcomp_jax.tasks.shapes.pixel_readings import AMBIGUOUS, NO, YES
 from structcomp_jax.types import UserError
@@ -123,30 +123,21 @@ def _look_for_doubles(
 
 
 def _check(images: np.ndarray, experiment: str, role: str) -> None:
-  if experiment not in PROPERTIES:
+  roles = experiment_spec(experiment).test_tasks
+  if role not in roles:
     raise UserError(
-      f"no shape experiment {experiment!r}; use one of {', '.join(PROPERTIES)}"
-    )
-  if role not in roles(experiment):
-    raise UserError(
-      f"{experiment} has no role {role!r}; use one of"
-      f" {', '.join(roles(experiment))}"
+      f"{experiment} has no role {role!r}; use one of {', '.join(roles)}"
     )
   if (
-    images.dtype != np.uint8
-    or images.shape[1:2] != (4,)
-    or (images.ndim != 5 or images.shape[-1] != 3)
+    images.ndim != 5
+    or images.shape[1] != 4
+    or images.shape[4] != 3
+    or images.dtype != np.uint8
   ):
     raise UserError(
       f"pictures are {images.dtype} {list(images.shape)}; give uint8"
       " [problems, 4, height, width, 3]"
     )
-
-
-def roles(experiment: str) -> tuple[str, ...]:
-  """Returns the roles of an experiment's data sets."""
-  first, second = PROPERTIES[experiment]
-  return ("base", first, second, f"odd_{first}", f"odd_{second}", "odd_both")
 
 
 def _wanted(

@@ -62,8 +62,8 @@ class Readings:
       inside exactly one other, or has exactly one other inside it.
     contact: int8 [pictures], whether all objects hang together by touching.
       Fewer than two objects have neither property.
-    clipped: bool [pictures], an object at the edge of the picture is not
-      closed, so that part of it may be missing.
+    clipped: bool [pictures], an object is open towards the edge of the
+      picture, so that part of it may be missing.
     visible: bool [pictures], every outline can be made out.
     separable: bool [pictures], no colour is in several separate places.
   """
@@ -126,15 +126,14 @@ def has_divided_object(picture: UInt8[np.ndarray, "height width 3"]) -> bool:
 def _read(objects: Objects, inside: bool, contact: bool) -> Readings:
   touches = _seen_at(objects, _BESIDE)
   regions = pixel_regions.fill_regions(objects, touches)
-  roomless = regions.room == 0
-  at_edge = _at_edge(objects)
+  clipped = pixel_regions.find_clipped(objects, regions)
   unread = np.full(objects.shape[0], AMBIGUOUS, np.int8)
   return Readings(
     count=objects.count,
     inside=_all_nested(objects, regions) if inside else unread,
     contact=_all_in_contact(objects, touches) if contact else unread,
-    clipped=_any(objects, roomless & at_edge),
-    visible=~_any(objects, _open(objects, roomless & ~at_edge)),
+    clipped=_any(objects, clipped),
+    visible=~_any(objects, _open(objects, (regions.room == 0) & ~clipped)),
     separable=~_any(objects, regions.in_pieces),
   )
 
@@ -173,7 +172,7 @@ def _all_in_contact(
   owner = np.concatenate([touches.owner, near.owner])
   surely = _clumps(objects, touches.pixel, touches.owner) == 1
   perhaps = _clumps(objects, pixel, owner) == 1
-  several = objects.count > 1
+  several = _are_several(objects)
   return _three_valued(surely & several, perhaps & several)
 
 
@@ -197,10 +196,9 @@ def _inside(objects: Objects, regions: Regions) -> tuple[np.ndarray, ...]:
   place = pixel_regions.look_up(objects, regions, pixel, outer[pair])
   enclosed = np.bincount(pair[place == ENCLOSED], minlength=inner.size)
   outside = np.bincount(pair[place == OUTSIDE], minlength=inner.size)
-  # All at the line: one pixel to either side makes it neither.
-  share = (enclosed + (enclosed + outside == 0) / 2) / np.maximum(
-    enclosed + outside, 1
-  )
+  clear = enclosed + outside
+  # What is all at the line is on neither side.
+  share = np.where(clear > 0, enclosed / np.maximum(clear, 1), 0.5)
   return inner, outer, _three_valued(share >= _INSIDE, share > _NOT_INSIDE)
 
 
@@ -231,10 +229,15 @@ def _all_nested(
   def complete(pairs):
     partners = np.bincount(inner[pairs], minlength=objects.size.size)
     partners += np.bincount(outer[pairs], minlength=objects.size.size)
-    return ~_any(objects, partners != 1) & (objects.count > 1)
+    return ~_any(objects, partners != 1) & _are_several(objects)
 
   without, with_doubtful = complete(inside == YES), complete(inside != NO)
   return _three_valued(without & with_doubtful, without | with_doubtful)
+
+
+def _are_several(objects: Objects) -> Bool[np.ndarray, " pictures"]:
+  """Returns which pictures have objects that can be compared."""
+  return (objects.count > 1) & (objects.count <= pixel_objects.MAX_OBJECTS)
 
 
 def _three_valued(surely, perhaps) -> Int8[np.ndarray, "..."]:
@@ -246,16 +249,6 @@ def _any(objects: Objects, which: np.ndarray) -> Bool[np.ndarray, " pictures"]:
   found = np.zeros(objects.shape[0], bool)
   found[objects.picture[which]] = True
   return found
-
-
-def _at_edge(objects: Objects) -> Bool[np.ndarray, " objects"]:
-  _, height, width = objects.shape
-  return (
-    (objects.top == 0)
-    | (objects.left == 0)
-    | (objects.bottom == height - 1)
-    | (objects.right == width - 1)
-  )
 
 
 def _open(objects: Objects, suspects: np.ndarray) -> np.ndarray:

@@ -37,13 +37,14 @@ class Regions:
     strip: uint8 [rows, columns] of the four values above.
     row: int [objects], the first row of each cell.
     room: int [objects], the number of enclosed pixels.
-    pieces: bool [objects], whether line and bridges fall into several parts.
+    in_pieces: bool [objects], whether line and bridges fall into several
+      unconnected parts.
   """
 
   strip: UInt8[np.ndarray, "rows columns"]
   row: Integer[np.ndarray, " objects"]
   room: Integer[np.ndarray, " objects"]
-  in_pieces: np.ndarray
+  in_pieces: Bool[np.ndarray, " objects"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +102,38 @@ def look_up(
   values = np.full(pixels.size, OUTSIDE, np.uint8)
   values[near] = regions.strip.reshape(-1)[index]
   return values
+
+
+def find_clipped(
+  objects: Objects, regions: Regions
+) -> Bool[np.ndarray, " objects"]:
+  """Returns which objects are open towards the edge of the picture.
+
+  Those would enclose more than twice the room if the edge were a line.
+  """
+  _, height, width = objects.shape
+  clipped = np.zeros(objects.size.size, bool)
+  at_edge = (
+    (objects.top == 0)
+    | (objects.left == 0)
+    | (objects.bottom == height - 1)
+    | (objects.right == width - 1)
+  )
+  for owner in np.flatnonzero(at_edge):
+    top, left = objects.top[owner] - _MARGIN, objects.left[owner] - _MARGIN
+    bottom, right = objects.bottom[owner] + _MARGIN, objects.right[owner]
+    start = regions.row[owner]
+    rows = np.arange(top, bottom + 1)
+    columns = np.arange(left, right + _MARGIN + 1)
+    cell = regions.strip[start : start + rows.size, : columns.size]
+    wall = np.where(cell == OUTSIDE, ENCLOSED, cell)
+    wall[(rows < 0) | (rows >= height)] = LINE
+    wall[:, (columns < 0) | (columns >= width)] = LINE
+    wall = np.pad(wall, 1, constant_values=ENCLOSED)
+    _flood(wall)
+    room = np.count_nonzero(wall == ENCLOSED)
+    clipped[owner] = room > 2 * regions.room[owner]
+  return clipped
 
 
 def _index(
