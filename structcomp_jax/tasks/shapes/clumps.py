@@ -10,10 +10,12 @@ from structcomp_jax.tasks.shapes.contours import Contours
 # An object that was brought into contact is pulled back by 1/32 of its
 # distance, which makes good what is lost by truncation to pixels.
 _PULL = 1 - 4 / 128
-# Consecutive vertices of which only the box is looked at first.
-_RUN = 32
+# Consecutive vertices, and consecutive runs of them, of which only the box is
+# looked at first.
+_RUN = 16
+_GROUP = 4
 # Pairs of runs that are looked at in one go, few enough for the cache.
-_BLOCK = 256
+_BLOCK = 1024
 
 
 def in_contact_inside(
@@ -87,11 +89,13 @@ def _join(
 
 def _facing(vertices: np.ndarray, toward: np.ndarray) -> np.ndarray:
   """Replaces vertices of the half turned away by the last before them."""
+  count, width = vertices.shape[1:]
   ahead = vertices[0] * toward[0] + vertices[1] * toward[1] > 0
-  latest = np.where(ahead, np.arange(ahead.shape[1]), -1)
+  latest = np.where(ahead, np.arange(width), -1)
   np.maximum.accumulate(latest, axis=1, out=latest)
   latest = np.where(latest < 0, latest[:, -1:], latest)
-  return np.take_along_axis(vertices, latest[None], axis=2)
+  latest += np.arange(0, count * width, width)[:, None]
+  return vertices.reshape(2, -1).take(latest, axis=1)
 
 
 def _closest_pair(
@@ -99,67 +103,97 @@ def _closest_pair(
 ) -> tuple[np.ndarray, np.ndarray]:
   """The points of a float32[2, n, i] and b [2, n, j] nearest to each other.
 
-  Vertices are taken in runs, whose boxes are too far apart for most pairs of
-  runs to be looked at.
+  Vertices are taken in runs, and runs in groups, whose boxes are too far
+  apart for most pairs to be looked at. Of row r, the i-th run or group has the
+  address i * n + r.
   """
   count = a.shape[1]
   a, b = _runs(a), _runs(b)
-  bound = _least_distance(a, b)
-  everything = np.arange(count)
-  likely = bound.reshape(-1, count).argmin(0) * count + everything
-  farthest = _pair_distances(a, b, likely).min((0, 1))
-  pairs = np.flatnonzero(bound <= farthest)
+  a_boxes, b_boxes = _boxes(a), _boxes(b)
+  bound = _group_distances(a_boxes, b_boxes)
+  # No farther apart than the first vertices of any two runs.
+  first = a[:, 0, :, None] - b[:, 0, None]
+  first *= first
+  reach = (first[0] + first[1]).min((0, 1))
+  pairs = _runs_of_groups(*np.nonzero(bound <= reach), count)
+  gap = _gap_squared(
+    *(_take(box, pairs[0]) for box in a_boxes),
+    *(_take(box, pairs[1]) for box in b_boxes),
+  )
+  pairs = pairs[:, gap <= reach[pairs[0] % count]]
   distance = np.concatenate(
     [
-      _pair_distances(a, b, pairs[start : start + _BLOCK]).min((0, 1))
-      for start in range(0, len(pairs), _BLOCK)
+      _distances(a, b, pairs[:, start : start + _BLOCK]).min((0, 1))
+      for start in range(0, pairs.shape[1], _BLOCK)
     ]
   )
-  order = np.lexsort((distance, pairs % count))
-  best = pairs[order[np.searchsorted(pairs[order] % count, everything)]]
-  nearest = _pair_distances(a, b, best).reshape(-1, count).argmin(0)
-  of_a, of_b = _both_runs(a, b, best)
-  of_a = of_a[:, nearest // _RUN, everything]
-  of_b = of_b[:, nearest % _RUN, everything]
+  rows = pairs[0] % count
+  order = np.lexsort((distance, rows))
+  pairs = pairs[:, order[np.searchsorted(rows[order], np.arange(count))]]
+  nearest = _distances(a, b, pairs).reshape(-1, count).argmin(0)
+  of_a = _take(a, pairs[0])[:, nearest // _RUN, np.arange(count)]
+  of_b = _take(b, pairs[1])[:, nearest % _RUN, np.arange(count)]
   return of_a.T.astype(np.float64), of_b.T.astype(np.float64)
 
 
 def _runs(points: np.ndarray) -> np.ndarray:
   """[2, n, i] as [2, _RUN, runs, n], the last point repeated to fill up."""
-  missing = -points.shape[2] % _RUN
+  missing = -points.shape[2] % (_RUN * _GROUP)
   filled = np.pad(points, [(0, 0), (0, 0), (0, missing)], mode="edge")
   runs = filled.reshape(*points.shape[:2], -1, _RUN)
   return np.ascontiguousarray(runs.transpose(0, 3, 2, 1))
 
 
-def _least_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-  """Squared distances [runs of a, runs of b, n] of the boxes of runs."""
-  a_low, a_high = a.min(1)[:, :, None], a.max(1)[:, :, None]
-  b_low, b_high = b.min(1)[:, None], b.max(1)[:, None]
+def _boxes(runs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Lower and upper corners [2, runs, n]."""
+  return runs.min(1), runs.max(1)
+
+
+def _group_distances(
+  a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+  """Squared distances [groups of a, groups of b, n] of boxes."""
+  a_low, a_high, b_low, b_high = (
+    box.reshape(2, -1, _GROUP, box.shape[2]) for box in (*a, *b)
+  )
+  return _gap_squared(
+    a_low.min(2)[:, :, None],
+    a_high.max(2)[:, :, None],
+    b_low.min(2)[:, None],
+    b_high.max(2)[:, None],
+  )
+
+
+def _gap_squared(
+  a_low: np.ndarray, a_high: np.ndarray, b_low: np.ndarray, b_high: np.ndarray
+) -> np.ndarray:
+  """Squared distances of boxes with corners [2, ...]."""
   gap = np.maximum(a_low - b_high, b_low - a_high)
   np.maximum(gap, 0, out=gap)
   gap *= gap
   return gap[0] + gap[1]
 
 
-def _pair_distances(
-  a: np.ndarray, b: np.ndarray, pairs: np.ndarray
+def _runs_of_groups(
+  first: np.ndarray, second: np.ndarray, rows: np.ndarray, count: int
 ) -> np.ndarray:
+  """Addresses int64[2, 16 m] of the pairs of runs of m pairs of groups."""
+  i, j = np.divmod(np.arange(_GROUP**2)[:, None], _GROUP)
+  return np.stack(
+    [
+      ((first * _GROUP + i) * count + rows).ravel(),
+      ((second * _GROUP + j) * count + rows).ravel(),
+    ]
+  )
+
+
+def _take(values: np.ndarray, addresses: np.ndarray) -> np.ndarray:
+  """Those [..., m] of values [..., runs, n]."""
+  return values.reshape(*values.shape[:-2], -1).take(addresses, axis=-1)
+
+
+def _distances(a: np.ndarray, b: np.ndarray, pairs: np.ndarray) -> np.ndarray:
   """Squared distances [_RUN, _RUN, m] of the points of pairs of runs."""
-  a, b = _both_runs(a, b, pairs)
-  apart = a[:, :, None] - b[:, None]
+  apart = _take(a, pairs[0])[:, :, None] - _take(b, pairs[1])[:, None]
   apart *= apart
   return apart[0] + apart[1]
-
-
-def _both_runs(
-  a: np.ndarray, b: np.ndarray, pairs: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """Runs [2, _RUN, m] of pairs int64[m], positions in [a runs, b runs, n]."""
-  (a_runs, count), b_runs = a.shape[2:], b.shape[2]
-  first, second, row = np.unravel_index(pairs, (a_runs, b_runs, count))
-  a, b = a.reshape(2, _RUN, -1), b.reshape(2, _RUN, -1)
-  return (
-    a.take(first * count + row, axis=2),
-    b.take(second * count + row, axis=2),
-  )

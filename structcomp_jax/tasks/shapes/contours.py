@@ -17,6 +17,8 @@ _RADIUS = np.float32(0.5)
 _QUADRANTS = np.array([[1, -1, -1, 1], [1, 1, -1, -1]], np.float32)
 # The displacement of a midpoint is at most the length of its segment over 5.
 _REACH = np.float32(1 / 5)
+# Shapes that are drawn at a time, few enough for the cache.
+_CHUNK = 2048
 # Shapes that were given up are dropped when fewer than this are left.
 _FULL = 0.9
 
@@ -84,13 +86,22 @@ class Contours:
 
 def draw_contours(keys: np.ndarray, kind: ContourKind) -> Contours:
   """Draws a contour for every key, stretched to the box [-0.5, 0.5]^2."""
+  return Contours.concatenate(
+    tuple(
+      _draw_some(keys[start : start + _CHUNK], kind)
+      for start in range(0, max(len(keys), 1), _CHUNK)
+    )
+  )
+
+
+def _draw_some(keys: np.ndarray, kind: ContourKind) -> Contours:
   if not keys.size:
     return Contours(np.zeros((2, 0), np.float32), np.zeros(1, np.int64))
   _, (contours,) = draws.first_accepted(
     keys, lambda keys, rows: _draw_once(keys, kind), at_once=kind.tries
   )
   rotation = draws.direction(draws.fold_in(keys, "rotation"))
-  return _normalised(_rotated(contours, rotation.astype(np.float32).T))
+  return _stretched(contours, rotation.astype(np.float32).T)
 
 
 def _draw_once(
@@ -102,8 +113,8 @@ def _draw_once(
   tries = np.arange(len(keys))  # Those that are in the forest.
   alive = np.ones(len(keys), bool)
   while True:
-    across = np.abs(ends[:2] - ends[2:])
-    halved = np.flatnonzero(across.max(0) > np.float32(kind.step))
+    across = np.abs(ends[:2] - ends[2:]).max(0)
+    halved = np.flatnonzero(across > np.float32(kind.step))
     forest.grow(ends[:2], halved)
     if not halved.size:
       break
@@ -115,30 +126,29 @@ def _draw_once(
       ends, middles = ends.take(kept, axis=1), middles.take(kept, axis=1)
       segment_keys = segment_keys.take(kept)
       tries, alive = tries[alive], alive[alive]
-    ends = _interleave(
-      np.concatenate([ends[:2], middles]), np.concatenate([middles, ends[2:]])
-    )
-    segment_keys = _interleave(segment_keys, segment_keys + draws.GOLDEN)
+    ends = np.concatenate([ends[:2], middles, middles, ends[2:]])
+    ends = ends.reshape(2, 2, 2, -1).swapaxes(1, 2).reshape(4, -1)
+    segment_keys = np.concatenate([segment_keys, segment_keys + draws.GOLDEN])
   points, lengths = forest.leaves()
   all_lengths = np.zeros(len(keys), np.int64)
   all_lengths[tries] = lengths
-  return np.isin(np.arange(len(keys)), tries[alive]), (
-    Contours(points, _starts(all_lengths)),
-  )
+  accepted = np.zeros(len(keys), bool)
+  accepted[tries] = alive
+  return accepted, (Contours(points, _starts(all_lengths)),)
 
 
 def _anchors(
   keys: np.ndarray, kind: ContourKind
 ) -> tuple[np.ndarray, np.ndarray]:
   """Segments float32[4, 4 n] (x, y, x, y) between a point of each quadrant."""
-  signs = np.tile(_QUADRANTS, len(keys)) * _RADIUS
-  keys = draws.fold_in(keys[:, None], np.arange(4)).ravel()
 
-  def place(square, rows):
-    points = np.abs(square) * signs[:, rows]
+  def place(square, corners):
+    points = np.abs(square) * corners
     return points, _in_ring(points, kind)
 
-  first, keys = _first_valid(keys, place)
+  corners = np.tile(_QUADRANTS * _RADIUS, len(keys))
+  keys = draws.fold_in(keys[:, None], np.arange(4)).ravel()
+  first, keys = _first_valid(keys, place, corners)
   last = np.roll(first.reshape(2, -1, 4), -1, axis=2).reshape(2, -1)
   return np.concatenate([first, last]), keys
 
@@ -147,44 +157,47 @@ def _midpoints(
   ends: np.ndarray, keys: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """Displaced midpoints float32[2, n] of segments, and keys for the halves."""
-  middle = (ends[:2] + ends[2:]) * np.float32(0.5)
-  reach = np.sqrt(_squared(ends[:2] - ends[2:])) * _REACH
 
-  def place(square, rows):
-    points = square * reach[rows]
-    points += middle[:, rows]
+  def place(square, middle, reach):
+    points = square * reach
+    points += middle
     valid = _squared(square) <= 1
     valid &= _squared(points) <= _RADIUS**2
     return points, valid
 
-  return _first_valid(keys, place)
+  middle = (ends[:2] + ends[2:]) * np.float32(0.5)
+  reach = np.sqrt(_squared(ends[:2] - ends[2:])) * _REACH
+  return _first_valid(keys, place, middle, reach)
 
 
 def _first_valid(
   keys: np.ndarray,
-  place: Callable[
-    [np.ndarray, np.ndarray | slice], tuple[np.ndarray, np.ndarray]
-  ],
+  place: Callable[..., tuple[np.ndarray, np.ndarray]],
+  *arguments: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Draws in a square until the point that is made of it is valid.
 
   Args:
     keys: uint64[n].
-    place: (float32[2, m], uniform in [-1, 1]^2, which of the n) -> points
-      float32[2, m] and whether they are valid, bool[m].
+    place: (float32[2, m], uniform in [-1, 1]^2, and of the arguments those of
+      m keys) -> points float32[2, m] and whether they are valid, bool[m].
+    *arguments: [..., n].
 
   Returns:
     Points float32[2, n], and keys that continue those given.
   """
   keys = draws.mix(keys)
-  points, valid = place(_square(keys), slice(None))
+  points, valid = place(_square(keys), *arguments)
   pending = np.flatnonzero(~valid)
+  again_keys, again_of = keys, pending
   while pending.size:
-    again_keys = draws.mix(keys.take(pending) + draws.GOLDEN)
-    again, valid = place(_square(again_keys), pending)
+    arguments = [each.take(again_of, axis=-1) for each in arguments]
+    again_keys = draws.mix(again_keys.take(again_of) + draws.GOLDEN)
+    again, valid = place(_square(again_keys), *arguments)
     keys[pending] = again_keys
     points[0][pending], points[1][pending] = again
-    pending = pending[~valid]
+    again_of = np.flatnonzero(~valid)
+    pending = pending.take(again_of)
   return points, keys
 
 
@@ -204,19 +217,12 @@ def _in_ring(points: np.ndarray, kind: ContourKind) -> np.ndarray:
   return (squared >= np.float32(kind.hole) ** 2) & (squared < _RADIUS**2)
 
 
-def _interleave(even: np.ndarray, odd: np.ndarray) -> np.ndarray:
-  result = np.empty((*even.shape[:-1], 2 * even.shape[-1]), even.dtype)
-  result[..., 0::2] = even
-  result[..., 1::2] = odd
-  return result
-
-
 class _Forest:
   """Segments of shapes, and the halves of those that were too long.
 
   A shape is a tree with four roots, its edges are the leaves from left to
-  right. Level by level: the children of the j-th segment that was halved are
-  2j and 2j + 1 of the next level.
+  right. Level by level: of k segments that were halved, the j-th has the
+  children j and k + j on the next level.
   """
 
   def __init__(self):
@@ -228,11 +234,11 @@ class _Forest:
     self._points.append(points)
     self._halved.append(halved)
 
-  def trees_of(self, children: np.ndarray) -> np.ndarray:
+  def trees_of(self, last_halved: np.ndarray) -> np.ndarray:
     """The shapes of some of the segments that were halved last."""
-    rows = self._halved[-1][children]
+    rows = self._halved[-1][last_halved]
     for halved in reversed(self._halved[:-1]):
-      rows = halved[rows // 2]
+      rows = halved[rows % len(halved)]
     return rows // 4
 
   def prune(self, alive: np.ndarray) -> np.ndarray:
@@ -240,19 +246,20 @@ class _Forest:
     keep = np.repeat(alive, 4)
     for level, halved in enumerate(self._halved):
       keep_halved = keep[halved]
-      self._points[level] = self._points[level][:, keep]
+      kept = np.flatnonzero(keep)
+      self._points[level] = self._points[level].take(kept, axis=1)
       self._halved[level] = (np.cumsum(keep) - 1)[halved[keep_halved]]
-      keep = np.repeat(keep_halved, 2)
+      keep = np.tile(keep_halved, 2)
     return np.flatnonzero(keep_halved)
 
   def leaves(self) -> tuple[np.ndarray, np.ndarray]:
     """First ends float32[2, total] of the leaves; their number per shape."""
-    counts = [np.ones(self._points[-1].shape[1], np.int64)]
+    counts = [np.ones(self._points[-1].shape[1], np.int32)]
     for points, halved in zip(
       self._points[-2::-1], self._halved[-2::-1], strict=True
     ):
-      count = np.ones(points.shape[1], np.int64)
-      count[halved] = counts[-1][0::2] + counts[-1][1::2]
+      count = np.ones(points.shape[1], np.int32)
+      count[halved] = np.add(*counts[-1].reshape(2, -1))
       counts.append(count)
     lengths = counts[-1].reshape(-1, 4).sum(1)
     place = _starts(counts[-1])
@@ -263,27 +270,28 @@ class _Forest:
       leaves[0][place], leaves[1][place] = points
       counts.pop()
       if counts:
-        left = place[halved]
-        place = _interleave(left, left + counts[-1][0::2])
+        left = place.take(halved)
+        place = np.concatenate([left, left + counts[-1][: len(halved)]])
     return leaves, lengths
 
 
-def _rotated(contours: Contours, rotation: np.ndarray) -> Contours:
-  """Turns every shape by the angle of its unit vector float32[2, n]."""
-  cosine, sine = contours.spread(rotation)
+def _stretched(contours: Contours, rotation: np.ndarray) -> Contours:
+  """Turns shapes and stretches them, x and y separately, to [-0.5, 0.5]^2.
+
+  Args:
+    contours: n shapes.
+    rotation: float32[2, n], cosine and sine of the angles.
+  """
+  of_vertex = contours.spread(np.arange(len(contours)))
+  cosine, sine = rotation.take(of_vertex, axis=1)
   x, y = contours.points
-  return Contours(
-    np.stack([x * cosine - y * sine, x * sine + y * cosine]), contours.starts
-  )
-
-
-def _normalised(contours: Contours) -> Contours:
-  """Stretches every shape, x and y separately, to the box [-0.5, 0.5]^2."""
+  points = np.stack([x * cosine - y * sine, x * sine + y * cosine])
   starts = contours.starts[:-1]
-  low = np.minimum.reduceat(contours.points, starts, axis=1)
-  high = np.maximum.reduceat(contours.points, starts, axis=1)
-  points = contours.points - contours.spread((low + high) / 2)
-  return Contours(points / contours.spread(high - low), contours.starts)
+  low = np.minimum.reduceat(points, starts, axis=1)
+  high = np.maximum.reduceat(points, starts, axis=1)
+  points -= ((low + high) / 2).take(of_vertex, axis=1)
+  points /= (high - low).take(of_vertex, axis=1)
+  return Contours(points, contours.starts)
 
 
 def _starts(lengths: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
 # Rejection sampling tries about this many draws at a time.
-_WAVE = 4096
+_WAVE = 8192
 
 
 def mix(keys: np.ndarray) -> np.ndarray:
@@ -100,24 +100,27 @@ def first_accepted(
     rows int64[k] for which a draw was accepted, ascending, and their values.
   """
   pending = np.arange(len(keys))
-  done, collected, tried = [], [], 0
+  rows, places, collected = [], [], []
+  tried = drawn = 0
   while (pending.size and tried < limit) or not collected:
     width = _WAVE // max(pending.size, 1)
     width = max(1, min(width, at_once, limit - tried))
-    rows = np.repeat(pending, width)
     attempts = np.tile(np.arange(tried, tried + width), pending.size)
-    accepted, values = draw(fold_in(keys[rows], attempts), rows)
+    of_attempt = np.repeat(pending, width)
+    accepted, values = draw(fold_in(keys[of_attempt], attempts), of_attempt)
+    collected.append(values)
     accepted = accepted.reshape(-1, width)
     found = accepted.any(1)
-    taken = np.flatnonzero(found) * width + accepted.argmax(1)[found]
-    done.append(pending[found])
-    collected.append([value[taken] for value in values])
+    first = np.arange(0, accepted.size, width) + accepted.argmax(1)
+    rows.append(pending[found])
+    places.append(drawn + first[found])
     pending = pending[~found]
     tried += width
-  rows = np.concatenate(done)
+    drawn += accepted.size
+  rows, places = np.concatenate(rows), np.concatenate(places)
   order = np.argsort(rows)
-  values = tuple(_join(parts)[order] for parts in zip(*collected, strict=True))
-  return rows[order], values
+  values = (_join(parts) for parts in zip(*collected, strict=True))
+  return rows[order], tuple(value[places[order]] for value in values)
 
 
 def _join(parts: tuple[Any, ...]) -> Any:
