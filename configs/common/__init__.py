@@ -63,6 +63,9 @@ def published() -> ConfigDict:
         "grid_seed": 0,
         # own_task, or published (prefers masks whose ablation hurts).
         "selection": "own_task",
+        # What enters the first masked stage is computed once, if that of the
+        # largest split fits; 0: never.
+        "cache_gigabytes": 4.0,
       },
       # The masks that prune a network on its composite task (regime pruned);
       # everything else is as in `search`.

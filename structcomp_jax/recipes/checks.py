@@ -50,6 +50,7 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
     "search.learning_rates",
     "search.init_logits",
     "search.penalties",
+    "search.cache_gigabytes",
     "training.pretrained_learning_rate",
     "evaluation.failed_below",
     "runtime.checkpoint_seconds",

@@ -19,12 +19,25 @@ class Network:
   Attributes:
     init: key -> fresh weights.
     embed: (params, batch) -> f32[problems, items, features].
+    features_before: (params, batch, stage) -> a batch of what enters a stage.
+    embed_from: (params, such a batch, stage) -> f32[problems, items, features].
     pretrained: weights of a checkpoint, or None.
   """
 
   init: Callable[[jax.Array], types.Params]
   embed: Callable[[types.Params, types.Batch], jax.Array]
+  features_before: Callable[[types.Params, types.Batch, str], types.Batch]
+  embed_from: Callable[[types.Params, types.Batch, str], jax.Array]
   pretrained: types.Params | None = None
+
+  # Whoever asks again gets the same functions, whose programs are compiled.
+  @functools.lru_cache(maxsize=8)  # noqa: B019 (a network lives as long)
+  def from_stage(self, stage: str) -> "Network":
+    """Returns the network that reads what enters `stage`."""
+    embed_from = self.embed_from
+    return dataclasses.replace(
+      self, embed=lambda params, batch: embed_from(params, batch, stage)
+    )
 
   @functools.cached_property
   def metrics_fn(self) -> types.MetricsFn:
@@ -47,11 +60,13 @@ class Domain(Protocol):
   Attributes:
     subroutines: names of the two subroutines.
     test_tasks: names of the test tasks, `base` first.
+    stages: stages of the network, first to last.
     network: the model and its starting weights.
   """
 
   subroutines: tuple[str, ...]
   test_tasks: tuple[str, ...]
+  stages: tuple[str, ...]
   network: Network
 
   def dataset_name(self, task: str) -> str:

@@ -16,6 +16,7 @@ from structcomp_jax.io.progress import Progress
 from structcomp_jax.io.values import plain
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import session, train
+from structcomp_jax.recipes.frozen import FrozenNetwork
 from structcomp_jax.recipes.paths import MASKS, purpose_key
 
 _TABLES = {
@@ -69,11 +70,13 @@ class _Masks:
     stacked: {path: bool[K, ...]}.
     settings: K dicts of the columns that tell the masks apart.
     spec: the masked leaves.
+    masked_from: the first masked stage.
   """
 
   stacked: types.Mask
   settings: list[dict[str, Any]]
   spec: masks.MaskSpec
+  masked_from: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +126,7 @@ def _find(
         for index in rows
       ],
       spec=experiment.mask_spec(params, masked_from),
+      masked_from=masked_from,
     )
   digest = trees.fingerprint(
     {"params": params, "masks": {k: v.stacked for k, v in found.items()}}
@@ -177,13 +181,11 @@ class _EvaluatedNetwork:
 
   def __init__(self, experiment: experiments.Experiment, found: _Found):
     self._experiment, self._found = experiment, found
-    self._tests = {
-      task: experiment.load(task, "test") for task in experiment.test_tasks
-    }
+    self._frozen = FrozenNetwork(experiment, found.params)
     self._dense = evaluation.evaluate_dense(
       experiment.network.metrics_fn,
       found.params,
-      self._tests,
+      {task: experiment.load(task, "test") for task in experiment.test_tasks},
       batch_size=experiment.config.evaluation.batch_size,
     )
 
@@ -247,11 +249,14 @@ class _EvaluatedNetwork:
     config = self._experiment.config
     found = self._found.masks[subroutine]
     metrics = evaluation.evaluate_masks(
-      self._experiment.network.metrics_fn,
+      self._frozen.network(found.masked_from).metrics_fn,
       self._found.params,
       stacked,
       found.spec,
-      self._tests,
+      {
+        task: self._frozen.problems(found.masked_from, task, "test")
+        for task in self._experiment.test_tasks
+      },
       seeds=[setting["mask_seed"] for setting in found.settings],
       key=self._key("ablation", subroutine),
       ablations=ablations,
@@ -285,7 +290,7 @@ class _EvaluatedNetwork:
       "accuracy": metrics["accuracy"],
       "loss": metrics["loss"],
       "margin": metrics["margin"],
-      "num_problems": trees.num_rows(self._tests[task]),
+      "num_problems": self._experiment.num_problems(task)["test"],
       "base_accuracy": self._dense["base"]["accuracy"],
     }
 

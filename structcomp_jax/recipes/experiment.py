@@ -104,7 +104,13 @@ class Experiment:
   def search_config(self, **changes: Any) -> search.SearchConfig:
     """Returns the shared settings of a search, some of them changed."""
     fields = self.config.search.to_dict()
-    for name in ("unit", "masked_from", "grid_seed", "selection"):
+    for name in (
+      "unit",
+      "masked_from",
+      "grid_seed",
+      "selection",
+      "cache_gigabytes",
+    ):
       del fields[name]
     return search.SearchConfig(**{**fields, **changes}, **self._runtime())
 

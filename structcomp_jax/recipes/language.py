@@ -29,7 +29,7 @@ class Language:
     subroutines: names of the two subroutines.
     test_tasks: names of the five test tasks.
     network: a BERT read out at its first token.
-    num_layers: of the network.
+    stages: of the network, first to last.
     tokenizer: text to ids.
     length: tokens every sentence is padded to.
     experiment: its name.
@@ -39,7 +39,7 @@ class Language:
   subroutines: tuple[str, ...]
   test_tasks: tuple[str, ...]
   network: Network
-  num_layers: int
+  stages: tuple[str, ...]
   tokenizer: Any
   length: int
   experiment: str
@@ -62,14 +62,13 @@ class Language:
 
   def masked_stages(self, masked_from: int) -> tuple[str, ...]:
     """Every layer from `masked_from` on; never the embeddings (published)."""
-    if masked_from not in range(self.num_layers):
+    layers = self.stages[1:]
+    if masked_from not in range(len(layers)):
       raise types.UserError(
         f"search.masked_from {masked_from!r} is not a layer of a network with "
-        f"{self.num_layers}; choose 0 to {self.num_layers - 1}"
+        f"{len(layers)}; choose 0 to {len(layers) - 1}"
       )
-    return tuple(
-      f"layer_{layer}" for layer in range(masked_from, self.num_layers)
-    )
+    return layers[masked_from:]
 
 
 def make(config: ConfigDict) -> Language:
@@ -118,7 +117,7 @@ def make(config: ConfigDict) -> Language:
     subroutines=spec.subroutines,
     test_tasks=spec.test_tasks,
     network=_network(bert.Bert(sizes), length, pretrained),
-    num_layers=sizes.num_layers,
+    stages=bert.stages(sizes),
     tokenizer=tokenizer,
     length=length,
     experiment=config.experiment,
@@ -135,17 +134,39 @@ def _network(
     token_ids = np.zeros((1, length), np.int32)
     return model.init(key, token_ids, token_ids == 0)["params"]
 
-  def embed(params, batch):
-    num_problems, num_items, length = batch["token_ids"].shape
-    vectors = model.apply(
+  def apply(params, items, attention_mask, **kwargs):
+    """Applies the model to the sentences of all problems at once."""
+    num_problems, num_items = items.shape[:2]
+    result = model.apply(
       {"params": params},
-      batch["token_ids"].reshape(-1, length),
-      batch["attention_mask"].reshape(-1, length),
-      method="first_token",
+      items.reshape(-1, *items.shape[2:]),
+      attention_mask.reshape(-1, attention_mask.shape[-1]),
+      **kwargs,
     )
-    return vectors.reshape(num_problems, num_items, -1)
+    return result.reshape(num_problems, num_items, *result.shape[1:])
 
-  return Network(init, embed, pretrained)
+  def features_before(params, batch, stage):
+    mask = batch["attention_mask"]
+    hidden = apply(
+      params, batch["token_ids"], mask, stage=stage, method="hidden_before"
+    )
+    return {"hidden": hidden, "attention_mask": mask}
+
+  return Network(
+    init=init,
+    embed=lambda params, batch: apply(
+      params, batch["token_ids"], batch["attention_mask"], method="first_token"
+    ),
+    features_before=features_before,
+    embed_from=lambda params, batch, stage: apply(
+      params,
+      batch["hidden"],
+      batch["attention_mask"],
+      stage=stage,
+      method="first_token_from",
+    ),
+    pretrained=pretrained,
+  )
 
 
 def _longest(config: ConfigDict, tokenizer: Any) -> int:

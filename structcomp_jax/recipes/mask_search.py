@@ -8,18 +8,17 @@ import jax
 import numpy as np
 from absl import logging
 
-from structcomp_jax import batching, masks, search, trees, types
+from structcomp_jax import batching, masks, search, trees
 from structcomp_jax.io import files
 from structcomp_jax.io.values import plain
-from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import long_run
+from structcomp_jax.recipes.frozen import FrozenNetwork
 from structcomp_jax.recipes.paths import MASKS
 
 
 def search_masks(
-  experiment: experiments.Experiment,
+  frozen: FrozenNetwork,
   directory: pathlib.Path,
-  params: types.Params,
   task: str,
   masked_from: Any,
   config: search.SearchConfig,
@@ -31,10 +30,9 @@ def search_masks(
   """Searches masks and stores them in `directory`, unless they are there.
 
   Args:
-    experiment: the experiment.
+    frozen: the network.
     directory: gets masks.npz, metrics.jsonl and, last, the mark of a finished
       step.
-    params: the frozen network.
     task: whose training problems the masks learn.
     masked_from: the first masked stage.
     config: settings and candidates.
@@ -46,24 +44,13 @@ def search_masks(
     UserError: no candidate stayed finite, or a file is damaged.
   """
   if not files.is_done(directory):
-    fingerprint = trees.fingerprint(params)
-    finite = _search(
-      experiment,
-      directory,
-      params,
-      fingerprint,
-      task,
-      experiment.mask_spec(params, masked_from),
-      config,
-      key,
-      label,
-    )
+    finite = _search(frozen, directory, task, masked_from, config, key, label)
     files.mark_done(
       directory,
       {
         **info,
         "masked_from": masked_from,
-        "fingerprint": fingerprint,
+        "fingerprint": frozen.fingerprint,
         "finite": finite,
       },
     )
@@ -71,13 +58,16 @@ def search_masks(
 
 
 def _search(
-  experiment, directory, params, fingerprint, task, spec, config, key, label
+  frozen, directory, task, masked_from, config, key, label
 ) -> list[bool]:
   """Runs one search, going on where it was; returns who stayed finite."""
+  params, fingerprint = frozen.params, frozen.fingerprint
+  spec = frozen.experiment.mask_spec(params, masked_from)
+  network = frozen.network(masked_from)
   candidates = config.candidates()
   directory.mkdir(parents=True, exist_ok=True)
   _say_what_is_masked(spec)
-  dataset = experiment.load(task, "train")
+  dataset = frozen.problems(masked_from, task, "train")
   steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
   say_stopped = _SayStopped(directory, candidates)
   with long_run.LongRun(
@@ -85,7 +75,7 @@ def _search(
     search.initial_state(candidates, spec),
     total_steps=steps_per_epoch * config.num_epochs,
     label=label,
-    checkpoint_seconds=experiment.config.runtime.checkpoint_seconds,
+    checkpoint_seconds=frozen.experiment.config.runtime.checkpoint_seconds,
     accuracy="validation/hard/accuracy",
     fingerprint=fingerprint,
   ) as keep:
@@ -95,14 +85,14 @@ def _search(
       keep(state, rows)
 
     result = search.run(
-      experiment.network.loss_fn,
+      network.loss_fn,
       params,
       spec,
       dataset,
       config,
       key=key,
-      validation=experiment.load(task, "validation"),
-      metrics_fn=experiment.network.metrics_fn,
+      validation=frozen.problems(masked_from, task, "validation"),
+      metrics_fn=network.metrics_fn,
       state=keep.state,
       on_call=on_call,
     )

@@ -16,6 +16,7 @@ from absl import logging
 from structcomp_jax import evaluation, masks, trees, types
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import mask_search
+from structcomp_jax.recipes.frozen import FrozenNetwork
 from structcomp_jax.recipes.paths import MASKS, purpose_key
 
 _TASK = "base"
@@ -44,24 +45,24 @@ def prune(
   """
   directory = experiment.paths.pruning(base_seed)
   masked_from = experiment.config.pruning.masked_from
+  frozen = FrozenNetwork(experiment, params)
   mask_search.search_masks(
-    experiment,
+    frozen,
     directory,
-    params,
     _TASK,
     masked_from,
     experiment.pruning_config(),
     key=purpose_key(experiment.config.seed, "pruning", base_seed),
     label=f"pruning network {base_seed}",
   )
-  stacked, settings = masks.load(directory / MASKS, trees.fingerprint(params))
+  stacked, settings = masks.load(directory / MASKS, frozen.fingerprint)
   spec = experiment.mask_spec(params, masked_from)
   accuracies = evaluation.evaluate_masks(
-    experiment.network.metrics_fn,
+    frozen.network(masked_from).metrics_fn,
     params,
     stacked,
     spec,
-    {_TASK: experiment.load(_TASK, "validation")},
+    {_TASK: frozen.problems(masked_from, _TASK, "validation")},
     seeds=settings["mask_seed"],
     key=purpose_key(experiment.config.seed, "ablation"),
     ablations=("none",),

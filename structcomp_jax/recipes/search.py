@@ -16,6 +16,7 @@ from structcomp_jax.recipes import (
   session,
   train,
 )
+from structcomp_jax.recipes.frozen import FrozenNetwork
 from structcomp_jax.recipes.paths import MASKS, purpose_key
 
 
@@ -69,10 +70,10 @@ def _search_subroutine(experiment, regime, base_seed, subroutine, label):
   """Selects a setting where there are several, then runs all its seeds."""
   directory = experiment.paths.masks(regime, base_seed, subroutine)
   params, _ = train.load_params(experiment, regime, base_seed)
+  frozen = FrozenNetwork(experiment, params)
   search_masks = functools.partial(
     mask_search.search_masks,
-    experiment,
-    params=params,
+    frozen,
     task=subroutine,
     key=purpose_key(
       experiment.config.seed,
@@ -81,9 +82,7 @@ def _search_subroutine(experiment, regime, base_seed, subroutine, label):
       experiment.subroutines.index(subroutine),
     ),
   )
-  setting = selection.choose(
-    experiment, directory, params, subroutine, search_masks, label
-  )
+  setting = selection.choose(frozen, directory, subroutine, search_masks, label)
   config = experiment.search_config(
     learning_rates=(setting["learning_rate"],),
     init_logits=(setting["mask_init"],),

@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from structcomp_jax import evaluation, masks, trees, types
+from structcomp_jax import evaluation, masks, types
 from structcomp_jax.analysis.task_difference import CHANCE, OWN_THRESHOLD
 from structcomp_jax.io import files
-from structcomp_jax.recipes import experiment as experiments
+from structcomp_jax.recipes.frozen import FrozenNetwork
 from structcomp_jax.recipes.paths import MASKS, purpose_key
 
 # Accuracies this close on a validation split are the same.
@@ -31,9 +31,8 @@ _AS_ACCURATE = 0.01
 
 
 def choose(
-  experiment: experiments.Experiment,
+  frozen: FrozenNetwork,
   directory: pathlib.Path,
-  params: types.Params,
   subroutine: str,
   search_masks: Callable[..., None],
   label: str,
@@ -41,9 +40,8 @@ def choose(
   """Returns the setting to use, searching the grid where there is one.
 
   Args:
-    experiment: the experiment.
+    frozen: the network.
     directory: of the final masks; the grid lies in `grid/` below it.
-    params: the frozen network.
     subroutine: what the masks are for.
     search_masks: (directory, masked_from=, config=, label=); runs one search
       and stores its masks, unless it did so before.
@@ -52,7 +50,7 @@ def choose(
   Returns:
     {"learning_rate", "mask_init", "penalty", "masked_from"}.
   """
-  config = experiment.config.search
+  config = frozen.experiment.config.search
   axes = (
     config.learning_rates,
     config.init_logits,
@@ -70,10 +68,10 @@ def choose(
       search_masks(
         grid,
         masked_from=masked_from,
-        config=experiment.search_config(seeds=(config.grid_seed,)),
+        config=frozen.experiment.search_config(seeds=(config.grid_seed,)),
         label=f"{label}, grid from {masked_from}",
       )
-      rows += _judge(experiment, grid, params, subroutine, masked_from)
+      rows += _judge(frozen, grid, subroutine, masked_from)
     best = best_row(rows, config.selection)
     content = {"rule": config.selection, "chosen": best, "settings": rows}
     files.write_atomic(record, json.dumps(content, indent=2) + "\n")
@@ -115,18 +113,19 @@ def _ablation_score(row: dict[str, Any]) -> float:
   return max(row["ablated_other"], CHANCE) - max(row["ablated_target"], CHANCE)
 
 
-def _judge(experiment, grid, params, subroutine, masked_from):
+def _judge(frozen, grid, subroutine, masked_from):
   """Returns one row per candidate of a grid search, on validation data."""
-  stacked, settings = masks.load(grid / MASKS, trees.fingerprint(params))
+  experiment, params = frozen.experiment, frozen.params
+  stacked, settings = masks.load(grid / MASKS, frozen.fingerprint)
   spec = experiment.mask_spec(params, masked_from)
   other = next(name for name in experiment.subroutines if name != subroutine)
   tasks = (subroutine, f"odd_{subroutine}", f"odd_{other}")
   found = evaluation.evaluate_masks(
-    experiment.network.metrics_fn,
+    frozen.network(masked_from).metrics_fn,
     params,
     stacked,
     spec,
-    {task: experiment.load(task, "validation") for task in tasks},
+    {task: frozen.problems(masked_from, task, "validation") for task in tasks},
     seeds=settings["mask_seed"],
     key=purpose_key(experiment.config.seed, "ablation"),
     ablations=("none", "zero"),

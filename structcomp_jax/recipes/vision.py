@@ -110,12 +110,26 @@ def _network(model: resnet.ResNet, image_size: int) -> Network:
     image = jnp.zeros((1, image_size, image_size, 3), jnp.uint8)
     return model.init(key, image)["params"]
 
-  def embed(params, batch):
-    images = batch["images"]
-    num_problems, num_items = images.shape[:2]
-    vectors = model.apply(
-      {"params": params}, images.reshape(-1, *images.shape[2:])
+  def apply(params, items, **kwargs):
+    """Applies the model to the items of all problems at once."""
+    num_problems, num_items = items.shape[:2]
+    result = model.apply(
+      {"params": params}, items.reshape(-1, *items.shape[2:]), **kwargs
     )
-    return vectors.reshape(num_problems, num_items, -1)
+    return result.reshape(num_problems, num_items, *result.shape[1:])
 
-  return Network(init, embed)
+  def features_before(params, batch, stage):
+    return {
+      "features": apply(
+        params, batch["images"], stage=stage, method="features_before"
+      )
+    }
+
+  return Network(
+    init=init,
+    embed=lambda params, batch: apply(params, batch["images"]),
+    features_before=features_before,
+    embed_from=lambda params, batch, stage: apply(
+      params, batch["features"], stage=stage, method="from_stage"
+    ),
+  )
