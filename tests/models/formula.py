@@ -4,6 +4,17 @@ import zlib
 
 import numpy as np
 
+# A small ViT, as fields of Hugging Face's config.json.
+VIT = {
+  "model_type": "vit",
+  "image_size": 32,
+  "patch_size": 8,
+  "hidden_size": 32,
+  "num_hidden_layers": 2,
+  "num_attention_heads": 4,
+  "intermediate_size": 64,
+}
+
 
 def weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
   """Returns f32 values that depend on a tensor's PyTorch name and shape only.

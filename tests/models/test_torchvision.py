@@ -61,14 +61,17 @@ def state_dict(config):
 
 
 @pytest.mark.parametrize(
-  ("name", "config", "size"),
+  ("name", "config", "size", "tolerance"),
   [
-    ("resnet50", resnet.resnet50(), 128),
-    ("basic", BASIC, 33),
-    ("wide", SMALL, 32),
+    # PyTorch itself differs by 9e-5 between single and double precision: norms
+    # over 4x4 pixels enlarge what is rounded before them.
+    ("resnet50", resnet.resnet50(), 128, 2e-4),
+    ("basic", BASIC, 33, 1e-5),
+    ("wide", SMALL, 32, 1e-5),
   ],
 )
-def test_features_agree_with_pytorch(name, config, size):
+def test_features_agree_with_pytorch(name, config, size, tolerance):
+  """To a fraction of the largest feature."""
   backbone = torchvision.load_backbone(state_dict(config), config)
   features = jax.jit(
     lambda params, images: ResNet(config).apply(
@@ -78,7 +81,7 @@ def test_features_agree_with_pytorch(name, config, size):
   with np.load(GOLDEN) as golden:
     expected = golden[name]
   chex.assert_trees_all_close(
-    features, expected, atol=1e-4 * np.abs(expected).max(), rtol=0
+    features, expected, atol=tolerance * np.abs(expected).max(), rtol=0
   )
 
 

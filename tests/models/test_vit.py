@@ -1,0 +1,230 @@
+"""The vision transformer: agreement with Hugging Face, and invariants."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from structcomp_jax import trees
+from structcomp_jax.models import hugging_face
+from structcomp_jax.models.vit import ViT, ViTConfig, stages
+from structcomp_jax.types import UserError
+
+from . import formula
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "vision.npz"
+CONFIG = ViTConfig(
+  image_size=32,
+  patch_size=8,
+  hidden_size=32,
+  num_layers=2,
+  num_heads=4,
+  intermediate_size=64,
+  head_sizes=(16, 8),
+)
+IMAGES = formula.images(32)
+
+
+def state_dict():
+  """Returns the tensors of a Hugging Face checkpoint, by formula."""
+  hidden, inner = 32, 64
+  shapes = {
+    "embeddings.cls_token": (1, 1, hidden),
+    "embeddings.position_embeddings": (1, 17, hidden),
+    "embeddings.patch_embeddings.projection.weight": (hidden, 3, 8, 8),
+    "embeddings.patch_embeddings.projection.bias": (hidden,),
+    "layernorm.weight": (hidden,),
+    "layernorm.bias": (hidden,),
+  }
+  for index in range(2):
+    layer = f"encoder.layer.{index}"
+    for name, outputs, inputs in (
+      ("attention.attention.query", hidden, hidden),
+      ("attention.attention.key", hidden, hidden),
+      ("attention.attention.value", hidden, hidden),
+      ("attention.output.dense", hidden, hidden),
+      ("intermediate.dense", inner, hidden),
+      ("output.dense", hidden, inner),
+    ):
+      shapes[f"{layer}.{name}.weight"] = (outputs, inputs)
+      shapes[f"{layer}.{name}.bias"] = (outputs,)
+    for name in ("layernorm_before", "layernorm_after"):
+      shapes[f"{layer}.{name}.weight"] = (hidden,)
+      shapes[f"{layer}.{name}.bias"] = (hidden,)
+  return {name: formula.weight(name, shape) for name, shape in shapes.items()}
+
+
+def write(directory, tensors=None, **fields):
+  """Writes a checkpoint directory."""
+  config = json.dumps({**formula.VIT, **fields})
+  (directory / "config.json").write_text(config)
+  tensors = state_dict() if tensors is None else tensors
+  save_file(tensors, directory / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def variables(tmp_path_factory):
+  """Weights by formula; the head's are drawn."""
+  directory = tmp_path_factory.mktemp("vit")
+  write(directory)
+  config, backbone = hugging_face.load_vit(directory, head_sizes=(16, 8))
+  assert config == CONFIG
+  fresh = jax.jit(ViT(CONFIG).init)(jax.random.key(0), IMAGES)["params"]
+  assert set(fresh) - set(backbone) == {"head"}
+  return {"params": {**fresh, **backbone}}
+
+
+@functools.partial(jax.jit, static_argnames=("method", "stage"))
+def apply(variables, inputs, method="__call__", stage=None):
+  """Compiled once for each method, stage and shape."""
+  options = {} if stage is None else {"stage": stage}
+  return ViT(CONFIG).apply(variables, inputs, method=method, **options)
+
+
+def test_agrees_with_hugging_face(variables):
+  """At [CLS] after the last norm."""
+  features = apply(variables, IMAGES, "features_before", "head")
+  with np.load(GOLDEN) as golden:
+    expected = golden["vit"]
+  chex.assert_trees_all_close(
+    features, expected[:, 0], atol=1e-5 * np.abs(expected).max(), rtol=0
+  )
+
+
+def test_names_may_have_a_prefix_and_other_heads(tmp_path, variables):
+  tensors = {f"vit.{name}": tensor for name, tensor in state_dict().items()}
+  write(tmp_path, {**tensors, "classifier.weight": np.ones((2, 32))})
+  _, backbone = hugging_face.load_vit(tmp_path)
+  expected = {
+    name: leaf for name, leaf in variables["params"].items() if name != "head"
+  }
+  chex.assert_trees_all_equal(backbone, expected)
+
+
+def test_parameter_paths_and_shapes(variables):
+  leaves = trees.leaves_by_path(variables["params"])
+  assert {path.split("/")[0] for path in leaves} == set(stages(CONFIG))
+  assert leaves["first/patches/kernel"].shape == (8 * 8 * 3, 32)
+  assert leaves["layer_0/attention/query/kernel"].shape == (32, 32)
+  assert leaves["layer_1/intermediate/kernel"].shape == (32, 64)
+  assert leaves["head/dense_1/kernel"].shape == (32, 16)
+
+
+def test_sizes_of_vit_base():
+  """12 blocks of 4 hidden^2 + 2 hidden intermediate weights in matrices."""
+  image = jax.ShapeDtypeStruct((1, 128, 128, 3), jnp.uint8)
+  params = jax.eval_shape(ViT(ViTConfig()).init, jax.random.key(0), image)
+  leaves = trees.leaves_by_path(params["params"])
+  matrices = sum(
+    leaf.size
+    for path, leaf in leaves.items()
+    if path.startswith("layer_") and path.endswith("kernel")
+  )
+  assert matrices == 12 * (4 * 768**2 + 2 * 768 * 3072)
+  assert leaves["first/positions/embedding"].shape == (8 * 8 + 1, 768)
+
+
+@pytest.mark.parametrize("stage", stages(CONFIG)[1:])
+def test_running_in_two_parts_changes_nothing(variables, stage):
+  features = apply(variables, IMAGES, "features_before", stage)
+  resumed = apply(variables, features, "from_stage", stage)
+  chex.assert_trees_all_close(resumed, apply(variables, IMAGES), atol=1e-5)
+
+
+def test_an_image_does_not_depend_on_its_neighbours(variables):
+  alone = apply(variables, IMAGES[1:])
+  chex.assert_trees_all_close(apply(variables, IMAGES)[1:], alone, atol=1e-5)
+
+
+def test_positions_matter(variables):
+  turned = np.rot90(IMAGES, axes=(1, 2))
+  difference = apply(variables, turned) - apply(variables, IMAGES)
+  assert float(jnp.abs(difference[1]).max()) > 1e-2
+
+
+def test_gradients_are_finite_and_reach_every_leaf(variables):
+  @jax.jit
+  def gradients(variables):
+    def loss(variables):
+      return (ViT(CONFIG).apply(variables, IMAGES) ** 2).sum()
+
+    return jax.grad(loss)(variables)
+
+  leaves = trees.leaves_by_path(gradients(variables)["params"])
+  chex.assert_tree_all_finite(leaves)
+  for path, leaf in leaves.items():
+    # A key bias shifts all scores of a row alike: softmax does not see it.
+    if not path.endswith("key/bias"):
+      assert float(jnp.abs(leaf).max()) > 1e-5, path
+
+
+def test_candidate_axis_over_parameters_equals_single_runs(variables):
+  rows = [variables, jax.tree.map(lambda leaf: leaf * 0.5, variables)]
+  both = jax.vmap(lambda row: apply(row, IMAGES))(trees.stack(rows))
+  single = jnp.stack([apply(row, IMAGES) for row in rows])
+  chex.assert_trees_all_close(both, single, atol=1e-5)
+
+
+def test_compute_dtype(variables):
+  low = ViT(CONFIG, dtype=jnp.bfloat16)
+  embedding = jax.jit(low.apply)(variables, IMAGES)
+  chex.assert_type(embedding, jnp.bfloat16)
+  error = jnp.abs(embedding.astype(jnp.float32) - apply(variables, IMAGES))
+  assert float(error.mean()) < 0.05
+
+
+def test_images_of_another_size_are_refused(variables):
+  with pytest.raises(UserError, match=r"\(40, 40, 3\), the ViT model takes"):
+    apply(variables, formula.images(40))
+
+
+def test_config_survives_json():
+  fields = json.loads(json.dumps(dataclasses.asdict(CONFIG)))
+  assert ViTConfig(**fields) == CONFIG
+  assert hash(ViTConfig(**fields)) == hash(CONFIG)
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    ({"image_size": 33}, "image_size 33 is no multiple of patch_size 8"),
+    ({"num_heads": 5}, "hidden_size 32 is no multiple of num_heads 5"),
+    ({"num_layers": 0}, "num_layers is 0"),
+    ({"head_sizes": ()}, r"head_sizes is \(\)"),
+    ({"patch_size": 8.0}, "patch_size is 8.0"),
+  ],
+)
+def test_unusable_config_is_refused(change, message):
+  with pytest.raises(UserError, match=message):
+    dataclasses.replace(CONFIG, **change)
+
+
+@pytest.mark.parametrize(
+  ("fields", "message"),
+  [
+    ({"model_type": "deit"}, "model_type is 'deit'"),
+    ({"qkv_bias": False}, "qkv_bias is False"),
+    ({"hidden_act": "relu"}, "hidden_act is 'relu'"),
+    ({"num_hidden_layers": 1}, r"'encoder\.layer\.1\..*' that config.json"),
+    ({"num_hidden_layers": 3}, r"no tensor 'encoder\.layer\.2\."),
+    ({"image_size": 64}, "for first/positions/embedding"),
+    ({"patch_size": None}, "patch_size is None"),
+  ],
+)
+def test_bad_checkpoint_is_refused(tmp_path, fields, message):
+  write(tmp_path, **fields)
+  with pytest.raises(UserError, match=message):
+    hugging_face.load_vit(tmp_path)
+
+
+def test_config_without_a_size_is_refused():
+  fields = {k: v for k, v in formula.VIT.items() if k != "patch_size"}
+  with pytest.raises(UserError, match="no 'patch_size'"):
+    ViTConfig.from_hugging_face(fields)
