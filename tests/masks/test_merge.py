@@ -186,6 +186,21 @@ def test_random_fill_is_uniform_in_the_fan_in_range():
   chex.assert_trees_all_equal(fill, again)
 
 
+def test_convolution_kernels():
+  """[rows, columns, inputs, outputs]: fan-in 3 x 3 x 4, a neuron a channel."""
+  params = {"kernel": jnp.ones((3, 3, 4, 200))}
+  spec = masks.select(params, ((".*", "neuron"),))
+  assert spec.leaves[0].mask_shape == (1, 1, 1, 200)
+  assert spec.leaves[0].weights_per_unit == 36
+  mask = {"kernel": (jnp.arange(200) < 50).reshape(1, 1, 1, 200)}
+  zeroed = masks.merge(params, mask)["kernel"]
+  np.testing.assert_array_equal(
+    zeroed.sum((0, 1, 2)), 36.0 * mask["kernel"][0, 0, 0]
+  )
+  fill = masks.make_fill("random", params, spec, jax.random.key(0))["kernel"]
+  assert 0.99 / 6 < float(jnp.abs(fill).max()) <= 1 / 6
+
+
 def test_unknown_fill_lists_the_names(params, spec):
   with pytest.raises(UserError, match="'ones'; use one of zero, mean, random"):
     masks.make_fill("ones", params, spec, jax.random.key(0))
