@@ -126,8 +126,7 @@ def _draw_once(
       ends, middles = ends.take(kept, axis=1), middles.take(kept, axis=1)
       segment_keys = segment_keys.take(kept)
       tries, alive = tries[alive], alive[alive]
-    ends = np.concatenate([ends[:2], middles, middles, ends[2:]])
-    ends = ends.reshape(2, 2, 2, -1).swapaxes(1, 2).reshape(4, -1)
+    ends = _halves(ends, middles)
     segment_keys = np.concatenate([segment_keys, segment_keys + draws.GOLDEN])
   points, lengths = forest.leaves()
   all_lengths = np.zeros(len(keys), np.int64)
@@ -168,6 +167,17 @@ def _midpoints(
   middle = (ends[:2] + ends[2:]) * np.float32(0.5)
   reach = np.sqrt(_squared(ends[:2] - ends[2:])) * _REACH
   return _first_valid(keys, place, middle, reach)
+
+
+def _halves(ends: np.ndarray, middles: np.ndarray) -> np.ndarray:
+  """Segments float32[4, 2 n] from first ends to middles, then to last ends."""
+  count = ends.shape[1]
+  halves = np.empty((4, 2 * count), np.float32)
+  halves[:2, :count] = ends[:2]
+  halves[2:, :count] = middles
+  halves[:2, count:] = middles
+  halves[2:, count:] = ends[2:]
+  return halves
 
 
 def _first_valid(

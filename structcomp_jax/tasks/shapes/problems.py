@@ -1,7 +1,7 @@
 """Problems: three pictures that follow a rule, and the odd one."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from structcomp_jax.tasks.shapes.names import (
   DatasetName,
 )
 from structcomp_jax.tasks.shapes.pictures import POLICIES, TYPES, Holds
-from structcomp_jax.tasks.shapes.scenes import Scenes
+from structcomp_jax.tasks.shapes.scenes import Objects, Scenes
 from structcomp_jax.types import UserError
 
 # Pictures of a problem; the last is the odd one.
@@ -109,35 +109,47 @@ def _fill(images: np.ndarray, keys: np.ndarray, name: DatasetName) -> None:
   )
 
 
-def _draw(keys: np.ndarray, name: DatasetName) -> np.ndarray:
-  """One try of every problem, uint8[problems, 4, 128, 128, 3]."""
-  policy = POLICIES[name.policy]
-  scenes, kinds = _scenes(keys, name)
-  shape = (len(scenes.keys), drawing.SIDE, drawing.SIDE, 3)
-  pictures = np.full(shape, 255, np.uint8)
-  for kind, holds in enumerate(TYPES):
-    rows = np.flatnonzero(kinds == kind)
-    if rows.size:
-      objects = policy.samplers[name.experiment][holds](scenes[rows])
-      objects = objects.of_pictures(rows)
-      drawing.draw(pictures, objects, policy.colours(objects, scenes.keys))
-  return pictures.reshape(len(keys), PICTURES, *shape[1:])
+def sample_objects(keys: np.ndarray, name: DatasetName) -> Iterator[Objects]:
+  """Objects of one try of every problem.
 
+  Args:
+    keys: uint64[problems].
+    name: of the data set.
 
-def _scenes(keys: np.ndarray, name: DatasetName) -> tuple[Scenes, np.ndarray]:
-  """The pictures of problems, and the position of their types in TYPES."""
+  Yields:
+    The objects of all pictures of one type; picture 4 i + j is the j-th of
+    the i-th problem, 4 i + 3 the odd one.
+  """
   rule, odd = (
     np.array([TYPES.index(holds) for holds in chosen])
     for chosen in picture_types(name.experiment, name.role)
   )
-  picture_keys = draws.fold_in(keys[:, None], np.arange(PICTURES))
+  picture_keys = _picture_keys(keys)
   type_keys = draws.fold_in(picture_keys, "type")
   kinds = rule[draws.choice(type_keys, len(rule))]
   kinds[:, -1] = odd[draws.choice(type_keys[:, -1], len(odd))]
-  number = 2 + draws.coin(draws.fold_in(keys, "number"))
   scenes = Scenes(
     keys=picture_keys.ravel(),
     problem_keys=np.repeat(keys, PICTURES),
-    number=np.repeat(number, PICTURES),
+    number=np.repeat(2 + draws.coin(draws.fold_in(keys, "number")), PICTURES),
   )
-  return scenes, kinds.ravel()
+  samplers = POLICIES[name.policy].samplers[name.experiment]
+  for kind, holds in enumerate(TYPES):
+    pictures = np.flatnonzero(kinds == kind)
+    if pictures.size:
+      yield samplers[holds](scenes[pictures]).of_pictures(pictures)
+
+
+def _picture_keys(keys: np.ndarray) -> np.ndarray:
+  return draws.fold_in(keys[:, None], np.arange(PICTURES))
+
+
+def _draw(keys: np.ndarray, name: DatasetName) -> np.ndarray:
+  """One try of every problem, uint8[problems, 4, 128, 128, 3]."""
+  shape = (drawing.SIDE, drawing.SIDE, 3)
+  pictures = np.full((len(keys) * PICTURES, *shape), 255, np.uint8)
+  picture_keys = _picture_keys(keys).ravel()
+  for objects in sample_objects(keys, name):
+    colours = POLICIES[name.policy].colours(objects, picture_keys)
+    drawing.draw(pictures, objects, colours)
+  return pictures.reshape(len(keys), PICTURES, *shape)
