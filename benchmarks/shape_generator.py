@@ -100,7 +100,7 @@ def instrument(clock: Clock) -> None:
 
 def measure(clock: Clock, name: str, problems: int) -> tuple[dict, float]:
   """Seconds per phase, and of storing, for so many problems."""
-  shapes.make_problems(name, "test", range(8))
+  shapes.make_problems(name, "test", range(512))
   clock.read()
   images = shapes.make_problems(name, "test", range(problems))
   phases = clock.read()

@@ -17,7 +17,7 @@ from structcomp_jax.types import UserError
 
 # Pictures of a problem; the last is the odd one.
 PICTURES = 4
-# How often a problem whose pixels are wrong or doubtful is drawn again.
+# How often a problem whose pixels are wrong or doubtful is drawn.
 _ATTEMPTS = 100
 # Problems that are made at a time.
 _BLOCK = 512
@@ -33,7 +33,8 @@ def make_problems(
   Args:
     name: one of DATASET_NAMES, as a string or not.
     split: "train", "validation" or "test".
-    indices: which problems of the split, from 0.
+    indices: which problems of the split, from 0; stored are the first ones,
+      but there is no last one.
 
   Returns:
     uint8[problems, 4, 128, 128, 3], the odd picture last.
@@ -47,10 +48,21 @@ def make_problems(
   key = draws.fold_in(draws.fold_in(key, "problems"), split)
   keys = draws.fold_in(key, np.asarray(indices, np.int64).ravel())
   images = np.empty((len(keys), PICTURES, drawing.SIDE, drawing.SIDE, 3), "u1")
-  for start in range(0, len(keys), _BLOCK):
-    block = slice(start, start + _BLOCK)
-    _fill(images[block], keys[block], name)
-  return images
+  pending = np.arange(len(keys))
+  for attempt in range(_ATTEMPTS):
+    if not pending.size:
+      return images
+    attempt_keys = draws.fold_in(keys, attempt)
+    pending = np.concatenate(
+      [
+        rows[~_fill(images, rows, attempt_keys, name)]
+        for rows in np.split(pending, range(_BLOCK, len(pending), _BLOCK))
+      ]
+    )
+  raise UserError(
+    f"generator cannot satisfy {name}: {_ATTEMPTS} tries of problem"
+    f" {np.ravel(indices)[pending[0]]} of {split} were doubtful; leave it out"
+  )
 
 
 def picture_types(
@@ -93,20 +105,13 @@ def _find(name: str, split: str) -> DatasetName:
   return DATASET_NAMES[name]
 
 
-def _fill(images: np.ndarray, keys: np.ndarray, name: DatasetName) -> None:
-  """Draws problems until their pixels show what they should."""
-  pending = np.arange(len(keys))
-  for attempt in range(_ATTEMPTS):
-    drawn = _draw(draws.fold_in(keys[pending], attempt), name)
-    images[pending] = drawn
-    judgement = pixel_check.judge(drawn, name.experiment, name.role)
-    pending = pending[~judgement.sound]
-    if not pending.size:
-      return
-  raise UserError(
-    f"generator cannot satisfy {name}: {_ATTEMPTS} tries of a problem were"
-    " doubtful; use another index"
-  )
+def _fill(
+  images: np.ndarray, rows: np.ndarray, keys: np.ndarray, name: DatasetName
+) -> np.ndarray:
+  """Draws some problems; returns whether their pixels show what they should."""
+  problems = _draw(keys[rows], name)
+  images[rows] = problems
+  return pixel_check.judge(problems, name.experiment, name.role).sound
 
 
 def sample_objects(keys: np.ndarray, name: DatasetName) -> Iterator[Objects]:

@@ -20,7 +20,9 @@ from structcomp_jax.tasks.shapes.problems import PICTURES, make_problems
 from structcomp_jax.types import UserError
 
 # Problems that are made and handed over at a time.
-_CHUNK = 128
+_CHUNK = 512
+# The process that stores the problems keeps up with no more than these.
+_MOST_PROCESSES = 8
 # Starting a process takes as long as making this many problems.
 _WORTH_A_PROCESS = 1000
 
@@ -43,8 +45,8 @@ def stream_problems(
     name: as for `make_problems`.
     split: as for `make_problems`.
     count: how many problems.
-    processes: by default as many as there are CPUs to run on, or fewer if
-      there is little to do.
+    processes: by default one for each CPU to run on, or fewer if there is
+      little to do.
 
   Yields:
     uint8[4, 128, 128, 3], the problems one by one.
@@ -53,7 +55,9 @@ def stream_problems(
     UserError: as for `make_problems`, or a process has died.
   """
   if processes is None:
-    processes = min(len(os.sched_getaffinity(0)), count // _WORTH_A_PROCESS)
+    processes = min(
+      len(os.sched_getaffinity(0)), _MOST_PROCESSES, count // _WORTH_A_PROCESS
+    )
   if processes < 2:
     chunks = (make_problems(name, split, rows) for rows in _chunks(count))
   else:
