@@ -1,6 +1,7 @@
 """What every launch script shares: flags, process set-up, error lines."""
 
 import contextlib
+import logging as standard_logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
@@ -103,6 +104,8 @@ def _guarded(run: Callable[[], None]) -> None:
   logging.set_verbosity(logging.INFO)
   logging.use_absl_handler()
   logging.get_absl_handler().setFormatter(None)
+  # Otherwise it tells which of its backends this machine does not have.
+  standard_logging.getLogger("jax").setLevel(standard_logging.WARNING)
   with contextlib.nullcontext() if _DEBUG.value else _one_line_errors():
     run()
 

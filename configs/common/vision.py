@@ -28,7 +28,6 @@ _VIT = {
   "image_size": 128,
   "resize": "area",
   "sizes": {
-    "image_size": 128,
     "patch_size": 16,
     "hidden_size": 768,
     "num_layers": 12,

@@ -8,15 +8,25 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from structcomp_jax import types
-from structcomp_jax.models import resnet
+from structcomp_jax.models import resnet, vit
 from structcomp_jax.recipes.checks import section
 from structcomp_jax.recipes.domain import Network
 from structcomp_jax.tasks import shapes
 from structcomp_jax.tasks.shapes import resize
 
 EXPERIMENTS = tuple(shapes.PROPERTIES)
+# {family: (config of a model, model of its sizes, stages of its sizes)}
 _FAMILIES = {
-  "resnet": (resnet.ResNetConfig, resnet.ResNet, resnet.stages),
+  "resnet": (
+    lambda model: resnet.ResNetConfig(**model.sizes),
+    resnet.ResNet,
+    resnet.stages,
+  ),
+  "vit": (
+    lambda model: vit.ViTConfig(image_size=model.image_size, **model.sizes),
+    vit.ViT,
+    vit.stages,
+  ),
 }
 CHOICES = {
   "data.policy": shapes.POLICIES,
@@ -44,7 +54,7 @@ class Vision:
   subroutines: tuple[str, ...]
   test_tasks: tuple[str, ...]
   network: Network
-  model: resnet.ResNet
+  model: resnet.ResNet | vit.ViT
   stages: tuple[str, ...]
   config: ConfigDict
 
@@ -88,9 +98,9 @@ def make(config: ConfigDict) -> Vision:
   Raises:
     UserError: its sizes fit nothing.
   """
-  config_class, model_class, stages = _FAMILIES[config.model.family]
+  sizes_of, model_class, stages = _FAMILIES[config.model.family]
   with section("model"):
-    sizes = config_class(**config.model.sizes.to_dict())
+    sizes = sizes_of(config.model)
   spec = shapes.experiment_spec(config.experiment)
   model = model_class(sizes)
   return Vision(
@@ -103,7 +113,7 @@ def make(config: ConfigDict) -> Vision:
   )
 
 
-def _network(model: resnet.ResNet, image_size: int) -> Network:
+def _network(model: resnet.ResNet | vit.ViT, image_size: int) -> Network:
   """Returns the network, which embeds every picture on its own."""
 
   def init(key):

@@ -14,6 +14,7 @@ LANGUAGE = ("bert_small", "bert_small_pretrained", "minilm", "small", "smoke")
 VISION = (
   "resnet50",
   "wideresnet50",
+  "vit",
   "resnet50_simclr",
   "resnet50_pruned",
   "resnet50_random",
