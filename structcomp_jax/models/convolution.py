@@ -44,7 +44,7 @@ def convolve(
 
   Differentiable in reverse mode. May be `vmap`ped over either argument or both.
   """
-  return _convolve(stride, images, kernel)
+  return _convolve(stride, *_varying_alike(images, kernel))
 
 
 class Conv(nn.Module):
@@ -76,6 +76,25 @@ class Conv(nn.Module):
     return convolve(
       images.astype(self.dtype), kernel.astype(self.dtype), self.stride
     )
+
+
+def _varying_alike(*arrays: jax.Array) -> list[jax.Array]:
+  """Lets all arrays differ between the devices of `shard_map` if one does.
+
+  `jax.custom_vjp` asks this of what it differentiates.
+  """
+  own_axes = [_varying_axes(array) for array in arrays]
+  axes = frozenset().union(*own_axes)
+  return [
+    lax.pcast(array, tuple(axes - own), to="varying") if axes - own else array
+    for array, own in zip(arrays, own_axes, strict=True)
+  ]
+
+
+def _varying_axes(array: jax.Array) -> frozenset[str]:
+  kind = jax.typeof(array)
+  # `vma` before JAX 0.10.
+  return kind.vma if hasattr(kind, "vma") else kind.manual_axis_type.varying
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -129,6 +148,12 @@ def _lax_unless_batched(
 
   @apply.def_vmap
   def rule(axis_size, in_batched, first, second):
+    if axis_size == 1:
+      single = apply(
+        first[0] if in_batched[0] else first,
+        second[0] if in_batched[1] else second,
+      )
+      return single[None], True
     if second_is_kernel and not in_batched[1]:
       rows = apply(first.reshape(-1, *first.shape[2:]), second)
       return rows.reshape(axis_size, -1, *rows.shape[1:]), True
@@ -153,20 +178,40 @@ def _lax_convolve(stride, images, kernel):
 
 
 def _lax_image_gradient(stride, image_size, cotangent, kernel):
-  images = jnp.zeros(
-    (cotangent.shape[0], *image_size, kernel.shape[2]), cotangent.dtype
+  """Correlates the cotangent, its pixels set apart, with the turned kernel."""
+  padding = [
+    (size - 1 - size // 2, pixels - 1 - stride * (rows - 1) + size // 2)
+    for size, pixels, rows in zip(
+      kernel.shape, image_size, cotangent.shape[1:3], strict=False
+    )
+  ]
+  return lax.conv_general_dilated(
+    cotangent,
+    kernel[::-1, ::-1],
+    (1, 1),
+    padding,
+    lhs_dilation=(stride, stride),
+    dimension_numbers=("NHWC", "HWOI", "NHWC"),
   )
-  _, transpose = jax.vjp(lambda x: _lax_convolve(stride, x, kernel), images)
-  return transpose(cotangent)[0]
 
 
-def _lax_kernel_gradient(stride, kernel_size, images, cotangent):
-  kernel = jnp.zeros(
-    (kernel_size, kernel_size, images.shape[-1], cotangent.shape[-1]),
-    images.dtype,
+def _lax_kernel_gradient(stride, size, images, cotangent):
+  """Correlates the images with the cotangent, its pixels set apart."""
+  padding = [
+    (size // 2, size + stride * (rows - 1) - pixels - size // 2)
+    for pixels, rows in zip(
+      images.shape[1:3], cotangent.shape[1:3], strict=True
+    )
+  ]
+  return lax.conv_general_dilated(
+    images,
+    cotangent,
+    (1, 1),
+    padding,
+    rhs_dilation=(stride, stride),
+    # Summed over the batch: it stands where channels stand otherwise.
+    dimension_numbers=("CHWN", "IHWO", "HWNC"),
   )
-  _, transpose = jax.vjp(lambda k: _lax_convolve(stride, images, k), kernel)
-  return transpose(cotangent)[0]
 
 
 # The same as matrix products.

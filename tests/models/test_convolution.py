@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from structcomp_jax import parallel
 from structcomp_jax.models.convolution import Conv, convolve
 
 # (height, width, kernel size, stride): odd and even sizes, pixels that no
@@ -135,6 +136,47 @@ def test_shared_kernels_make_a_plain_convolution_but_not_on_cpu(backend):
   text = jax.jit(fn).lower(images, kernel[0]).as_text()
   assert ("stablehlo.convolution" in text) == (backend == "other")
   assert "feature_group_count = 3" not in text
+
+
+def test_a_single_row_makes_a_plain_convolution_but_not_on_cpu(backend):
+  images, kernel, stride = make(CASES[1], rows=(1,))
+  fn = functools.partial(
+    output_and_gradients, functools.partial(convolve, stride=stride)
+  )
+  text = jax.jit(jax.vmap(fn)).lower(images, kernel).as_text()
+  assert ("stablehlo.convolution" in text) == (backend == "other")
+  chex.assert_trees_all_close(
+    jax.vmap(fn)(images, kernel),
+    jax.tree.map(lambda leaf: leaf[None], fn(images[0], kernel[0])),
+    rtol=1e-5,
+    atol=3e-5,
+  )
+
+
+@pytest.mark.parametrize("shared", ["images", "kernel"])
+@pytest.mark.parametrize("width", [0, 1])
+def test_rows_on_devices(backend, width, shared):
+  """As searches run it: `shard_map`, then `vmap` or a loop."""
+  images, kernels, stride = make(CASES[1], rows=(16,))
+
+  def fn(row, common):
+    def loss(row):
+      images, kernel = (common, row) if shared == "images" else (row, common)
+      return (convolve(images, kernel, stride) ** 2).sum()
+
+    return jax.value_and_grad(loss)(row)
+
+  row, common = (
+    (kernels, images[0]) if shared == "images" else (images, kernels[0])
+  )
+  mesh = parallel.row_mesh(16)
+  rows = parallel.over_rows(fn, mesh, width=width)(row, common)
+  chex.assert_trees_all_close(
+    jax.tree.map(lambda leaf: leaf[9], rows),
+    fn(row[9], common),
+    rtol=1e-4,
+    atol=1e-4,
+  )
 
 
 def test_nothing_as_large_as_the_windows_is_kept_for_the_gradient():
