@@ -87,11 +87,8 @@ def instrument(clock: Clock) -> None:
       setattr(module, name, clock.timed(phase, getattr(module, name)))
   for name, policy in pictures.POLICIES.items():
     samplers = {
-      experiment: {
-        holds: clock.timed("places", sampler)
-        for holds, sampler in types.items()
-      }
-      for experiment, types in policy.samplers.items()
+      experiment: clock.timed("places", sampler)
+      for experiment, sampler in policy.samplers.items()
     }
     pictures.POLICIES[name] = pictures.Policy(
       samplers=samplers, colours=clock.timed("colours", policy.colours)

@@ -1,10 +1,8 @@
 """Pictures about contact and count: objects of one contour and one size.
 
-A sampler per type; a type says whether all objects are in contact, and
-whether there are N of them.
+A type says whether all objects are in contact, and whether there are N of
+them.
 """
-
-import functools
 
 import numpy as np
 
@@ -16,37 +14,43 @@ from structcomp_jax.tasks.shapes.contours import (
 )
 from structcomp_jax.tasks.shapes.scenes import Objects, Scenes
 
-_KIND = ContourKind(step=0.007, hole=0.05, tries=1)
-_MOST = 4  # Objects of a picture.
+_KIND = ContourKind(step=0.007, hole=0.05, tries=1, batch=2048)
+_MOST = 5  # A clump of four, and room for one apart.
 
 
-def _sample(scenes: Scenes, *, contact: bool, count: bool) -> Objects:
+def published(scenes: Scenes) -> Objects:
   """A clump of all objects, or of all but one, and that one apart."""
-  total = scenes.number
-  if not count:
-    more = draws.coin(draws.fold_in(scenes.keys, "more"))
-    # There are always two at least, so that contact can be told.
-    total = np.where(total == 2, 3, np.where(more, 4, 2))
-  clumped = total if contact else total - 1
+  contact, count = scenes.holds.T
+  more = draws.coin(draws.fold_in(scenes.keys, "more"))
+  # There are always two at least, so that contact can be told.
+  wrong = np.where(scenes.number == 2, 3, np.where(more, 4, 2))
+  total = np.where(count, scenes.number, wrong)
+  clumped = np.where(contact, total, total - 1)
   contour, contours = _shared_contours(scenes)
   size = _shared_size(scenes)
-  objects = []
-  for members in range(1, _MOST + 1):
+  centres = np.empty((len(size), _MOST, 2))
+  for members in np.unique(clumped):
     rows = np.flatnonzero(clumped == members)
-    if rows.size:
-      centres = _place(
-        scenes.keys[rows], contours[contour[rows]], size[rows], members, contact
-      )
-      objects += [(rows, order, c) for order, c in enumerate(centres)]
-  picture = np.concatenate([rows for rows, _, _ in objects])
+    centres[rows, : members + 1] = _centres(
+      scenes.keys[rows],
+      contours[contour[rows]],
+      size[rows],
+      members,
+      contact[rows],
+    )
+  picture, order = np.nonzero(np.arange(_MOST) < total[:, None])
   return Objects(
     picture=picture,
-    order=np.concatenate([np.full(len(r), order) for r, order, _ in objects]),
+    order=order,
     contour=contour[picture],
     size=size[picture],
-    centre=np.concatenate([centre for _, _, centre in objects]),
+    centre=centres[picture, order],
     contours=contours,
   )
+
+
+# Nothing gives the odd one away but what is asked for, and colours.
+balanced = published
 
 
 def _shared_contours(scenes: Scenes) -> tuple[np.ndarray, Contours]:
@@ -62,32 +66,20 @@ def _shared_size(scenes: Scenes) -> np.ndarray:
   return draws.uniform(size_keys, largest / 2, largest)
 
 
-def _place(
+def _centres(
   keys: np.ndarray,
   contours: Contours,
   size: np.ndarray,
   members: int,
-  contact: bool,
-) -> list[np.ndarray]:
-  """Centres [n, 2] of the members of a clump and, if any, of the one apart."""
-  centres, extent = clumps.clump(
+  contact: np.ndarray,
+) -> np.ndarray:
+  """Centres [n, members + 1, 2]; the last is apart, and void if `contact`."""
+  clumped, extent = clumps.clump(
     draws.fold_in(keys, "clump"), [contours] * members, [size] * members
   )
   place_keys = draws.fold_in(keys, "place")
-  if contact:
-    place, apart = placements.group(place_keys, extent), []
-  else:
-    single = np.repeat(size[:, None], 2, axis=1)
-    place, lone = placements.groups(place_keys, extent, single)
-    apart = [lone]
-  return [place + centres[:, i] for i in range(members)] + apart
-
-
-# {(contact, count): sampler}
-PUBLISHED = {
-  (contact, count): functools.partial(_sample, contact=contact, count=count)
-  for contact in (True, False)
-  for count in (True, False)
-}
-# Nothing gives the odd one away but what is asked for, and colours.
-BALANCED = PUBLISHED
+  single = np.repeat(size[:, None], 2, axis=1)
+  place, apart = placements.groups(place_keys, extent, single)
+  together = placements.group(place_keys, extent)
+  place = np.where(contact[:, None], together, place)
+  return np.concatenate([place[:, None] + clumped, apart[:, None]], axis=1)

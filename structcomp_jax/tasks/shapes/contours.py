@@ -17,8 +17,10 @@ _RADIUS = np.float32(0.5)
 _QUADRANTS = np.array([[1, -1, -1, 1], [1, 1, -1, -1]], np.float32)
 # The displacement of a midpoint is at most the length of its segment over 5.
 _REACH = np.float32(1 / 5)
-# Shapes that are drawn at a time, few enough for the cache.
-_CHUNK = 2048
+# Makes the key of the second half of a segment from that of the first.
+_OTHER_HALF = np.uint64(0xD1342543DE82EF95)
+# Points are tried several times at once if fewer than this are wanted.
+_MANY = 1024
 # Shapes that were given up are dropped when fewer than this are left.
 _FULL = 0.9
 
@@ -32,11 +34,13 @@ class ContourKind:
     hole: radius of the disc around the origin without vertices.
     tries: how many are drawn at a time when few are wanted, about as many as
       it takes until one stays clear of the hole.
+    batch: how many are drawn at a time at most, few enough for the cache.
   """
 
   step: float
   hole: float
   tries: int
+  batch: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,28 +90,30 @@ class Contours:
 
 def draw_contours(keys: np.ndarray, kind: ContourKind) -> Contours:
   """Draws a contour for every key, stretched to the box [-0.5, 0.5]^2."""
-  return Contours.concatenate(
-    tuple(
-      _draw_some(keys[start : start + _CHUNK], kind)
-      for start in range(0, max(len(keys), 1), _CHUNK)
-    )
-  )
-
-
-def _draw_some(keys: np.ndarray, kind: ContourKind) -> Contours:
   if not keys.size:
     return Contours(np.zeros((2, 0), np.float32), np.zeros(1, np.int64))
   _, (contours,) = draws.first_accepted(
-    keys, lambda keys, rows: _draw_once(keys, kind), at_once=kind.tries
+    keys, lambda keys, rows: _draw_tries(keys, kind), at_once=kind.tries
   )
   rotation = draws.direction(draws.fold_in(keys, "rotation"))
   return _stretched(contours, rotation.astype(np.float32).T)
 
 
-def _draw_once(
+def _draw_tries(
   keys: np.ndarray, kind: ContourKind
 ) -> tuple[np.ndarray, tuple[Contours]]:
   """One try per key: bool[n], whether it stayed in the ring, and its shape."""
+  parts = [
+    _draw_once(keys[start : start + kind.batch], kind)
+    for start in range(0, len(keys), kind.batch)
+  ]
+  accepted, contours = zip(*parts, strict=True)
+  return np.concatenate(accepted), (Contours.concatenate(contours),)
+
+
+def _draw_once(
+  keys: np.ndarray, kind: ContourKind
+) -> tuple[np.ndarray, Contours]:
   ends, segment_keys = _anchors(keys, kind)
   forest = _Forest()
   tries = np.arange(len(keys))  # Those that are in the forest.
@@ -127,13 +133,13 @@ def _draw_once(
       segment_keys = segment_keys.take(kept)
       tries, alive = tries[alive], alive[alive]
     ends = _halves(ends, middles)
-    segment_keys = np.concatenate([segment_keys, segment_keys + draws.GOLDEN])
+    segment_keys = np.concatenate([segment_keys, segment_keys + _OTHER_HALF])
   points, lengths = forest.leaves()
   all_lengths = np.zeros(len(keys), np.int64)
   all_lengths[tries] = lengths
   accepted = np.zeros(len(keys), bool)
   accepted[tries] = alive
-  return accepted, (Contours(points, _starts(all_lengths)),)
+  return accepted, Contours(points, _starts(all_lengths))
 
 
 def _anchors(
@@ -194,21 +200,29 @@ def _first_valid(
     *arguments: [..., n].
 
   Returns:
-    Points float32[2, n], and keys that continue those given.
+    Points float32[2, n], and the keys from which they were drawn.
   """
-  keys = draws.mix(keys)
-  points, valid = place(_square(keys), *arguments)
-  pending = np.flatnonzero(~valid)
-  again_keys, again_of = keys, pending
+  found_keys = draws.mix(keys)
+  points, valid = place(_square(found_keys), *arguments)
+  pending, tried = np.flatnonzero(~valid), 1
   while pending.size:
-    arguments = [each.take(again_of, axis=-1) for each in arguments]
-    again_keys = draws.mix(again_keys.take(again_of) + draws.GOLDEN)
-    again, valid = place(_square(again_keys), *arguments)
-    keys[pending] = again_keys
-    points[0][pending], points[1][pending] = again
-    again_of = np.flatnonzero(~valid)
-    pending = pending.take(again_of)
-  return points, keys
+    # Where few are left, several tries at a time save calls.
+    width = 1 if pending.size > _MANY else 8
+    attempts = draws.GOLDEN * np.arange(tried, tried + width, dtype=np.uint64)
+    again_keys = draws.mix(keys.take(pending)[:, None] + attempts).ravel()
+    of_try = np.repeat(pending, width)
+    again, valid = place(
+      _square(again_keys), *(each.take(of_try, axis=-1) for each in arguments)
+    )
+    valid = valid.reshape(-1, width)
+    found = valid.any(1)
+    first = np.flatnonzero(found) * width + valid.argmax(1)[found]
+    done = pending[found]
+    found_keys[done] = again_keys[first]
+    points[0][done], points[1][done] = again.take(first, axis=1)
+    pending = pending[~found]
+    tried += width
+  return points, found_keys
 
 
 def _square(keys: np.ndarray) -> np.ndarray:

@@ -1,10 +1,7 @@
 """Pictures about inside and contact: a large object and a small one.
 
-A sampler per type; a type says whether the small object is inside, and
-whether the two touch.
+A type says whether the small object is inside, and whether the two touch.
 """
-
-import functools
 
 import numpy as np
 
@@ -16,40 +13,43 @@ from structcomp_jax.tasks.shapes.contours import (
 )
 from structcomp_jax.tasks.shapes.scenes import Objects, Scenes, one_each
 
-_LARGE = ContourKind(step=0.07, hole=0.2, tries=24)
-_SMALL = ContourKind(step=0.01, hole=0.05, tries=1)
+_LARGE = ContourKind(step=0.07, hole=0.2, tries=24, batch=8192)
+_SMALL = ContourKind(step=0.01, hole=0.05, tries=1, batch=2048)
 _TOUCHING = spots.Spot(margin=0.0, tries=100, rounds=100)
 _APART = spots.Spot(margin=0.2, tries=500, rounds=100)
 # Of the balanced policy: six pixels, shared by both sides, in pictures.
 _MARGIN = 6 / 128
 
 
-def _inside(scenes: Scenes, *, contact: bool) -> Objects:
-  share = _share(scenes)
-  large, inner = spots.free_spots(
-    draws.fold_in(scenes.keys, "large"),
-    _LARGE,
-    share,
-    _TOUCHING if contact else _APART,
+def published(scenes: Scenes) -> Objects:
+  """Large contours with room for the small object as its type needs it."""
+  inside, contact = scenes.holds.T
+  large_keys = draws.fold_in(scenes.keys, "large")
+  share, small = _share(scenes), _small_contours(scenes)
+  large, rows, inner = [], [], np.zeros((len(small), 2))
+  for of_type, spot in ((contact, _TOUCHING), (~contact, _APART)):
+    nested = np.flatnonzero(inside & of_type)
+    if nested.size:
+      contours, inner[nested] = spots.free_spots(
+        large_keys[nested], _LARGE, share[nested], spot
+      )
+      large.append(contours)
+      rows.append(nested)
+  touching = np.flatnonzero(inside & contact)
+  if touching.size:
+    inner[touching] = clumps.in_contact_inside(
+      large[0], small[touching], share[touching], inner[touching]
+    )
+  rows.append(np.flatnonzero(~inside))
+  large.append(draw_contours(large_keys[rows[-1]], _LARGE))
+  order = np.argsort(np.concatenate(rows))
+  return _arrange(
+    scenes, Contours.concatenate(tuple(large))[order], small, inner
   )
-  small = _small_contours(scenes)
-  if contact:
-    inner = clumps.in_contact_inside(large, small, share, inner)
-  return _nested(scenes, large, small, inner)
 
 
-def _outside_in_contact(scenes: Scenes) -> Objects:
-  large = draw_contours(draws.fold_in(scenes.keys, "large"), _LARGE)
-  return _adjacent(scenes, large, _small_contours(scenes))
-
-
-def _outside_apart(scenes: Scenes) -> Objects:
-  large = draw_contours(draws.fold_in(scenes.keys, "large"), _LARGE)
-  return _separate(scenes, large, _small_contours(scenes))
-
-
-def _matched(scenes: Scenes, *, inside: bool, contact: bool) -> Objects:
-  """Pictures whose type nothing tells but where the small object is.
+def balanced(scenes: Scenes) -> Objects:
+  """Nothing tells the type but where the small object is.
 
   Whatever the type, the small object could be inside with or without
   contact, at the same distance from the centre of the large one.
@@ -59,50 +59,50 @@ def _matched(scenes: Scenes, *, inside: bool, contact: bool) -> Objects:
   large, touching, apart = spots.matched_spots(
     draws.fold_in(scenes.keys, "large"), _LARGE, small, _share(scenes), spot
   )
-  if inside:
-    return _nested(scenes, large, small, touching if contact else apart)
-  return (_adjacent if contact else _separate)(scenes, large, small)
+  contact = scenes.holds[:, 1:]
+  return _arrange(scenes, large, small, np.where(contact, touching, apart))
 
 
-def _nested(
+def _arrange(
   scenes: Scenes, large: Contours, small: Contours, inner: np.ndarray
 ) -> Objects:
-  """Small objects at `inner`, in units and relative to the large ones."""
-  centre = _large_centre(scenes)
-  inner_centre = centre + _size(scenes)[:, None] * inner
-  return _pairs(scenes, (large, small), (centre, inner_centre))
+  """Places the objects in pictures.
 
-
-def _adjacent(scenes: Scenes, large: Contours, small: Contours) -> Objects:
-  size = _size(scenes)
-  clump_keys = draws.fold_in(scenes.keys, "clump")
-  centres, extent = clumps.clump(
-    clump_keys, (large, small), (size, size * _share(scenes))
+  Args:
+    scenes: n pictures.
+    large: n contours.
+    small: n contours.
+    inner: float64[n, 2], where the small objects that are inside are,
+      relative to the large ones and in units of those.
+  """
+  inside, contact = scenes.holds.T
+  size, share = _size(scenes), _share(scenes)
+  place_keys = draws.fold_in(scenes.keys, "place")
+  square = np.repeat(size[:, None], 2, axis=1)
+  centre = placements.box_in_picture(place_keys, square)
+  small_centre = centre + size[:, None] * inner
+  rows = np.flatnonzero(~inside & contact)
+  if rows.size:
+    centres, extent = clumps.clump(
+      draws.fold_in(scenes.keys[rows], "clump"),
+      (large[rows], small[rows]),
+      (size[rows], (size * share)[rows]),
+    )
+    place = placements.box_in_picture(place_keys[rows], extent)
+    centre[rows] = place + centres[:, 0]
+    small_centre[rows] = place + centres[:, 1]
+  rows = np.flatnonzero(~inside & ~contact)
+  small_centre[rows] = placements.box_apart(
+    draws.fold_in(scenes.keys[rows], "small place"),
+    centre[rows],
+    (size * share)[rows],
+    size[rows],
   )
-  place = placements.box_in_picture(draws.fold_in(scenes.keys, "place"), extent)
-  both = place + centres[:, 0], place + centres[:, 1]
-  return _pairs(scenes, (large, small), both)
-
-
-def _separate(scenes: Scenes, large: Contours, small: Contours) -> Objects:
-  size = _size(scenes)
-  centre = _large_centre(scenes)
-  place_keys = draws.fold_in(scenes.keys, "small place")
-  apart = placements.box_apart(place_keys, centre, size * _share(scenes), size)
-  return _pairs(scenes, (large, small), (centre, apart))
-
-
-def _pairs(
-  scenes: Scenes,
-  contours: tuple[Contours, Contours],
-  centres: tuple[np.ndarray, np.ndarray],
-) -> Objects:
-  size = _size(scenes)
   pictures = np.arange(len(scenes.keys))
   return Objects.concatenate(
     [
-      one_each(pictures, 0, contours[0], size, centres[0]),
-      one_each(pictures, 1, contours[1], size * _share(scenes), centres[1]),
+      one_each(pictures, 0, large, size, centre),
+      one_each(pictures, 1, small, size * share, small_centre),
     ]
   )
 
@@ -117,23 +117,5 @@ def _share(scenes: Scenes) -> np.ndarray:
   return draws.uniform(draws.fold_in(scenes.keys, "share"), 1 / 4, 1 / 2.5)
 
 
-def _large_centre(scenes: Scenes) -> np.ndarray:
-  extent = np.repeat(_size(scenes)[:, None], 2, axis=1)
-  return placements.box_in_picture(draws.fold_in(scenes.keys, "place"), extent)
-
-
 def _small_contours(scenes: Scenes) -> Contours:
   return draw_contours(draws.fold_in(scenes.keys, "small"), _SMALL)
-
-
-# {(inside, contact): sampler}
-PUBLISHED = {
-  (True, True): functools.partial(_inside, contact=True),
-  (True, False): functools.partial(_inside, contact=False),
-  (False, True): _outside_in_contact,
-  (False, False): _outside_apart,
-}
-BALANCED = {
-  (inside, contact): functools.partial(_matched, inside=inside, contact=contact)
-  for inside, contact in PUBLISHED
-}

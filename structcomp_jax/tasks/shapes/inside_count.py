@@ -1,11 +1,10 @@
 """Pictures about inside and count: nested pairs, and objects alone.
 
-A sampler per type; a type says whether all objects are in nested pairs, and
-whether there are as many objects as in N pairs.
+A type says whether all objects are in nested pairs, and whether there are as
+many objects as in N pairs.
 """
 
 import dataclasses
-import functools
 
 import numpy as np
 
@@ -13,9 +12,42 @@ from structcomp_jax.tasks.shapes import draws, placements, spots
 from structcomp_jax.tasks.shapes.contours import ContourKind, draw_contours
 from structcomp_jax.tasks.shapes.scenes import Objects, Scenes, one_each
 
-_LARGE = ContourKind(step=0.08, hole=0.2, tries=24)
-_SMALL = ContourKind(step=0.01, hole=0.05, tries=1)
+_LARGE = ContourKind(step=0.08, hole=0.2, tries=24, batch=8192)
+_SMALL = ContourKind(step=0.01, hole=0.05, tries=1, batch=2048)
 _NESTED = spots.Spot(margin=0.0, tries=100, rounds=20)
+
+
+def published(scenes: Scenes) -> Objects:
+  """N + 1 slots. Without both properties one object is alone."""
+  neither = ~scenes.holds.any(1)
+  pairs, torn = _pairs_and_torn(scenes)
+  fewer = draws.coin(draws.fold_in(scenes.keys, "fewer"))
+  pairs = np.where(neither, scenes.number - fewer, pairs)
+  lone = _Lone.concatenate(
+    [
+      _torn_pairs(pairs, np.flatnonzero(torn & ~neither)),
+      _single_objects(scenes, np.flatnonzero(neither)),
+    ]
+  )
+  return _fill_slots(scenes, pairs, lone, scenes.number + 1)
+
+
+def balanced(scenes: Scenes) -> Objects:
+  """N + 2 slots, so that a torn pair can be added: all totals are even."""
+  pairs, torn = _pairs_and_torn(scenes)
+  lone = _torn_pairs(pairs, np.flatnonzero(torn))
+  return _fill_slots(scenes, pairs, lone, scenes.number + 2)
+
+
+def _pairs_and_torn(scenes: Scenes) -> tuple[np.ndarray, np.ndarray]:
+  """Nested pairs int64[n], and whether there is one more, torn apart.
+
+  Together N, or one more or less if the count is wrong.
+  """
+  inside, count = scenes.holds.T
+  more = draws.coin(draws.fold_in(scenes.keys, "more"))
+  total = scenes.number + np.where(count, 0, np.where(more, 1, -1))
+  return total - ~inside, ~inside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,55 +59,27 @@ class _Lone:
   large_contour: np.ndarray
   large_size: np.ndarray
 
-
-def _published(scenes: Scenes, *, inside: bool, count: bool) -> Objects:
-  """N + 1 slots. Without both properties one object is alone."""
-  pairs, lone = _pairs_and_lone(scenes, inside=inside, count=count)
-  if not inside and not count:
-    pairs = scenes.number - draws.coin(draws.fold_in(scenes.keys, "fewer"))
-    lone = _one_object(scenes)
-  return _fill_slots(scenes, pairs, lone, scenes.number + 1)
+  @classmethod
+  def concatenate(cls, parts: "list[_Lone]") -> "_Lone":
+    columns = zip(*(dataclasses.astuple(part) for part in parts), strict=True)
+    return cls(*map(np.concatenate, columns))
 
 
-def _balanced(scenes: Scenes, *, inside: bool, count: bool) -> Objects:
-  """N + 2 slots, so that a torn pair can be added: all totals are even."""
-  pairs, lone = _pairs_and_lone(scenes, inside=inside, count=count)
-  return _fill_slots(scenes, pairs, lone, scenes.number + 2)
-
-
-def _pairs_and_lone(
-  scenes: Scenes, *, inside: bool, count: bool
-) -> tuple[np.ndarray, _Lone]:
-  """N pairs, or one more or less; without "inside" the last is torn apart."""
-  pairs = scenes.number
-  if not count:
-    more = draws.coin(draws.fold_in(scenes.keys, "more"))
-    pairs = pairs + np.where(more, 1, -1)
-  if inside:
-    return pairs, _no_objects()
-  return pairs - 1, _torn_pair(pairs - 1)
-
-
-def _no_objects() -> _Lone:
-  none = np.zeros(0, np.int64)
-  return _Lone(none, none, none.astype(bool), none.astype(bool))
-
-
-def _torn_pair(slot: np.ndarray) -> _Lone:
-  """A large object in the slot given, a small one in the next."""
-  pictures = np.arange(len(slot))
-  large = np.repeat([True, False], len(slot))
+def _torn_pairs(pairs: np.ndarray, pictures: np.ndarray) -> _Lone:
+  """A large object in the slot behind the pairs, a small one in the next."""
+  slot = pairs[pictures]
+  large = np.repeat([True, False], len(pictures))
   return _Lone(
     np.tile(pictures, 2), np.concatenate([slot, slot + 1]), large, large
   )
 
 
-def _one_object(scenes: Scenes) -> _Lone:
+def _single_objects(scenes: Scenes, pictures: np.ndarray) -> _Lone:
   """Contour and size of a large or a small one, each by a coin of its own."""
-  keys = draws.fold_in(scenes.keys, "lone")
+  keys = draws.fold_in(scenes.keys[pictures], "lone")
   return _Lone(
-    np.arange(len(keys)),
-    scenes.number,
+    pictures,
+    scenes.number[pictures],
     draws.coin(draws.fold_in(keys, "contour")),
     draws.coin(draws.fold_in(keys, "size")),
   )
@@ -125,17 +129,3 @@ def _fill_slots(
       )
     )
   return Objects.concatenate(objects)
-
-
-_TYPES = [
-  (inside, count) for inside in (True, False) for count in (True, False)
-]
-# {(inside, count): sampler}
-PUBLISHED = {
-  (inside, count): functools.partial(_published, inside=inside, count=count)
-  for inside, count in _TYPES
-}
-BALANCED = {
-  (inside, count): functools.partial(_balanced, inside=inside, count=count)
-  for inside, count in _TYPES
-}

@@ -1,7 +1,4 @@
-"""Picture types and how each policy draws them: the table of everything.
-
-A type says of the two properties of its experiment whether they hold.
-"""
+"""The pictures of each policy and experiment: the table of everything."""
 
 import dataclasses
 from collections.abc import Callable
@@ -16,38 +13,34 @@ from structcomp_jax.tasks.shapes import (
 )
 from structcomp_jax.tasks.shapes.scenes import Objects, Scenes
 
-Holds = tuple[bool, bool]
-TYPES: tuple[Holds, ...] = (
-  (True, True),
-  (True, False),
-  (False, True),
-  (False, False),
-)
-
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-  """Attributes: samplers, {experiment: {type: sampler}}; colours, of objects
-  given the keys of their pictures."""
+  """How pictures are drawn.
 
-  samplers: dict[str, dict[Holds, Callable[[Scenes], Objects]]]
+  Attributes:
+    samplers: {experiment: function from pictures to their objects}.
+    colours: function from objects and the keys of their pictures to colours.
+  """
+
+  samplers: dict[str, Callable[[Scenes], Objects]]
   colours: Callable[[Objects, np.ndarray], np.ndarray]
 
 
 POLICIES = {
   "published": Policy(
     samplers={
-      "inside_contact": inside_contact.PUBLISHED,
-      "inside_count": inside_count.PUBLISHED,
-      "contact_count": contact_count.PUBLISHED,
+      "inside_contact": inside_contact.published,
+      "inside_count": inside_count.published,
+      "contact_count": contact_count.published,
     },
     colours=colours.independent,
   ),
   "balanced": Policy(
     samplers={
-      "inside_contact": inside_contact.BALANCED,
-      "inside_count": inside_count.BALANCED,
-      "contact_count": contact_count.BALANCED,
+      "inside_contact": inside_contact.balanced,
+      "inside_count": inside_count.balanced,
+      "contact_count": contact_count.balanced,
     },
     colours=colours.distinct,
   ),

@@ -1,7 +1,7 @@
 """Problems: three pictures that follow a rule, and the odd one."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from structcomp_jax.tasks.shapes.names import (
   PROPERTIES,
   DatasetName,
 )
-from structcomp_jax.tasks.shapes.pictures import POLICIES, TYPES, Holds
+from structcomp_jax.tasks.shapes.pictures import POLICIES
 from structcomp_jax.tasks.shapes.scenes import Objects, Scenes
 from structcomp_jax.types import UserError
 
@@ -21,6 +21,10 @@ PICTURES = 4
 _ATTEMPTS = 100
 # Problems that are made at a time.
 _BLOCK = 512
+
+# A type of pictures: which of the two properties of its experiment it has.
+Holds = tuple[bool, bool]
+_TYPES = ((True, True), (True, False), (False, True), (False, False))
 
 
 def make_problems(
@@ -79,15 +83,15 @@ def picture_types(
   """
   both = ((True, True),)
   if role == "base":
-    return both, tuple(t for t in TYPES if t not in both)
+    return both, tuple(t for t in _TYPES if t not in both)
   if role == "odd_both":
     return both, ((False, False),)
   position = PROPERTIES[experiment].index(role.removeprefix("odd_"))
   if role.startswith("odd_"):
     return both, ((position != 0, position != 1),)
   return (
-    tuple(t for t in TYPES if t[position]),
-    tuple(t for t in TYPES if not t[position]),
+    tuple(t for t in _TYPES if t[position]),
+    tuple(t for t in _TYPES if not t[position]),
   )
 
 
@@ -114,35 +118,28 @@ def _fill(
   return pixel_check.judge(problems, name.experiment, name.role).sound
 
 
-def sample_objects(keys: np.ndarray, name: DatasetName) -> Iterator[Objects]:
+def sample_objects(keys: np.ndarray, name: DatasetName) -> Objects:
   """Objects of one try of every problem.
 
   Args:
     keys: uint64[problems].
     name: of the data set.
 
-  Yields:
-    The objects of all pictures of one type; picture 4 i + j is the j-th of
-    the i-th problem, 4 i + 3 the odd one.
+  Returns:
+    The objects; picture 4 i + j is the j-th of problem i, 4 i + 3 the odd one.
   """
-  rule, odd = (
-    np.array([TYPES.index(holds) for holds in chosen])
-    for chosen in picture_types(name.experiment, name.role)
-  )
+  rule, odd = map(np.array, picture_types(name.experiment, name.role))
   picture_keys = _picture_keys(keys)
   type_keys = draws.fold_in(picture_keys, "type")
-  kinds = rule[draws.choice(type_keys, len(rule))]
-  kinds[:, -1] = odd[draws.choice(type_keys[:, -1], len(odd))]
+  holds = rule[draws.choice(type_keys, len(rule))]
+  holds[:, -1] = odd[draws.choice(type_keys[:, -1], len(odd))]
   scenes = Scenes(
     keys=picture_keys.ravel(),
     problem_keys=np.repeat(keys, PICTURES),
     number=np.repeat(2 + draws.coin(draws.fold_in(keys, "number")), PICTURES),
+    holds=holds.reshape(-1, 2),
   )
-  samplers = POLICIES[name.policy].samplers[name.experiment]
-  for kind, holds in enumerate(TYPES):
-    pictures = np.flatnonzero(kinds == kind)
-    if pictures.size:
-      yield samplers[holds](scenes[pictures]).of_pictures(pictures)
+  return POLICIES[name.policy].samplers[name.experiment](scenes)
 
 
 def _picture_keys(keys: np.ndarray) -> np.ndarray:
@@ -154,7 +151,7 @@ def _draw(keys: np.ndarray, name: DatasetName) -> np.ndarray:
   shape = (drawing.SIDE, drawing.SIDE, 3)
   pictures = np.full((len(keys) * PICTURES, *shape), 255, np.uint8)
   picture_keys = _picture_keys(keys).ravel()
-  for objects in sample_objects(keys, name):
-    colours = POLICIES[name.policy].colours(objects, picture_keys)
-    drawing.draw(pictures, objects, colours)
+  objects = sample_objects(keys, name)
+  colours = POLICIES[name.policy].colours(objects, picture_keys)
+  drawing.draw(pictures, objects, colours)
   return pictures.reshape(len(keys), PICTURES, *shape)

@@ -15,14 +15,14 @@ class Scenes:
     keys: uint64[n].
     problem_keys: uint64[n], shared by the pictures of a problem.
     number: int64[n], the number N of the problem, 2 or 3.
+    holds: bool[n, 2], whether a picture has the two properties of its
+      experiment: its type.
   """
 
   keys: np.ndarray
   problem_keys: np.ndarray
   number: np.ndarray
-
-  def __getitem__(self, rows: np.ndarray) -> "Scenes":
-    return Scenes(self.keys[rows], self.problem_keys[rows], self.number[rows])
+  holds: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +44,6 @@ class Objects:
   size: np.ndarray
   centre: np.ndarray
   contours: Contours
-
-  def of_pictures(self, pictures: np.ndarray) -> "Objects":
-    """The same objects when picture i is to be pictures[i]."""
-    return dataclasses.replace(self, picture=pictures[self.picture])
 
   @classmethod
   def concatenate(cls, parts: "list[Objects]") -> "Objects":
