@@ -59,7 +59,9 @@ def stream_problems(
       len(os.sched_getaffinity(0)), _MOST_PROCESSES, count // _WORTH_A_PROCESS
     )
   if processes < 2:
-    chunks = (make_problems(name, split, rows) for rows in _chunks(count))
+    chunks = (
+      make_problems(name, split, rows) for rows in _chunks(count, _CHUNK)
+    )
   else:
     chunks = _from_workers(str(name), split, count, processes)
   with contextlib.closing(chunks):
@@ -80,10 +82,10 @@ def _from_workers(
   """Worker i of n makes the chunks i, i + n, i + 2 n, ..."""
   with contextlib.ExitStack() as stack:
     workers = [
-      stack.enter_context(_started(name, split, count, i, processes))
+      stack.enter_context(_started(name, split, count, _CHUNK, i, processes))
       for i in range(processes)
     ]
-    for worker, rows in zip(itertools.cycle(workers), _chunks(count)):
+    for worker, rows in zip(itertools.cycle(workers), _chunks(count, _CHUNK)):
       yield _read(worker, len(rows))
 
 
@@ -116,8 +118,8 @@ def _read(worker: subprocess.Popen, count: int) -> np.ndarray:
 
 
 def _main(name: str, split: str, *numbers: str) -> None:
-  count, worker, processes = map(int, numbers)
-  for rows in _chunks(count)[worker::processes]:
+  count, chunk, worker, processes = map(int, numbers)
+  for rows in _chunks(count, chunk)[worker::processes]:
     problems = make_problems(name, split, rows)
     sys.stdout.buffer.write(problems.data)
   sys.stdout.buffer.flush()
