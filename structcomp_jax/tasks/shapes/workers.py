@@ -69,10 +69,9 @@ def stream_problems(
       yield from chunk
 
 
-def _chunks(count: int) -> list[range]:
+def _chunks(count: int, size: int) -> list[range]:
   return [
-    range(start, min(start + _CHUNK, count))
-    for start in range(0, count, _CHUNK)
+    range(start, min(start + size, count)) for start in range(0, count, size)
   ]
 
 
