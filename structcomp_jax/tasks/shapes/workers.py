@@ -1,8 +1,8 @@
 """Makes many problems in several processes.
 
-A worker is this module run as a program that writes pictures to its standard
-output: it needs no forking of a process that runs JAX, imports nothing of the
-main program, waits while nobody reads and ends when the reader does.
+A worker is a program that writes pictures to its standard output: it needs no
+forking of a process that runs JAX, imports nothing of the main program, waits
+while nobody reads and ends when the reader does.
 """
 
 import contextlib
@@ -33,6 +33,7 @@ KEEP_MEMORY = {
   "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
 }
 
+_PROGRAM = f"import sys; from {__name__} import main; main(*sys.argv[1:])"
 _SHAPE = (PICTURES, drawing.SIDE, drawing.SIDE, 3)
 
 
@@ -90,7 +91,7 @@ def _from_workers(
 
 @contextlib.contextmanager
 def _started(*arguments: object) -> Iterator[subprocess.Popen]:
-  command = [sys.executable, "-m", __spec__.name, *map(str, arguments)]
+  command = [sys.executable, "-c", _PROGRAM, *map(str, arguments)]
   path = {"PYTHONPATH": os.pathsep.join(sys.path)}
   with subprocess.Popen(
     command,
@@ -116,14 +117,11 @@ def _read(worker: subprocess.Popen, count: int) -> np.ndarray:
   return problems
 
 
-def _main(name: str, split: str, *numbers: str) -> None:
+def main(name: str, split: str, *numbers: str) -> None:
+  """Writes the chunks of one worker, as its arguments tell it."""
   count, chunk, worker, processes = map(int, numbers)
-  for rows in _chunks(count, chunk)[worker::processes]:
-    problems = make_problems(name, split, rows)
-    sys.stdout.buffer.write(problems.data)
-  sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
   with contextlib.suppress(BrokenPipeError):
-    _main(*sys.argv[1:])
+    for rows in _chunks(count, chunk)[worker::processes]:
+      problems = make_problems(name, split, rows)
+      sys.stdout.buffer.write(problems.data)
+    sys.stdout.buffer.flush()
