@@ -113,8 +113,12 @@ def _fill(
   images: np.ndarray, rows: np.ndarray, keys: np.ndarray, name: DatasetName
 ) -> np.ndarray:
   """Draws some problems; returns whether their pixels show what they should."""
-  problems = _draw(keys[rows], name)
-  images[rows] = problems
+  in_a_row = rows[-1] - rows[0] == len(rows) - 1
+  problems = images[rows[0] : rows[-1] + 1] if in_a_row else images[rows]
+  problems.fill(255)
+  _draw(problems.reshape(-1, *images.shape[2:]), keys[rows], name)
+  if not in_a_row:
+    images[rows] = problems
   return pixel_check.judge(problems, name.experiment, name.role).sound
 
 
@@ -146,12 +150,9 @@ def _picture_keys(keys: np.ndarray) -> np.ndarray:
   return draws.fold_in(keys[:, None], np.arange(PICTURES))
 
 
-def _draw(keys: np.ndarray, name: DatasetName) -> np.ndarray:
-  """One try of every problem, uint8[problems, 4, 128, 128, 3]."""
-  shape = (drawing.SIDE, drawing.SIDE, 3)
-  pictures = np.full((len(keys) * PICTURES, *shape), 255, np.uint8)
+def _draw(pictures: np.ndarray, keys: np.ndarray, name: DatasetName) -> None:
+  """Draws one try of every problem on white uint8[pictures, 128, 128, 3]."""
   picture_keys = _picture_keys(keys).ravel()
   objects = sample_objects(keys, name)
   colours = POLICIES[name.policy].colours(objects, picture_keys)
   drawing.draw(pictures, objects, colours)
-  return pictures.reshape(len(keys), PICTURES, *shape)
