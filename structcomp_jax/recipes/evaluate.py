@@ -182,10 +182,12 @@ class _EvaluatedNetwork:
   def __init__(self, experiment: experiments.Experiment, found: _Found):
     self._experiment, self._found = experiment, found
     self._frozen = FrozenNetwork(experiment, found.params)
+    # Any of the masks will do: what lies below it is computed once, too.
+    masked_from = found.masks[experiment.subroutines[0]].masked_from
     self._dense = evaluation.evaluate_dense(
-      experiment.network.metrics_fn,
+      self._frozen.network(masked_from).metrics_fn,
       found.params,
-      {task: experiment.load(task, "test") for task in experiment.test_tasks},
+      self._tests(masked_from),
       batch_size=experiment.config.evaluation.batch_size,
     )
 
@@ -253,10 +255,7 @@ class _EvaluatedNetwork:
       self._found.params,
       stacked,
       found.spec,
-      {
-        task: self._frozen.problems(found.masked_from, task, "test")
-        for task in self._experiment.test_tasks
-      },
+      self._tests(found.masked_from),
       seeds=[setting["mask_seed"] for setting in found.settings],
       key=self._key("ablation", subroutine),
       ablations=ablations,
@@ -279,6 +278,13 @@ class _EvaluatedNetwork:
       for ablation, tasks in metrics.items()
       for task, values in tasks.items()
     ]
+
+  def _tests(self, masked_from: Any) -> dict[str, types.Batch]:
+    """Returns {test task: its problems as far as nothing is masked}."""
+    return {
+      task: self._frozen.problems(masked_from, task, "test")
+      for task in self._experiment.test_tasks
+    }
 
   def _common(self, task: str, metrics: dict[str, Any]) -> dict[str, Any]:
     return {

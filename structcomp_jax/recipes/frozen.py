@@ -14,6 +14,7 @@ import numpy as np
 from absl import logging
 
 from structcomp_jax import trees, types
+from structcomp_jax.models import convolution
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes.domain import Network
 
@@ -58,7 +59,8 @@ class FrozenNetwork:
   @functools.cached_property
   def _features(self) -> Callable[[str, str, str], types.Batch]:
     """`_compute_features`, whose last results are kept with the network."""
-    return functools.lru_cache(maxsize=4)(self._compute_features)
+    # As many as there are test tasks, at least.
+    return functools.lru_cache(maxsize=8)(self._compute_features)
 
   def _compute_features(self, stage: str, task: str, split: str) -> types.Batch:
     """Returns the features of a whole split, held in the host's memory."""
@@ -66,16 +68,17 @@ class FrozenNetwork:
     compute = jax.jit(self.experiment.network.features_before, static_argnums=2)
     num_problems = trees.num_rows(problems)
     chunk = self.experiment.config.evaluation.batch_size
-    parts = [
-      jax.device_get(
-        compute(
-          self.params,
-          trees.row(problems, slice(start, start + chunk)),
-          stage,
+    with convolution.outside_of_loops():
+      parts = [
+        jax.device_get(
+          compute(
+            self.params,
+            trees.row(problems, slice(start, start + chunk)),
+            stage,
+          )
         )
-      )
-      for start in range(0, num_problems, chunk)
-    ]
+        for start in range(0, num_problems, chunk)
+      ]
     return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
 
   def _cached_before(self, masked_from: Any) -> str:

@@ -11,6 +11,7 @@ import pytest
 from jax import lax
 
 from structcomp_jax import parallel
+from structcomp_jax.models import convolution
 from structcomp_jax.models.convolution import Conv, convolve
 
 # (height, width, kernel size, stride): odd and even sizes, pixels that no
@@ -201,3 +202,20 @@ def test_module():
   )
   low = Conv(4000, 3, 2, jnp.bfloat16).apply(variables, images)
   chex.assert_type(low, jnp.bfloat16)
+
+
+def test_outside_of_loops_the_backend_computes_it():
+  images, kernel = jnp.ones((2, 8, 8, 3)), jnp.ones((3, 3, 3, 4))
+
+  def network(images, kernel):
+    return convolve(images, kernel, 2)
+
+  def primitives():
+    return str(jax.make_jaxpr(lambda *args: network(*args))(images, kernel))
+
+  matmul = network(images, kernel)
+  assert "conv_general_dilated" not in primitives()
+  with convolution.outside_of_loops():
+    assert "conv_general_dilated" in primitives()
+    chex.assert_trees_all_close(network(images, kernel), matmul, atol=1e-5)
+  assert "conv_general_dilated" not in primitives()
