@@ -3,7 +3,9 @@
 A key is a uint64. `fold_in` makes a new one from it and a label, so that a
 draw has an address such as (problem, picture, object, "size") and does not
 change with what else is drawn, in which order, or how many at a time. A key
-is for one draw: two draws from the same one are not independent. The hash is splitmix64 (Steele, Lea & Flood 2014). Arithmetic is limited to
+is for one draw: two draws from the same one are not independent.
+
+The hash is splitmix64 (Steele, Lea & Flood 2014). Arithmetic is limited to
 operations that IEEE 754 rounds exactly: no sine, no sum over an axis. Draws
 are hence the same bits on every machine.
 """
