@@ -93,6 +93,7 @@ def search_table(differences: pd.DataFrame) -> str:
     "mask_seed": "mask seed",
     "learning_rate": "learning rate",
     "mask_init": "initial logit",
+    "penalty": "penalty",
     "masked_from": "masked from",
     "density": "kept",
     "subnetwork_own": "sub: own task",

@@ -195,7 +195,7 @@ def _commands(one: workdir.Workdir) -> str:
   experiment = one.results["experiment"].iloc[0]
   recorded = one.versions.get("command")
   run = recorded or (
-    f"python -m launch.run --config=configs/language/{experiment}.py:VARIANT"
+    f"python -m launch.run --config=configs/DOMAIN/{experiment}.py:VARIANT"
     " --workdir=DIR"
   )
   page_only = "python -m launch.report --workdirs=DIR --out=report.html"

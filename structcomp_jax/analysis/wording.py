@@ -49,13 +49,21 @@ EXPERIMENTS = {
   ),
   "inside_count": (
     "pictures",
-    "one shape is inside another and the number of shapes is right",
-    {"inside": "is one inside another?", "count": "is the number right?"},
+    "all shapes are in pairs, one inside the other, and as many as in the other"
+    " pictures (4 or 6)",
+    {
+      "inside": "are all shapes in nested pairs?",
+      "count": "are there as many as in the other pictures?",
+    },
   ),
   "contact_count": (
     "pictures",
-    "two shapes touch and the number of shapes is right",
-    {"contact": "do two touch?", "count": "is the number right?"},
+    "all shapes hang together by touching, and as many as in the other pictures"
+    " (2 or 3)",
+    {
+      "contact": "do all shapes hang together?",
+      "count": "are there as many as in the other pictures?",
+    },
   ),
 }
 

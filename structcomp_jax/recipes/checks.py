@@ -42,6 +42,19 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
     _check_integers(config, f"{field}.batch_size", 1)
   for field in ("vmap_width", "steps_per_call", "cpu_devices"):
     _check_integers(config, f"runtime.{field}", 0)
+  _check_integers(config, "training.pretrained_batch_size", 0)
+  _check_integers(config, "training.sweep.batch_sizes", 1)
+  if "simclr" in config.regimes:
+    _check_integers(config, "simclr.batch_size", 1)
+    if not config.simclr.tasks:
+      raise types.UserError(
+        "simclr.tasks is empty; give the experiments to learn from"
+      )
+  if config.search.cache_gigabytes < 0:
+    raise types.UserError(
+      f"search.cache_gigabytes {config.search.cache_gigabytes} is negative; "
+      "give 0 to compute everything at every step"
+    )
   if not config.search.masked_from:
     raise types.UserError(
       "search.masked_from is empty; give the first masked stage"

@@ -162,6 +162,8 @@ def load(config: ConfigDict, workdir: str | pathlib.Path) -> Experiment:
   for regime in config.regimes:
     with checks.section("training"):
       experiment.train_config(regime)
+      for pair in sweep_pairs(config):
+        experiment.train_config(regime, **pair)
   with checks.section("search"):
     experiment.search_config().candidates()
   if "simclr" in config.regimes:
@@ -175,6 +177,25 @@ def load(config: ConfigDict, workdir: str | pathlib.Path) -> Experiment:
     with checks.section("pruning"):
       experiment.pruning_config().candidates()
   return experiment
+
+
+def sweep_pairs(config: ConfigDict) -> list[dict[str, Any]]:
+  """Returns the changes to the training config that the sweep tries.
+
+  Raises:
+    UserError: only one of its two lists is empty.
+  """
+  sweep = config.training.sweep
+  if bool(sweep.learning_rates) != bool(sweep.batch_sizes):
+    raise types.UserError(
+      "training.sweep has only one of learning_rates and batch_sizes; give "
+      "both, or neither for no sweep"
+    )
+  return [
+    {"learning_rate": learning_rate, "batch_size": batch_size}
+    for learning_rate in sweep.learning_rates
+    for batch_size in sweep.batch_sizes
+  ]
 
 
 def _domain_of(experiment: str) -> Any:
@@ -204,11 +225,28 @@ def _check_sizes(experiment: Experiment) -> None:
     experiment.num_problems(task)["train"]
     for task in ("base", *experiment.subroutines)
   )
-  for section in ("training", "search"):
-    if config[section].batch_size > smallest:
+  most = {
+    "training.batch_size": (config.training.batch_size, smallest),
+    "training.pretrained_batch_size": (
+      config.training.pretrained_batch_size,
+      smallest,
+    ),
+    "training.sweep.batch_sizes": (
+      max(config.training.sweep.batch_sizes, default=0),
+      smallest,
+    ),
+    "search.batch_size": (config.search.batch_size, smallest),
+  }
+  if "simclr" in config.regimes:
+    of_all_tasks = experiment.num_problems("base")["train"] * len(
+      config.simclr.tasks
+    )
+    most["simclr.batch_size"] = (config.simclr.batch_size, of_all_tasks)
+  for field, (batch_size, limit) in most.items():
+    if batch_size > limit:
       raise types.UserError(
-        f"{section}.batch_size {config[section].batch_size} is more than the "
-        f"{smallest} training problems; lower it to {smallest} or less"
+        f"{field} {batch_size} is more than the {limit} training problems; "
+        f"lower it to {limit} or less"
       )
 
 
@@ -216,10 +254,10 @@ def _check_masks(experiment: Experiment) -> None:
   """Raises UserError for rules that select nothing, at any masked_from."""
   config = experiment.config
   params = jax.eval_shape(experiment.network.init, jax.random.key(0))
-  first_stages = list(config.search.masked_from)
+  first_stages = [("search", stage) for stage in config.search.masked_from]
   if "pruned" in config.regimes:
-    first_stages.append(config.pruning.masked_from)
-  for masked_from in first_stages:
-    spec = experiment.mask_spec(params, masked_from)
-    with checks.section("search"):
+    first_stages.append(("pruning", config.pruning.masked_from))
+  for section, masked_from in first_stages:
+    with checks.section(section):
+      spec = experiment.mask_spec(params, masked_from)
       masks.leaf_betas(spec, 1.0, config.search.constant_beta)

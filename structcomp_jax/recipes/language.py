@@ -65,7 +65,7 @@ class Language:
     layers = self.stages[1:]
     if masked_from not in range(len(layers)):
       raise types.UserError(
-        f"search.masked_from {masked_from!r} is not a layer of a network with "
+        f"masked_from {masked_from!r} is not a layer of a network with "
         f"{len(layers)}; choose 0 to {len(layers) - 1}"
       )
     return layers[masked_from:]

@@ -4,7 +4,6 @@ One seed is trained with every pair; the lowest validation loss wins, as in
 the published sweeps. The choice is a file, so that it is made once.
 """
 
-import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -35,29 +34,20 @@ def choose(
   Raises:
     UserError: the record is torn.
   """
-  sweep = experiment.config.training.sweep
-  pairs = list(itertools.product(sweep.learning_rates, sweep.batch_sizes))
+  pairs = experiments.sweep_pairs(experiment.config)
   if not pairs:
     return {}
   directory = experiment.paths.training(regime) / "sweep"
   record = directory / RECORD
   if not record.is_file():
     rows = []
-    for number, (learning_rate, batch_size) in enumerate(pairs, start=1):
+    for number, pair in enumerate(pairs, start=1):
       loss = train(
-        directory / f"lr_{learning_rate:g}_batch_{batch_size}",
-        experiment.train_config(
-          regime, learning_rate=learning_rate, batch_size=batch_size
-        ),
+        directory / "lr_{learning_rate:g}_batch_{batch_size}".format(**pair),
+        experiment.train_config(regime, **pair),
         f"sweep {number}/{len(pairs)} of {regime}",
       )
-      rows.append(
-        {
-          "learning_rate": learning_rate,
-          "batch_size": batch_size,
-          "validation_loss": loss,
-        }
-      )
+      rows.append({**pair, "validation_loss": loss})
     best = min(rows, key=lambda row: row["validation_loss"])
     content = {"chosen": best, "settings": rows}
     files.write_atomic(record, json.dumps(content, indent=2) + "\n")

@@ -12,7 +12,7 @@ from structcomp_jax.models import resnet, vit
 from structcomp_jax.recipes.checks import section
 from structcomp_jax.recipes.domain import Network
 from structcomp_jax.tasks import shapes
-from structcomp_jax.tasks.shapes import resize
+from structcomp_jax.tasks.shapes import drawing, resize
 
 EXPERIMENTS = tuple(shapes.PROPERTIES)
 # {family: (config of a model, model of its sizes, stages of its sizes)}
@@ -33,6 +33,7 @@ CHOICES = {
   "regimes": ("scratch", "simclr", "pruned", "random_init"),
   "model.family": tuple(_FAMILIES),
   "model.resize": tuple(resize.RESIZES),
+  "simclr.tasks": EXPERIMENTS,
 }
 # The published searches mask the two matrices of the head in any case.
 _HEAD = "head"
@@ -86,7 +87,7 @@ class Vision:
     choices = [stage for stage in self.stages if stage != _HEAD]
     if masked_from not in choices:
       raise types.UserError(
-        f"search.masked_from {masked_from!r} is not a stage of the network; "
+        f"masked_from {masked_from!r} is not a stage of the network; "
         f"choose from {', '.join(choices)}"
       )
     return self.stages[self.stages.index(masked_from) :]
@@ -100,7 +101,14 @@ def make(config: ConfigDict) -> Vision:
   """
   sizes_of, model_class, stages = _FAMILIES[config.model.family]
   with section("model"):
-    sizes = sizes_of(config.model)
+    resize.check_size(drawing.SIDE, config.model.image_size)
+    try:
+      sizes = sizes_of(config.model)
+    except TypeError as error:
+      raise types.UserError(
+        f"model.sizes does not describe a {config.model.family} ({error}); "
+        "start from a variant of that family"
+      ) from error
   spec = shapes.experiment_spec(config.experiment)
   model = model_class(sizes)
   return Vision(

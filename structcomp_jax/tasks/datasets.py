@@ -11,6 +11,7 @@ import io
 import os
 import pathlib
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -144,7 +145,8 @@ def _make_builder(
 def _build(builder: "ProblemsBuilder") -> None:
   import tensorflow_datasets as tfds
 
-  if builder.IS_SLOW:
+  # Its bars are made for terminals; a log would fill with them.
+  if builder.IS_SLOW and sys.stderr.isatty():
     tfds.enable_progress_bar()
   else:
     tfds.disable_progress_bar()
@@ -179,7 +181,7 @@ def _check_split_sizes(builder: "ProblemsBuilder") -> None:
     raise UserError(
       f"{builder.data_dir} holds {_in_words(stored)} problems, but"
       f" {_in_words(builder.split_sizes)} were asked for; use another"
-      " --data_dir or delete it"
+      " data directory or delete it"
     )
 
 

@@ -71,7 +71,7 @@ BAD_FIELDS = [
   ("search.unit", "layer", ["search.unit 'layer'", "neuron"]),
   ("search.selection", "best", ["search.selection 'best'", "own_task"]),
   ("search.constant_beta", "('laier_0/.*',)", ["laier_0", "layer_0/output"]),
-  ("search.masked_from", "(1,)", ["search.masked_from 1"]),
+  ("search.masked_from", "(1,)", ["search", "masked_from 1"]),
   ("search.masked_from", "()", ["search.masked_from is empty"]),
   ("search.learning_rates", "('nan',)", ["search.learning_rates 'nan'"]),
   ("search.learning_rates", "(0.0,)", ["search", "learning_rates", "positive"]),

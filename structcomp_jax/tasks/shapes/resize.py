@@ -17,6 +17,15 @@ RESIZES = {
 _CHUNK = 256
 
 
+def check_size(side: int, size: int) -> None:
+  """Raises UserError unless pictures of `side` pixels can have `size`."""
+  if size < 1 or side % size:
+    raise UserError(
+      f"pictures of {side} pixels cannot be reduced to an image_size of {size}"
+      f"; choose a divisor of {side}"
+    )
+
+
 def resize(images: np.ndarray, size: int, how: str) -> np.ndarray:
   """Returns smaller pictures.
 
@@ -34,11 +43,7 @@ def resize(images: np.ndarray, size: int, how: str) -> np.ndarray:
   side = images.shape[-2]
   if side == size:
     return images
-  if size < 1 or side % size:
-    raise UserError(
-      f"pictures of {side} pixels cannot be reduced to {size}; choose a "
-      f"divisor of {side}"
-    )
+  check_size(side, size)
   result = np.empty((*images.shape[:-3], size, size, 3), np.uint8)
   for start in range(0, len(images), _CHUNK):
     part = images[start : start + _CHUNK]
