@@ -72,18 +72,27 @@ def run_array(path: str | pathlib.Path, experiment: str, role: str) -> None:
   """
   try:
     images = np.load(path, mmap_mode="r", allow_pickle=False)
-  except (OSError, ValueError) as error:
+  except OSError as error:
     raise UserError(
-      f"cannot read {path} ({str(error).splitlines()[0]}); give a file that"
+      f"cannot read {path} ({error.strerror or error}); give a file that"
       " np.save wrote"
     ) from error
+  except ValueError as error:
+    raise UserError(
+      f"{path} is no array of numbers; give a file that np.save wrote"
+    ) from error
+  if not isinstance(images, np.ndarray) or not images.size:
+    raise UserError(
+      f"{path} holds no array of problems; give uint8 [problems, 4, height, "
+      "width, 3], as np.save writes it"
+    )
   run(
     [
       Problems(
         str(path),
         experiment,
         role,
-        images.shape[0] if images.ndim else 0,
+        len(images) if images.ndim else 1,
         lambda start, stop: np.asarray(images[start:stop]),
       )
     ]
