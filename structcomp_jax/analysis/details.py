@@ -117,7 +117,7 @@ def search_table(differences: pd.DataFrame) -> str:
 
 
 def _cell(value, column: str) -> str:
-  if column in ("learning_rate", "mask_init"):
+  if column in ("learning_rate", "mask_init", "penalty"):
     return f"{value:g}"
   if column in ("base_seed", "mask_seed"):
     return escape(f"{value:.0f}" if isinstance(value, float) else value)

@@ -118,7 +118,10 @@ def _grid_rows(one: Workdir) -> list[tuple]:
         max(setting[key], CHANCE) for key in ("ablated_target", "ablated_other")
       )
       label = ", ".join(
-        f"{key} {setting[key]:g}"
+        # The first masked layer of a BERT is a number, of a ResNet a name.
+        f"{key} {setting[key]}"
+        if key == "masked_from"
+        else f"{key} {setting[key]:g}"
         for key in ("learning_rate", "mask_init", "penalty", "masked_from")
       )
       rows.append(
