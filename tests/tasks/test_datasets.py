@@ -88,7 +88,7 @@ def test_building_is_silent(tmp_path, capfd):
 
 def test_other_sizes_are_refused(prepared):
   with pytest.raises(
-    UserError, match=r"1\.0\.0 holds train 30,.*but train 31,.*--data_dir"
+    UserError, match=r"1\.0\.0 holds train 30,.*but train 31,.*data directory"
   ):
     datasets.prepare(_NAME, prepared, _SIZES | {"train": 31})
 
