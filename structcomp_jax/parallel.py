@@ -3,6 +3,9 @@
 A row is one candidate of a mask search or one seed of a base network. Rows
 never talk to each other, so splitting them over devices needs no
 communication.
+
+The devices may be those of several processes. All of them then call the same
+functions of this module, in the same order, with the same values.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,16 +13,77 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 ROW_AXIS = "candidate"
 
 
 def row_mesh(num_rows: int, devices: Sequence[Any] | None = None) -> Mesh:
-  """Returns a mesh over as many devices as divide `num_rows` evenly."""
+  """Returns a mesh over as many devices as divide `num_rows` evenly.
+
+  Where the devices belong to several processes, as many of each; if the rows
+  do not divide that way, every process computes all of them by itself.
+  """
   devices = list(jax.devices() if devices is None else devices)
-  size = max(n for n in range(1, len(devices) + 1) if num_rows % n == 0)
-  return Mesh(np.array(devices[:size]), (ROW_AXIS,))
+  of_process = {}
+  for device in devices:
+    of_process.setdefault(device.process_index, []).append(device)
+  shares = list(of_process.values())
+  if len(shares) > 1 and num_rows % len(shares):
+    shares = [of_process[jax.process_index()]]
+  rows_each = num_rows // len(shares)
+  size = max(
+    n for n in range(1, min(map(len, shares)) + 1) if rows_each % n == 0
+  )
+  return Mesh(
+    np.array([device for share in shares for device in share[:size]]),
+    (ROW_AXIS,),
+  )
+
+
+def place(tree: Any, sharding: jax.sharding.Sharding) -> Any:
+  """Returns a PyTree whose arrays lie where a sharding says.
+
+  Unlike `jax.device_put`, it sends nothing between processes to compare what
+  they gave.
+
+  Args:
+    tree: NumPy arrays, scalars, or JAX arrays, those of this process alone or
+      of all processes.
+    sharding: of every array.
+  """
+  if sharding.is_fully_addressable:
+    return jax.device_put(tree, sharding)
+
+  def place_own_part(leaf):
+    if isinstance(leaf, jax.Array) and not leaf.is_fully_addressable:
+      return jax.device_put(leaf, sharding)
+    leaf = leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
+    return jax.make_array_from_callback(leaf.shape, sharding, leaf.__getitem__)
+
+  return jax.tree.map(place_own_part, tree)
+
+
+def fetch(tree: Any) -> Any:
+  """Returns a PyTree of NumPy arrays, also of rows that other processes hold.
+
+  One array after the other, since each is whole on a device meanwhile.
+  """
+
+  def is_spread(leaf):
+    return isinstance(leaf, jax.Array) and not (
+      leaf.is_fully_addressable or leaf.is_fully_replicated
+    )
+
+  def fetch_array(leaf):
+    if is_spread(leaf):
+      return multihost_utils.process_allgather(leaf, tiled=True)
+    return jax.device_get(leaf)
+
+  if any(is_spread(leaf) for leaf in jax.tree.leaves(tree)):
+    return jax.tree.map(fetch_array, tree)
+  return jax.device_get(tree)
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
@@ -27,7 +91,7 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
 
   What a program reads at every call is copied once this way, not each time.
   """
-  return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+  return place(tree, NamedSharding(mesh, PartitionSpec()))
 
 
 def over_rows(
@@ -73,6 +137,6 @@ def over_rows(
   def program(rows, shared):
     # Rows that are not yet spread over the mesh are another type to JAX: the
     # first call of a loop would compile the program a second time.
-    return compiled(jax.device_put(rows, sharding), shared)
+    return compiled(place(rows, sharding), shared)
 
   return program
