@@ -2,12 +2,16 @@
 
 A row is one candidate of a mask search or one seed of a base network. Rows
 never talk to each other, so splitting them over devices needs no
-communication.
+communication. Only a second mesh axis, which cuts the batches of every row
+among several devices, makes them talk.
 
 The devices may be those of several processes. All of them then call the same
 functions of this module, in the same order, with the same values.
 """
 
+import dataclasses
+import pathlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,14 +20,33 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from structcomp_jax import trees, types
+
 ROW_AXIS = "candidate"
+DATA_AXIS = "data"
+# How an argument lies on a mesh: rows are spread, all else is everywhere.
+ROWS = PartitionSpec(ROW_AXIS)
+EVERYWHERE = PartitionSpec()
 
 
-def row_mesh(num_rows: int, devices: Sequence[Any] | None = None) -> Mesh:
+def row_mesh(
+  num_rows: int,
+  devices: Sequence[Any] | None = None,
+  data_devices: int = 1,
+) -> Mesh:
   """Returns a mesh over as many devices as divide `num_rows` evenly.
 
   Where the devices belong to several processes, as many of each; if the rows
   do not divide that way, every process computes all of them by itself.
+
+  Args:
+    num_rows: rows of the program.
+    devices: default: all of `jax.devices()`.
+    data_devices: devices that share the batches of a row. With more than one,
+      the mesh has a second axis of that length, within one process.
+
+  Raises:
+    UserError: a process has fewer than `data_devices` devices.
   """
   devices = list(jax.devices() if devices is None else devices)
   of_process = {}
@@ -32,14 +55,20 @@ def row_mesh(num_rows: int, devices: Sequence[Any] | None = None) -> Mesh:
   shares = list(of_process.values())
   if len(shares) > 1 and num_rows % len(shares):
     shares = [of_process[jax.process_index()]]
+  num_groups = min(map(len, shares)) // data_devices
+  if not num_groups:
+    raise types.UserError(
+      f"data_devices {data_devices} is more than the {min(map(len, shares))} "
+      "devices of a process; choose at most as many"
+    )
   rows_each = num_rows // len(shares)
-  size = max(
-    n for n in range(1, min(map(len, shares)) + 1) if rows_each % n == 0
+  size = max(n for n in range(1, num_groups + 1) if rows_each % n == 0)
+  chosen = np.array(
+    [device for share in shares for device in share[: size * data_devices]]
   )
-  return Mesh(
-    np.array([device for share in shares for device in share[:size]]),
-    (ROW_AXIS,),
-  )
+  if data_devices == 1:
+    return Mesh(chosen, (ROW_AXIS,))
+  return Mesh(chosen.reshape(-1, data_devices), (ROW_AXIS, DATA_AXIS))
 
 
 def place(tree: Any, sharding: jax.sharding.Sharding) -> Any:
@@ -91,52 +120,160 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
 
   What a program reads at every call is copied once this way, not each time.
   """
-  return place(tree, NamedSharding(mesh, PartitionSpec()))
+  return place(tree, NamedSharding(mesh, EVERYWHERE))
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+  """A compiled function of rows; call it like the function.
+
+  Attributes:
+    function: the jitted function of all rows.
+    shardings: one per argument.
+  """
+
+  function: Callable[..., Any]
+  shardings: tuple[NamedSharding, ...]
+
+  def __call__(self, *arguments: Any) -> Any:
+    # Arguments that lie elsewhere are another type to JAX, which would compile
+    # the program again.
+    placed = map(place, arguments, self.shardings)
+    return self.function(*placed)
+
+  def compile(self, *arguments: Any) -> jax.stages.Compiled:
+    """Compiles without running; a later call uses what was compiled.
+
+    Args:
+      *arguments: arrays, or `jax.ShapeDtypeStruct` in their place.
+    """
+    shapes = jax.eval_shape(lambda *arrays: arrays, *arguments)
+    placed = [
+      jax.tree.map(lambda leaf, to=to: leaf.update(sharding=to), argument)
+      for argument, to in zip(shapes, self.shardings, strict=True)
+    ]
+    return self.function.lower(*placed).compile()
+
+
+def peak_bytes(compiled: jax.stages.Compiled) -> int:
+  """Returns the memory of a program on each device, arguments included."""
+  memory = compiled.memory_analysis()
+  return (
+    memory.argument_size_in_bytes
+    + memory.output_size_in_bytes
+    - memory.alias_size_in_bytes
+    + memory.temp_size_in_bytes
+  )
+
+
+def bytes_per_device(mesh: Mesh) -> int | None:
+  """Returns the memory that one program may use on each device of a mesh.
+
+  That of an accelerator as its allocator was set up; for CPU devices an equal
+  part of what the machine has free. None where the system does not tell.
+  """
+  stats = mesh.local_devices[0].memory_stats()
+  if stats and "bytes_limit" in stats:
+    return stats["bytes_limit"]
+  try:
+    text = pathlib.Path("/proc/meminfo").read_text(encoding="ascii")
+  except OSError:
+    return None
+  kilobytes = int(re.search(r"MemAvailable: +(\d+) kB", text)[1])
+  return kilobytes * 1024 // len(mesh.local_devices)
 
 
 def over_rows(
   fn: Callable[..., Any],
   mesh: Mesh,
   *,
+  specs: Sequence[PartitionSpec] = (ROWS, EVERYWHERE),
   width: int = 0,
   donate: bool = False,
-) -> Callable[..., Any]:
-  """Compiles `fn(row, shared)` into `program(rows, shared)`.
+  in_place: bool = False,
+) -> Program:
+  """Compiles a function of one row into a program over many.
+
+  With the default `specs`, `fn(row, shared)` becomes `program(rows, shared)`:
+  `row` is any PyTree without the row axis, and `shared` is stored once however
+  many rows there are.
 
   Args:
-    fn: a function of one row (any PyTree without the row axis) and of
-      `shared` (any PyTree, stored once however many rows there are).
-    mesh: from `row_mesh`; its size divides the number of rows.
+    fn: the function.
+    mesh: from `row_mesh`; its row axis divides the number of rows.
+    specs: one per argument of `fn`. What begins with `ROW_AXIS` has rows, and
+      `fn` sees one at a time; the first argument does.
     width: rows computed at once on a device (`vmap`); the others follow in a
       loop inside the same program. 0: all of them.
-    donate: the memory of `rows` is reused for the result.
+    donate: the memory of the first argument is reused for the result.
+    in_place: `donate`, and `fn` returns a row like its first argument. The
+      loop then writes it where it was: no second copy of all rows.
 
   Returns:
-    The compiled program; its result has the row axis in front.
+    The program; its result has the row axis in front.
   """
+  has_rows = [bool(spec) and spec[0] == ROW_AXIS for spec in specs]
 
-  def local_rows(rows, shared):
-    num_local = jax.tree.leaves(rows)[0].shape[0]
-    if width == 0 or width >= num_local:
-      return jax.vmap(fn, in_axes=(0, None))(rows, shared)
-    return jax.lax.map(
-      lambda row: fn(row, shared),
-      rows,
-      batch_size=width if width > 1 else None,
+  def local_rows(*arguments):
+    def one_row(rows):
+      rest = iter(rows)
+      return fn(
+        *(
+          next(rest) if is_rows else argument
+          for is_rows, argument in zip(has_rows, arguments, strict=True)
+        )
+      )
+
+    rows = tuple(
+      argument
+      for is_rows, argument in zip(has_rows, arguments, strict=True)
+      if is_rows
     )
+    num_local = trees.num_rows(rows)
+    if width == 0 or width >= num_local:
+      return _at_once(one_row, rows)
+    if in_place:
+      return _one_chunk_after_the_other(one_row, rows, width)
+    return jax.lax.map(one_row, rows, batch_size=width if width > 1 else None)
 
   split = jax.shard_map(
-    local_rows,
-    mesh=mesh,
-    in_specs=(PartitionSpec(ROW_AXIS), PartitionSpec()),
-    out_specs=PartitionSpec(ROW_AXIS),
+    local_rows, mesh=mesh, in_specs=tuple(specs), out_specs=ROWS
   )
-  compiled = jax.jit(split, donate_argnums=(0,) if donate else ())
-  sharding = NamedSharding(mesh, PartitionSpec(ROW_AXIS))
+  return Program(
+    jax.jit(split, donate_argnums=(0,) if donate or in_place else ()),
+    tuple(NamedSharding(mesh, spec) for spec in specs),
+  )
 
-  def program(rows, shared):
-    # Rows that are not yet spread over the mesh are another type to JAX: the
-    # first call of a loop would compile the program a second time.
-    return compiled(place(rows, sharding), shared)
 
-  return program
+def _at_once(one_row, rows):
+  """A single row does without the batch axis, which costs speed."""
+  if trees.num_rows(rows) == 1:
+    return jax.tree.map(lambda leaf: leaf[None], one_row(trees.row(rows, 0)))
+  return jax.vmap(one_row)(rows)
+
+
+def _one_chunk_after_the_other(one_row, rows, width):
+  """Writes the results of `width` rows at a time over the first argument."""
+  first, *others = rows
+  num_local = trees.num_rows(rows)
+
+  def compute(first, start, size):
+    chunk = jax.tree.map(
+      lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, size),
+      (first, *others),
+    )
+    return jax.tree.map(
+      lambda leaf, new: jax.lax.dynamic_update_slice_in_dim(
+        leaf, new, start, axis=0
+      ),
+      first,
+      _at_once(one_row, chunk),
+    )
+
+  num_chunks, remainder = divmod(num_local, width)
+  first = jax.lax.fori_loop(
+    0, num_chunks, lambda i, first: compute(first, i * width, width), first
+  )
+  if remainder:
+    first = compute(first, num_local - remainder, remainder)
+  return first
