@@ -1,5 +1,7 @@
 """What the compiled evaluation says, against networks merged by hand."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -52,7 +54,7 @@ def metrics_fn(params, batch):
   return {"loss": loss[:, 0], "accuracy": is_right.astype(jnp.float32)}
 
 
-def evaluate(**kwargs):
+def evaluate(datasets=DATASETS, **kwargs):
   """Evaluates the three masks on one device."""
   defaults = {
     "seeds": SEEDS,
@@ -61,7 +63,7 @@ def evaluate(**kwargs):
     "devices": tuple(jax.devices()[:1]),
   }
   return evaluation.evaluate_masks(
-    metrics_fn, PARAMS, STACKED, SPEC, DATASETS, **defaults | kwargs
+    metrics_fn, PARAMS, STACKED, SPEC, datasets, **defaults | kwargs
   )
 
 
@@ -134,6 +136,49 @@ def test_random_ablation_depends_on_the_mask_seed_alone(results):
 )
 def test_how_it_is_computed_changes_nothing(results, kwargs):
   chex.assert_trees_all_close(evaluate(**kwargs), results, rtol=1e-5)
+
+
+@pytest.mark.parametrize("chunk_size", [5, 9])
+def test_chunks_change_no_bit(results, chunk_size):
+  # The last chunk is filled up, and a chunk spans both data sets.
+  chex.assert_trees_all_equal(evaluate(chunk_size=chunk_size), results)
+  dense = functools.partial(
+    evaluation.evaluate_dense, metrics_fn, PARAMS, DATASETS, batch_size=3
+  )
+  chex.assert_trees_all_equal(dense(chunk_size=chunk_size), dense())
+
+
+def test_chunks_share_one_program():
+  traced = []
+
+  def counted(params, batch):
+    traced.append(batch["x"].shape)
+    return metrics_fn(params, batch)
+
+  evaluation.evaluate_dense(
+    counted, PARAMS, DATASETS, batch_size=3, chunk_size=6
+  )
+  assert traced == [(3, 4)]
+
+
+def test_data_may_lie_in_files_or_on_a_device(results, tmp_path):
+  for name, value in DATASETS["verb"].items():
+    np.save(tmp_path / f"{name}.npy", value)
+  mapped = {
+    name: np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+    for name in DATASETS["verb"]
+  }
+  on_device = jax.tree.map(jnp.asarray, DATASETS["verb"])
+  for verb in (mapped, on_device):
+    found = evaluate(datasets={**DATASETS, "verb": verb}, chunk_size=6)
+    chex.assert_trees_all_equal(found, results)
+
+
+@pytest.mark.parametrize("ablations", [("zero",), ("random", "none")])
+def test_ablations_do_not_depend_on_each_other(results, ablations):
+  found = evaluate(ablations=ablations)
+  expected = {name: results[name] for name in ablations}
+  chex.assert_trees_all_equal(found, expected)
 
 
 def test_dense_matches_an_all_ones_mask_and_the_means_by_hand():
