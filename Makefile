@@ -13,7 +13,7 @@ quickstart: .venv/installed
 	echo "quickstart took $$(( $$(date +%s) - start )) s"
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check .
