@@ -59,21 +59,48 @@ def per_example(
     {name: f32[examples]}.
   """
   num_examples = trees.num_rows(dataset)
-  batch_size = min(batch_size, num_examples)
-  num_batches = -(-num_examples // batch_size)
-  indices = jnp.arange(num_batches * batch_size) % num_examples
-  values = jax.lax.map(
-    lambda rows: metrics_fn(take(dataset, rows)),
-    indices.reshape(num_batches, batch_size),
-  )
-  return jax.tree.map(lambda value: value.reshape(-1)[:num_examples], values)
+  return _at_examples(metrics_fn, dataset, batch_size, 0, num_examples)
 
 
 def mean_over(
   metrics_fn: Callable[[types.Batch], dict[str, jax.Array]],
   dataset: types.Batch,
   batch_size: int,
+  *,
+  data_axis: str | None = None,
 ) -> dict[str, jax.Array]:
-  """Returns {name: f32 scalar}: `per_example`, averaged over the data set."""
-  values = per_example(metrics_fn, dataset, batch_size)
-  return jax.tree.map(jnp.mean, values)
+  """Returns {name: f32 scalar}: `per_example`, averaged over the data set.
+
+  Args:
+    metrics_fn, dataset, batch_size: as for `per_example`.
+    data_axis: mesh axis whose devices compute an equal part each.
+  """
+  if data_axis is None:
+    values = per_example(metrics_fn, dataset, batch_size)
+    return jax.tree.map(jnp.mean, values)
+  num_examples = trees.num_rows(dataset)
+  num_own = -(-num_examples // jax.lax.axis_size(data_axis))
+  first = jax.lax.axis_index(data_axis) * num_own
+  values = _at_examples(metrics_fn, dataset, batch_size, first, num_own)
+  is_first_time = first + jnp.arange(num_own) < num_examples
+  return jax.tree.map(
+    lambda value: (
+      jax.lax.psum(jnp.sum(value, where=is_first_time), data_axis)
+      / num_examples
+    ),
+    values,
+  )
+
+
+def _at_examples(metrics_fn, dataset, batch_size, first, count):
+  """Returns metrics of `count` examples from `first` on, around the end."""
+  batch_size = min(batch_size, count)
+  num_batches = -(-count // batch_size)
+  indices = (first + jnp.arange(num_batches * batch_size)) % trees.num_rows(
+    dataset
+  )
+  values = jax.lax.map(
+    lambda rows: metrics_fn(take(dataset, rows)),
+    indices.reshape(num_batches, batch_size),
+  )
+  return jax.tree.map(lambda value: value.reshape(-1)[:count], values)

@@ -1,9 +1,15 @@
 """Mask search: candidates, schedules, the step, and the run over them all."""
 
 from structcomp_jax.search.candidates import Candidate, grid
-from structcomp_jax.search.loop import SearchResult, initial_state, run
+from structcomp_jax.search.loop import SearchResult, run
 from structcomp_jax.search.schedules import SCHEDULES
-from structcomp_jax.search.step import SearchConfig, SearchState, objective
+from structcomp_jax.search.step import (
+  SearchConfig,
+  SearchState,
+  initial_state,
+  objective,
+)
+from structcomp_jax.search.width import Width, choose_width
 
 __all__ = [
   "SCHEDULES",
@@ -11,6 +17,8 @@ __all__ = [
   "SearchConfig",
   "SearchResult",
   "SearchState",
+  "Width",
+  "choose_width",
   "grid",
   "initial_state",
   "objective",

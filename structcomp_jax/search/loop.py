@@ -1,16 +1,17 @@
 """Many mask searches on one frozen network, in one compiled program."""
 
+import contextlib
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 
-from structcomp_jax import batching, masks, parallel, trees, types
-from structcomp_jax.search import candidates, schedules, step
+from structcomp_jax import masks, parallel, trees, types
+from structcomp_jax.search import candidates, programs, step, width
+from structcomp_jax.search.feed import make_feed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +41,6 @@ class SearchResult:
     return trees.row(self.masks, self.best)
 
 
-def initial_state(
-  candidate: candidates.Candidate, spec: masks.MaskSpec
-) -> step.SearchState:
-  """Returns the stacked state of K candidates before their first step."""
-  return jax.vmap(lambda row: step.init_state(row, spec))(candidate)
-
-
 def run(
   loss_fn: types.LossFn,
   params: types.Params,
@@ -68,159 +62,111 @@ def run(
     loss_fn: (params, batch) -> mean loss, f32 scalar. Any network will do.
     params: the frozen network.
     spec: which leaves are masked, from `masks.select`.
-    dataset: {name: array [examples, ...]}.
+    dataset: {name: array [examples, ...]}; NumPy arrays, also `np.memmap`, if
+      `config.feed` is "host".
     config: shared settings and the axes of the candidate grid.
     key: base key of data order and mask noise; one key, same bits.
-    validation: like `dataset`; looked at after every epoch.
+    validation: like `dataset`, on the devices; looked at after every epoch.
     metrics_fn: per-example metrics for `validation`; needs a "loss".
     state: where to go on, from a checkpoint; default: the beginning. Its
       arrays are reused: copy what must last.
     on_call: called with the state and the new history rows each time the
-      host sees the device: for checkpoints and progress. The state's arrays
-      are reused by the next call; copy what must last.
+      host sees the device: for checkpoints and progress. The next call begins
+      when it returns and reuses the state's arrays; copy what must last.
+      Without it the host asks for nothing before the end.
     devices: default: all of `jax.devices()`.
 
   Returns:
     A `SearchResult`.
 
   Raises:
-    UserError: settings that do not fit the data, or no candidate is finite.
+    UserError: settings that do not fit the data, a search that does not fit
+      in memory, or no candidate is finite.
   """
   config = step.SearchConfig() if config is None else config
   if (validation is None) != (metrics_fn is None):
     raise types.UserError("give validation and metrics_fn together, or neither")
   rows = config.candidates()
-  devices = None if devices is None else tuple(devices)
-  advance, validate = _programs(
-    loss_fn,
-    metrics_fn,
-    spec,
-    # The candidates are data: other values run the same program.
-    dataclasses.replace(
-      config, seeds=(), learning_rates=(), init_logits=(), penalties=()
-    ),
-    trees.num_rows(rows),
-    devices,
-  )
-  steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
-  total_steps = steps_per_epoch * config.num_epochs
-  max_steps = config.steps_per_call or steps_per_epoch
-  schedule = schedules.get_schedule(config.schedule)
-  shared, validation = parallel.replicate(
-    ({"frozen": params, "dataset": dataset, "key": key}, validation),
-    parallel.row_mesh(trees.num_rows(rows), devices),
-  )
-  state = initial_state(rows, spec) if state is None else state
-  # NumPy arrays of a checkpoint would round the epoch metrics otherwise.
-  state = jax.tree.map(jnp.asarray, state)
-  history = []
-
-  def epoch_rows(state, done):
-    beta = schedule(
-      jnp.int32(done - 1), steps_per_epoch, config.num_epochs, config.max_beta
+  mesh = parallel.row_mesh(trees.num_rows(rows), devices, config.data_devices)
+  with contextlib.closing(make_feed(dataset, config, key, mesh)) as feed:
+    shared = {"frozen": params, "key": key, **feed.shared}
+    width.check_memory(loss_fn, spec, config, mesh, shared, feed)
+    fixed = (spec, config, mesh, feed.steps_per_epoch)
+    advance = programs.advance(loss_fn, *fixed)
+    shared, validation = parallel.replicate((shared, validation), mesh)
+    history = _History(
+      rows,
+      programs.end_epoch(metrics_fn, *fixed),
+      {
+        "frozen": shared["frozen"],
+        "key": shared["key"],
+        "validation": validation,
+      },
+      feed.steps_per_epoch,
     )
-    metrics = _epoch_metrics(state, steps_per_epoch, spec)
-    if validation is not None:
-      metrics |= validate(
-        state.mask_logits,
-        {
-          "frozen": shared["frozen"],
-          "validation": validation,
-          "beta": beta,
-          "key": jax.random.fold_in(key, done),
-        },
+    state = parallel.place(
+      step.initial_state(rows, spec) if state is None else state,
+      NamedSharding(mesh, parallel.ROWS),
+    )
+    done = int(parallel.fetch(state.step)[0])
+    total_steps = feed.steps_per_epoch * config.num_epochs
+    if done == total_steps:  # The best one is chosen by the last epoch.
+      history.add(state, done)
+    while done < total_steps:
+      left = feed.steps_per_epoch - done % feed.steps_per_epoch
+      num_steps = min(feed.max_steps, left)
+      state = advance(
+        state,
+        rows,
+        {**shared, "num_steps": np.int32(num_steps)},
+        *feed.batches(done),
       )
-    return _history_rows(
-      rows, jax.device_get(metrics), done, steps_per_epoch, float(beta)
-    )
-
-  done = int(state.step[0])
-  if done == total_steps:  # The best one is chosen by the last epoch.
-    history = epoch_rows(state, done)
-  while done < total_steps:
-    num_steps = min(max_steps, steps_per_epoch - done % steps_per_epoch)
-    (state, rows) = advance(
-      (state, rows), {**shared, "num_steps": jnp.int32(num_steps)}
-    )
-    done += num_steps
-    is_end = done % steps_per_epoch == 0
-    new_rows = epoch_rows(state, done) if is_end else []
-    history += new_rows
-    if on_call is not None:
-      on_call(state, new_rows)
-
-  return _result(rows, state, history)
+      done += num_steps
+      if num_steps == left:
+        history.add(state, done)
+      if on_call is not None:
+        on_call(state, history.read())
+      elif config.feed == "host":
+        jax.block_until_ready(state.step)  # Or batches pile up.
+    history.read()
+  return _result(rows, state, history.rows)
 
 
-@functools.lru_cache(maxsize=16)
-def _programs(loss_fn, metrics_fn, spec, config, num_rows, devices):
-  """Compiled once for all searches that differ in data and weights only."""
-  mesh = parallel.row_mesh(num_rows, devices)
+class _History:
+  """The metrics of all epochs, read from the devices when asked for.
 
-  def advance_row(row, shared):
-    state, candidate = row
-    state = step.run_steps(
-      state, candidate, shared, loss_fn=loss_fn, spec=spec, config=config
-    )
-    return state, candidate
+  Attributes:
+    rows: what was read, one dict per candidate and epoch.
+  """
 
-  advance = parallel.over_rows(
-    advance_row, mesh, width=config.vmap_width, donate=True
-  )
-  validate = parallel.over_rows(
-    functools.partial(
-      _validation_metrics, metrics_fn=metrics_fn, spec=spec, config=config
-    ),
-    mesh,
-    width=config.vmap_width,
-  )
-  return advance, validate
+  def __init__(self, candidates, end_epoch, shared, steps_per_epoch):
+    self.rows = []
+    self._candidates = jax.device_get(candidates)
+    self._end_epoch, self._shared = end_epoch, shared
+    self._steps_per_epoch = steps_per_epoch
+    self._unread = []
 
+  def add(self, state: step.SearchState, done: int) -> None:
+    """Starts the computation of the metrics of the epoch that ends here."""
+    state = state.replace(opt_state=())  # Not needed.
+    self._unread.append((done, self._end_epoch(state, self._shared)))
 
-def _epoch_metrics(state, steps_per_epoch, spec):
-  """Returns {name: f32[K]} of the training steps of the last epoch."""
-  kept = jax.vmap(lambda mask: masks.kept_weights(mask, spec))(
-    masks.binarize(state.mask_logits)
-  )
-  return {
-    "train/loss": state.loss_sum / steps_per_epoch,
-    "train/size": state.size_sum / steps_per_epoch,
-    "density": sum(kept.values()) / spec.num_weights,
-    "finite": state.finite,
-  }
+  def read(self) -> list[dict[str, Any]]:
+    """Returns the new rows; waits for the devices if there are any."""
+    new_rows = [
+      row
+      for done, metrics in self._unread
+      for row in _history_rows(
+        self._candidates, parallel.fetch(metrics), done, self._steps_per_epoch
+      )
+    ]
+    self._unread = []
+    self.rows += new_rows
+    return new_rows
 
 
-def _validation_metrics(mask_logits, shared, *, metrics_fn, spec, config):
-  """Returns validation metrics of one candidate, soft and hard mask."""
-  soft_mask = masks.sample(
-    masks.get_relaxation(config.relaxation),
-    mask_logits,
-    beta=masks.leaf_betas(spec, shared["beta"], config.constant_beta),
-    key=shared["key"],
-  )
-  # One loop body for both, so that the network is compiled once.
-  both = {
-    path: jnp.stack([soft_mask[path], hard.astype(jnp.float32)])
-    for path, hard in masks.binarize(mask_logits).items()
-  }
-  means = jax.lax.map(
-    lambda mask: batching.mean_over(
-      functools.partial(metrics_fn, masks.merge(shared["frozen"], mask)),
-      shared["validation"],
-      config.eval_batch_size,
-    ),
-    both,
-  )
-  return {
-    f"validation/{name}/{metric}": values[index]
-    for index, name in enumerate(("soft", "hard"))
-    for metric, values in means.items()
-  }
-
-
-def _history_rows(rows, metrics, done, steps_per_epoch, beta):
+def _history_rows(rows, metrics, done, steps_per_epoch):
   """Returns one dict of NumPy scalars per candidate."""
-  rows = jax.device_get(rows)
   return [
     {
       "step": done,
@@ -230,7 +176,6 @@ def _history_rows(rows, metrics, done, steps_per_epoch, beta):
       "learning_rate": rows.learning_rate[index],
       "mask_init": rows.init_logit[index],
       "penalty": rows.penalty[index],
-      "beta": beta,
       **{name: values[index] for name, values in metrics.items()},
     }
     for index in range(trees.num_rows(rows))
@@ -239,7 +184,7 @@ def _history_rows(rows, metrics, done, steps_per_epoch, beta):
 
 def _result(rows, state, history):
   """Returns the result of a finished search."""
-  finite = np.asarray(state.finite)
+  finite = parallel.fetch(state.finite)
   if not finite.any():
     raise types.UserError(
       f"all {finite.size} candidates stopped at a non-finite loss (the first: "

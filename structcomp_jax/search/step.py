@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from structcomp_jax import batching, masks, trees, types
+from structcomp_jax import batching, masks, parallel, trees, types
 from structcomp_jax.search import candidates, schedules
 
 # Adam with its published constants; the step size is a candidate's data.
@@ -32,8 +32,15 @@ class SearchConfig:
       which sees its own sample of a stochastic relaxation.
     data_order: "per_candidate" (a function of its seed) or "shared".
     steps_per_call: steps between two looks of the host; 0: one epoch.
-    vmap_width: candidates computed at once on a device; 0: all.
+    vmap_width: candidates computed at once on a device; 0: all. See
+      `search.choose_width`.
     eval_batch_size: validation examples held in memory at a time.
+    feed: "device": the training set lies on every device. "host": it stays in
+      the host's memory or in a memory-mapped file, and the batches of the
+      coming steps are copied while the devices compute; same results.
+    data_devices: devices that share every batch of a candidate, for networks
+      whose batch does not fit on one. Each computes an equal part; losses and
+      gradients are averaged over them.
     seeds, learning_rates, init_logits, penalties: the candidates are the
       product of these.
   """
@@ -49,6 +56,8 @@ class SearchConfig:
   steps_per_call: int = 0
   vmap_width: int = 0
   eval_batch_size: int = 256
+  feed: str = "device"
+  data_devices: int = 1
   seeds: tuple[int, ...] = (0,)
   learning_rates: tuple[float, ...] = (1e-4,)
   init_logits: tuple[float, ...] = (0.0,)
@@ -67,10 +76,20 @@ class SearchConfig:
         f"batch_size {self.batch_size} is not a multiple of "
         f"num_mask_samples {self.num_mask_samples}; change one of them"
       )
+    chunk = self.batch_size // self.num_mask_samples
+    if self.data_devices < 1 or chunk % self.data_devices:
+      raise types.UserError(
+        f"data_devices {self.data_devices} cannot share {chunk} examples "
+        "(batch_size over num_mask_samples) equally; change one of them"
+      )
     if self.data_order not in ("per_candidate", "shared"):
       raise types.UserError(
         f"unknown data_order {self.data_order!r}; choose per_candidate or "
         "shared"
+      )
+    if self.feed not in ("device", "host"):
+      raise types.UserError(
+        f"unknown feed {self.feed!r}; choose device or host"
       )
 
   def candidates(self) -> candidates.Candidate:
@@ -103,6 +122,13 @@ class SearchState:
   finite: jax.Array
   loss_sum: jax.Array
   size_sum: jax.Array
+
+
+def initial_state(
+  candidate: candidates.Candidate, spec: masks.MaskSpec
+) -> SearchState:
+  """Returns the stacked state of K candidates before their first step."""
+  return jax.vmap(lambda row: init_state(row, spec))(candidate)
 
 
 def init_state(
@@ -156,6 +182,9 @@ def objective(
     )
     keys = jax.random.split(key, config.num_mask_samples)
     task_loss = jnp.mean(jax.vmap(sample_loss)(keys, chunks))
+  if config.data_devices > 1:
+    # Its transpose averages the gradient, too.
+    task_loss = jax.lax.pmean(task_loss, parallel.DATA_AXIS)
   size = masks.expected_size(relaxation, mask_logits, spec, beta=beta)
   cost = masks.penalty(relaxation, mask_logits, spec, beta=beta)
   return task_loss + penalty * cost, (task_loss, size)
@@ -211,51 +240,96 @@ def search_step(
   )
 
 
+def epoch_order(
+  key: jax.Array,
+  seed: jax.Array,
+  epoch: jax.Array,
+  num_examples: int,
+  config: SearchConfig,
+) -> jax.Array:
+  """Returns which examples each step of an epoch sees.
+
+  Args:
+    key: base key of the search.
+    seed: i32, of the candidate.
+    epoch: i32, from 0.
+    num_examples: size of the training set.
+    config: what all candidates share.
+
+  Returns:
+    i32[steps, data_devices, batch_size / data_devices]: each device has an
+    equal part of each of the `num_mask_samples` chunks of a batch.
+  """
+  order_key, _ = jax.random.split(key)
+  if config.data_order == "per_candidate":
+    order_key = jax.random.fold_in(order_key, seed)
+  order = batching.epoch_order(
+    order_key, epoch, num_examples, config.batch_size
+  )
+  parts = order.reshape(
+    len(order), config.num_mask_samples, config.data_devices, -1
+  )
+  return parts.swapaxes(1, 2).reshape(len(order), config.data_devices, -1)
+
+
 def run_steps(
   state: SearchState,
   candidate: candidates.Candidate,
   shared: dict[str, Any],
+  batches: types.Batch | None = None,
   *,
   loss_fn: types.LossFn,
   spec: masks.MaskSpec,
   config: SearchConfig,
+  steps_per_epoch: int,
 ) -> SearchState:
   """Returns the state `shared["num_steps"]` steps on, within one epoch.
 
   Args:
     state: of one candidate; a first step of an epoch clears the sums.
     candidate: one row.
-    shared: "frozen" (params), "dataset" (arrays [examples, ...]), "key",
-      "num_steps" (i32, traced: every length runs the same program).
+    shared: "frozen" (params), "key", "num_steps" (i32, traced: every length
+      runs the same program), and "dataset" (arrays [examples, ...]) unless
+      there are `batches`.
+    batches: {name: array [steps, batch, ...]} of these steps, or more.
     loss_fn: mean loss of a batch.
     spec: the masked leaves.
     config: what all candidates share.
+    steps_per_epoch: full batches of the training set.
   """
-  dataset = shared["dataset"]
-  steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
-  order_key, noise_key = jax.random.split(shared["key"])
-  if config.data_order == "per_candidate":
-    order_key = jax.random.fold_in(order_key, candidate.seed)
+  _, noise_key = jax.random.split(shared["key"])
   noise_key = jax.random.fold_in(noise_key, candidate.seed)
-  order = batching.epoch_order(
-    order_key,
-    state.step // steps_per_epoch,
-    trees.num_rows(dataset),
-    config.batch_size,
-  )
   schedule = schedules.get_schedule(config.schedule)
   is_first = state.step % steps_per_epoch == 0
+  if batches is None:
+    order = epoch_order(
+      shared["key"],
+      candidate.seed,
+      state.step // steps_per_epoch,
+      trees.num_rows(shared["dataset"]),
+      config,
+    )
+    device = (
+      jax.lax.axis_index(parallel.DATA_AXIS) if config.data_devices > 1 else 0
+    )
   state = state.replace(
     loss_sum=jnp.where(is_first, 0, state.loss_sum),
     size_sum=jnp.where(is_first, 0, state.size_sum),
   )
 
-  def body(_, state):
+  def batch_of(index, step):
+    if batches is not None:
+      return trees.row(batches, index)
+    return batching.take(
+      shared["dataset"], order[step % steps_per_epoch, device]
+    )
+
+  def body(index, state):
     return search_step(
       state,
       candidate,
       shared["frozen"],
-      batching.take(dataset, order[state.step % steps_per_epoch]),
+      batch_of(index, state.step),
       loss_fn=loss_fn,
       spec=spec,
       config=config,

@@ -1,0 +1,140 @@
+"""The two compiled programs of a search: some steps, and the end of an epoch.
+
+Both are kept, so that searches that differ in data, weights and candidates
+alone run what was compiled before.
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+
+from structcomp_jax import batching, masks, parallel, types
+from structcomp_jax.search import schedules, step
+
+
+def advance(
+  loss_fn: types.LossFn,
+  spec: masks.MaskSpec,
+  config: step.SearchConfig,
+  mesh: Mesh,
+  steps_per_epoch: int,
+) -> parallel.Program:
+  """Returns program(state, candidates, shared[, batches]) -> state.
+
+  The memory of `state` is reused. See `step.run_steps` for `shared`, and
+  `batch_spec` for where the batches of `feed = "host"` lie.
+  """
+  return _advance(
+    loss_fn, spec, _without_candidates(config), mesh, steps_per_epoch
+  )
+
+
+def end_epoch(
+  metrics_fn: types.MetricsFn | None,
+  spec: masks.MaskSpec,
+  config: step.SearchConfig,
+  mesh: Mesh,
+  steps_per_epoch: int,
+) -> parallel.Program:
+  """Returns program(state, shared) -> {name: f32[K]}.
+
+  `shared` has "frozen", "validation" and "key", unused without `metrics_fn`.
+  """
+  return _end_epoch(
+    metrics_fn, spec, _without_candidates(config), mesh, steps_per_epoch
+  )
+
+
+def batch_spec(config: step.SearchConfig) -> PartitionSpec:
+  """Returns where batches [K, steps, batch, ...] from the host lie.
+
+  Without K in a shared order. The data axis cuts the batches.
+  """
+  data = parallel.DATA_AXIS if config.data_devices > 1 else None
+  if config.data_order == "shared":
+    return PartitionSpec(None, data)
+  return PartitionSpec(parallel.ROW_AXIS, None, data)
+
+
+def _without_candidates(config):
+  """The candidates are data: other values run the same program."""
+  return dataclasses.replace(
+    config, seeds=(), learning_rates=(), init_logits=(), penalties=()
+  )
+
+
+@functools.lru_cache(maxsize=16)
+def _advance(loss_fn, spec, config, mesh, steps_per_epoch):
+  from_host = (batch_spec(config),) if config.feed == "host" else ()
+  return parallel.over_rows(
+    functools.partial(
+      step.run_steps,
+      loss_fn=loss_fn,
+      spec=spec,
+      config=config,
+      steps_per_epoch=steps_per_epoch,
+    ),
+    mesh,
+    specs=(parallel.ROWS, parallel.ROWS, parallel.EVERYWHERE, *from_host),
+    width=config.vmap_width,
+    in_place=True,
+  )
+
+
+@functools.lru_cache(maxsize=16)
+def _end_epoch(metrics_fn, spec, config, mesh, steps_per_epoch):
+  def one_candidate(state, shared):
+    beta = schedules.get_schedule(config.schedule)(
+      state.step - 1, steps_per_epoch, config.num_epochs, config.max_beta
+    )
+    metrics = _training_metrics(state, spec, steps_per_epoch)
+    if metrics_fn is not None:
+      metrics |= _validation_metrics(
+        state, beta, shared, metrics_fn, spec, config
+      )
+    return {"beta": beta, **metrics}
+
+  return parallel.over_rows(one_candidate, mesh, width=config.vmap_width)
+
+
+def _training_metrics(state, spec, steps_per_epoch):
+  """Returns {name: f32} of the training steps of the last epoch."""
+  kept = masks.kept_weights(masks.binarize(state.mask_logits), spec)
+  return {
+    "train/loss": state.loss_sum / steps_per_epoch,
+    "train/size": state.size_sum / steps_per_epoch,
+    "density": sum(kept.values()) / spec.num_weights,
+    "finite": state.finite,
+  }
+
+
+def _validation_metrics(state, beta, shared, metrics_fn, spec, config):
+  """Returns validation metrics of one candidate, soft and hard mask."""
+  soft_mask = masks.sample(
+    masks.get_relaxation(config.relaxation),
+    state.mask_logits,
+    beta=masks.leaf_betas(spec, beta, config.constant_beta),
+    key=jax.random.fold_in(shared["key"], state.step),
+  )
+  # One loop body for both, so that the network is compiled once.
+  both = {
+    path: jnp.stack([soft_mask[path], hard.astype(jnp.float32)])
+    for path, hard in masks.binarize(state.mask_logits).items()
+  }
+  means = jax.lax.map(
+    lambda mask: batching.mean_over(
+      functools.partial(metrics_fn, masks.merge(shared["frozen"], mask)),
+      shared["validation"],
+      config.eval_batch_size,
+      data_axis=parallel.DATA_AXIS if config.data_devices > 1 else None,
+    ),
+    both,
+  )
+  return {
+    f"validation/{name}/{metric}": values[index]
+    for index, name in enumerate(("soft", "hard"))
+    for metric, values in means.items()
+  }
