@@ -23,12 +23,13 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from structcomp_jax import trees
-from structcomp_jax.io import files
+from structcomp_jax.io import files, hosts
 from structcomp_jax.types import UserError
 
 FORMAT_VERSION = 1
 
 
+@hosts.by_first
 def save(
   directory: str | os.PathLike,
   step: int,
@@ -44,7 +45,7 @@ def save(
     directory: used for nothing else but these checkpoints and, if need be,
       plain files beside them; created where missing.
     step: training step the tree belongs to.
-    tree: arrays that this process can address, of any shape and dtype
+    tree: arrays that the first process can address, of any shape and dtype
       that NumPy knows. Typed keys must be passed as `jax.random.key_data`.
     metadata: JSON values, e.g. {"fingerprint": digest of the frozen tree}.
 
@@ -83,6 +84,8 @@ def restore(
   fingerprint: str | None = None,
 ) -> tuple[int, chex.ArrayTree, dict[str, Any]] | None:
   """Reads the latest checkpoint back, or refuses it.
+
+  Of several processes each reads the files, which may be too many to send.
 
   Args:
     directory: the directory given to `save`.
@@ -247,6 +250,7 @@ def _torn(directory: Path, cause: str) -> UserError:
   )
 
 
+@hosts.by_first
 def _latest_serial(directory: Path, default: int | None = None) -> int | None:
   """Returns the number of the newest complete save.
 
@@ -294,21 +298,35 @@ def _manager(
     cleanup_tmp_directories=not keep_all,
     enable_async_checkpointing=False,
     save_root_metadata=False,
+    multiprocessing_options=_of_this_process(),
   )
   handlers = {
     "tree": ocp.PyTreeCheckpointHandler(
       # Trained floats do not compress, and trying costs time.
       use_compression=False,
+      multiprocessing_options=_of_this_process(),
       type_handler_registry=ocp.type_handlers.create_type_handler_registry(
         (np.ndarray, _PatientHandler()),
         # Never used, but orbax warns where it is missing.
         (jax.Array, ocp.type_handlers.ArrayHandler()),
       ),
     ),
-    "record": ocp.JsonCheckpointHandler(),
+    "record": ocp.JsonCheckpointHandler(
+      multiprocessing_options=_of_this_process()
+    ),
   }
   return ocp.CheckpointManager(
     directory, options=options, item_handlers=handlers
+  )
+
+
+def _of_this_process() -> ocp.options.MultiprocessingOptions:
+  """Whoever else there is, a process reads and writes on its own."""
+  index = jax.process_index()
+  return ocp.options.MultiprocessingOptions(
+    primary_host=index,
+    active_processes={index},
+    barrier_sync_key_prefix=f"process_{index}",
   )
 
 

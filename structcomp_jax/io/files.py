@@ -1,12 +1,17 @@
-"""Whole-file writes that are complete or absent, and `DONE` marks."""
+"""Whole-file writes that are complete or absent, and `DONE` marks.
+
+Of several processes the first does it for all (`hosts.by_first`).
+"""
 
 import errno
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from structcomp_jax.io import hosts
 from structcomp_jax.types import UserError
 
 DONE = "DONE"
@@ -45,6 +50,7 @@ def is_temporary(path: str | os.PathLike) -> bool:
   return name.startswith(".") and name.endswith(".tmp")
 
 
+@hosts.by_first
 def write_atomic(path: str | os.PathLike, content: str | bytes) -> None:
   """Writes a whole file; a reader or a crash sees the old or the new one.
 
@@ -71,6 +77,33 @@ def write_atomic(path: str | os.PathLike, content: str | bytes) -> None:
     raise storage_error(path, error) from error
 
 
+@hosts.by_first
+def exists(path: str | os.PathLike) -> bool:
+  """Returns whether there is such a file."""
+  return Path(path).is_file()
+
+
+@hosts.by_first
+def read_text(path: str | os.PathLike) -> str:
+  """Returns the content of a small UTF-8 file.
+
+  Raises:
+    OSError: it cannot be read.
+    ValueError: it is not text.
+  """
+  return Path(path).read_text(encoding="utf-8")
+
+
+@hosts.by_first
+def remove(path: str | os.PathLike) -> None:
+  """Removes a file, or a directory as far as that is possible."""
+  path = Path(path)
+  if path.is_dir():
+    shutil.rmtree(path, ignore_errors=True)
+  else:
+    path.unlink(missing_ok=True)
+
+
 def mark_done(
   directory: str | os.PathLike, info: Mapping[str, Any] | None = None
 ) -> None:
@@ -86,7 +119,7 @@ def mark_done(
 
 def is_done(directory: str | os.PathLike) -> bool:
   """Returns whether `mark_done` was called for `directory`."""
-  return (Path(directory) / DONE).is_file()
+  return exists(Path(directory) / DONE)
 
 
 def read_done(directory: str | os.PathLike) -> dict[str, Any]:
@@ -97,7 +130,7 @@ def read_done(directory: str | os.PathLike) -> dict[str, Any]:
   """
   path = Path(directory) / DONE
   try:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(read_text(path))
   except (OSError, ValueError) as error:
     raise UserError(
       f"{path} is missing or torn; delete {directory} and run its step again"

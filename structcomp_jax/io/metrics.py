@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from structcomp_jax.io import files
+from structcomp_jax.io import files, hosts
 from structcomp_jax.io.values import plain
 from structcomp_jax.types import UserError
 
@@ -16,7 +16,8 @@ class MetricsWriter:
   """Appends rows to a metrics file; use it in a `with` statement.
 
   Opening drops a last line that a killed run left incomplete. Call `rewind`
-  first when resuming, or rows after the checkpoint appear twice.
+  first when resuming, or rows after the checkpoint appear twice. Of several
+  processes the first writes, whatever the others do.
   """
 
   def __init__(self, path: str | os.PathLike):
@@ -25,7 +26,7 @@ class MetricsWriter:
     Raises:
       UserError: the file cannot be written.
     """
-    self._path = Path(path)
+    self._path = Path(path) if hosts.is_first() else Path(os.devnull)
     try:
       self._path.parent.mkdir(parents=True, exist_ok=True)
       _cut_torn_line(self._path)
@@ -65,6 +66,7 @@ class MetricsWriter:
     self.close()
 
 
+@hosts.by_first
 def read(path: str | os.PathLike) -> list[dict[str, Any]]:
   """Returns the rows of a metrics file, without a torn last line.
 
@@ -82,6 +84,7 @@ def read(path: str | os.PathLike) -> list[dict[str, Any]]:
   return [_parse(line, path, i + 1) for i, line in enumerate(lines[:-1])]
 
 
+@hosts.by_first
 def rewind(
   path: str | os.PathLike, keep: Callable[[dict[str, Any]], bool]
 ) -> None:

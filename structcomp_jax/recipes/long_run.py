@@ -1,7 +1,6 @@
 """A training or search while it runs: progress, metrics, checkpoints."""
 
 import pathlib
-import shutil
 import time
 from typing import Any
 
@@ -9,7 +8,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from structcomp_jax.io import checkpoints, metrics
+from structcomp_jax import parallel
+from structcomp_jax.io import checkpoints, files, hosts, metrics
 from structcomp_jax.io.progress import Progress
 
 CHECKPOINT = "checkpoint"
@@ -73,14 +73,15 @@ class LongRun:
       self._writer.write(row)
     least = min((row[self._accuracy] for row in rows), default=None)
     values = {} if least is None else {"val_accuracy": least}
-    step = int(state.step[0])
+    step = int(parallel.fetch(state.step)[0])
     self._progress.update(step - self._step, **values)
     self._step = step
-    if time.monotonic() - self._saved_at > self._every:
+    # Clocks differ, and all processes save together.
+    if hosts.agree(time.monotonic() - self._saved_at > self._every):
       checkpoints.save(
         self._directory / CHECKPOINT,
         step,
-        state,
+        parallel.fetch(state),
         {"fingerprint": self._fingerprint},
       )
       self._saved_at = time.monotonic()
@@ -99,4 +100,4 @@ def forget_checkpoint(directory: pathlib.Path) -> None:
   After the mark, since a kill may leave half of the checkpoint: without the
   mark it would be refused as torn.
   """
-  shutil.rmtree(directory / CHECKPOINT, ignore_errors=True)
+  files.remove(directory / CHECKPOINT)

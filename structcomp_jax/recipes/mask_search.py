@@ -8,8 +8,8 @@ import jax
 import numpy as np
 from absl import logging
 
-from structcomp_jax import batching, masks, search, trees
-from structcomp_jax.io import files
+from structcomp_jax import batching, masks, parallel, search, trees
+from structcomp_jax.io import files, hosts
 from structcomp_jax.io.values import plain
 from structcomp_jax.recipes import long_run
 from structcomp_jax.recipes.frozen import FrozenNetwork
@@ -65,7 +65,6 @@ def _search(
   spec = frozen.experiment.mask_spec(params, masked_from)
   network = frozen.network(masked_from)
   candidates = config.candidates()
-  directory.mkdir(parents=True, exist_ok=True)
   _say_what_is_masked(spec)
   dataset = frozen.problems(masked_from, task, "train")
   steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
@@ -98,9 +97,9 @@ def _search(
     )
   if trees.fingerprint(params) != fingerprint:
     raise RuntimeError(f"the search in {directory} changed frozen weights")
-  masks.save(
+  hosts.by_first(masks.save)(
     directory / MASKS,
-    result.masks,
+    parallel.fetch(result.masks),
     fingerprint=fingerprint,
     stacked=True,
     metadata=_describe_candidates(result),
@@ -139,7 +138,8 @@ class _SayStopped:
     self._said = set()
 
   def __call__(self, state: search.SearchState) -> None:
-    stopped = set(np.flatnonzero(~np.asarray(state.finite)))
+    step, finite = parallel.fetch((state.step, state.finite))
+    stopped = set(np.flatnonzero(~finite))
     for index in sorted(stopped - self._said):
       logging.warning(
         "%s: candidate %d (%s) stopped by step %d: its loss is not a finite "
@@ -147,6 +147,6 @@ class _SayStopped:
         self._directory,
         index,
         trees.row(self._candidates, index).describe(),
-        int(state.step[0]),
+        int(step[0]),
       )
     self._said |= stopped

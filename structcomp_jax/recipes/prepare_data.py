@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from absl import logging
 from ml_collections import ConfigDict
 
+from structcomp_jax.io import hosts
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import pretrain, session
 from structcomp_jax.tasks import datasets
@@ -24,6 +25,7 @@ def build(
   logging.info("%s: %s problems in %s", name, sizes, builder.data_dir)
 
 
+@hosts.by_first
 def step(experiment: experiments.Experiment) -> None:
   """Prepares every data set of an experiment."""
   sizes = pretrain.data_sets(experiment) | {

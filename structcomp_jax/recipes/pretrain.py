@@ -67,13 +67,14 @@ def step(experiment: experiments.Experiment) -> None:
       "the pretraining never had a finite validation loss; lower "
       "simclr.learning_rate"
     )
-  params = trees.row(state.best_params, 0)
+  best = training.fetch_best(state)
+  params = trees.row(best["params"], 0)
   checkpoints.save(directory / long_run.CHECKPOINT, 0, params, {})
   files.mark_done(
     directory,
     {
-      "best_epoch": int(state.best_epoch[0]),
-      "validation_top_5": -float(state.best_loss[0]),
+      "best_epoch": int(best["epoch"][0]),
+      "validation_top_5": -float(best["loss"][0]),
     },
   )
   long_run.forget_checkpoint(directory / _RUN)

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from structcomp_jax import types
 from structcomp_jax.analysis import report
-from structcomp_jax.io import files
+from structcomp_jax.io import files, hosts
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import session
 
@@ -20,6 +20,7 @@ def run(config: ConfigDict, workdir: str | pathlib.Path) -> None:
     step(experiment)
 
 
+@hosts.by_first
 def step(experiment: experiments.Experiment) -> None:
   """Writes the report and prints the verdict table and where it lies."""
   workdir = experiment.paths.workdir

@@ -60,7 +60,7 @@ def _check_masks(
       f"{directory} holds masks of another base network; delete it to search "
       "again"
     )
-  if not (directory / MASKS).is_file():
+  if not files.exists(directory / MASKS):
     raise types.UserError(
       f"{directory} has lost {MASKS}; delete the directory to search again"
     )

@@ -39,7 +39,7 @@ def choose(
     return {}
   directory = experiment.paths.training(regime) / "sweep"
   record = directory / RECORD
-  if not record.is_file():
+  if not files.exists(record):
     rows = []
     for number, pair in enumerate(pairs, start=1):
       loss = train(
@@ -52,7 +52,7 @@ def choose(
     content = {"chosen": best, "settings": rows}
     files.write_atomic(record, json.dumps(content, indent=2) + "\n")
   try:
-    chosen = json.loads(record.read_text(encoding="utf-8"))["chosen"]
+    chosen = json.loads(files.read_text(record))["chosen"]
     return {name: chosen[name] for name in ("learning_rate", "batch_size")}
   except (ValueError, KeyError, TypeError) as error:
     raise types.UserError(

@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -96,17 +97,16 @@ def _train(experiment: experiments.Experiment, regime: str) -> None:
   directory = experiment.paths.training(regime)
 
   def lowest_loss(directory, config, label):
-    state = _run(experiment, regime, seeds[:1], config, directory, label)
-    return float(state.best_loss[0])
+    best, _ = _run(experiment, regime, seeds[:1], config, directory, label)
+    return float(best["loss"][0])
 
   config = experiment.train_config(
     regime, **sweep.choose(experiment, regime, lowest_loss)
   )
-  state = _run(
+  best, failed = _run(
     experiment, regime, seeds, config, directory, f"training {regime}"
   )
   history = metrics.read(directory / long_run.METRICS)
-  failed = training.failed_seeds(state)
   for index, seed in enumerate(seeds):
     if seed in failed:
       continue
@@ -115,10 +115,10 @@ def _train(experiment: experiments.Experiment, regime: str) -> None:
       experiment,
       regime,
       seed,
-      trees.row(state.best_params, index),
+      trees.row(best["params"], index),
       rows,
-      best_epoch=int(state.best_epoch[index]),
-      validation_loss=float(state.best_loss[index]),
+      best_epoch=int(best["epoch"][index]),
+      validation_loss=float(best["loss"][index]),
       learning_rate=config.learning_rate,
       batch_size=config.batch_size,
     )
@@ -137,8 +137,13 @@ def _run(
   config: training.TrainConfig,
   directory: pathlib.Path,
   label: str,
-) -> training.TrainState:
-  """Trains some seeds at once and returns their final state."""
+) -> tuple[dict[str, Any], list[int]]:
+  """Trains some seeds at once.
+
+  Returns:
+    {"params", "epoch", "loss"}, NumPy, of the best epoch of every seed, and
+    the seeds that failed.
+  """
   dataset = experiment.load("base", "train")
   state = trees.stack(
     [
@@ -157,7 +162,7 @@ def _run(
     checkpoint_seconds=experiment.config.runtime.checkpoint_seconds,
     accuracy="validation/accuracy",
   ) as keep:
-    return training.run(
+    state = training.run(
       experiment.network.loss_fn,
       experiment.network.metrics_fn,
       keep.state,
@@ -167,6 +172,7 @@ def _run(
       key=purpose_key(experiment.config.seed, "training"),
       on_call=keep,
     )
+  return training.fetch_best(state), training.failed_seeds(state)
 
 
 def _forget(directory: pathlib.Path) -> None:
@@ -176,7 +182,7 @@ def _forget(directory: pathlib.Path) -> None:
   done, the training goes on from here.
   """
   long_run.forget_checkpoint(directory)
-  (directory / long_run.METRICS).unlink(missing_ok=True)
+  files.remove(directory / long_run.METRICS)
 
 
 def _store(experiment, regime, seed, params, history=(), **info) -> None:

@@ -5,6 +5,7 @@ from structcomp_jax.training.base import (
   TrainConfig,
   TrainState,
   failed_seeds,
+  fetch_best,
   init_state,
   run,
 )
@@ -15,6 +16,7 @@ __all__ = [
   "TrainConfig",
   "TrainState",
   "failed_seeds",
+  "fetch_best",
   "init_state",
   "run",
   "simclr",

@@ -242,8 +242,11 @@ def run(
     ({"dataset": dataset, "key": key, "draw_key": draw_key}, validation), mesh
   )
   max_steps = config.steps_per_call or steps_per_epoch
-  done = int(state.step[0])
-  while done < steps_per_epoch * config.num_epochs and state.active.any():
+  done = int(parallel.fetch(state.step)[0])
+  while (
+    done < steps_per_epoch * config.num_epochs
+    and parallel.fetch(state.active).any()
+  ):
     num_steps = min(max_steps, steps_per_epoch - done % steps_per_epoch)
     state = advance(state, {**shared, "num_steps": jnp.int32(num_steps)})
     done += num_steps
@@ -251,16 +254,28 @@ def run(
     if done % steps_per_epoch == 0:
       state, metrics = finish(state, {"validation": validation})
       rows = _history_rows(
-        jax.device_get(metrics), done, done // steps_per_epoch
+        parallel.fetch(metrics), done, done // steps_per_epoch
       )
     if on_call is not None:
       on_call(state, rows)
   return state
 
 
+def fetch_best(state: TrainState) -> dict[str, Any]:
+  """Returns NumPy {"params", "epoch", "loss"} of every seed's best epoch."""
+  return parallel.fetch(
+    {
+      "params": state.best_params,
+      "epoch": state.best_epoch,
+      "loss": state.best_loss,
+    }
+  )
+
+
 def failed_seeds(state: TrainState) -> list[int]:
   """Returns the seeds that never had a finite validation score."""
-  return [int(seed) for seed in state.seed[~np.isfinite(state.best_loss)]]
+  seeds, losses = parallel.fetch((state.seed, state.best_loss))
+  return seeds[~np.isfinite(losses)].tolist()
 
 
 @functools.lru_cache(maxsize=4)

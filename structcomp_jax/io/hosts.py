@@ -1,0 +1,119 @@
+"""Processes that work together on one experiment, one on every host.
+
+All run the same program. What lies in a work directory is looked at, decided
+by and changed by the first process alone; the others get its answer. So they
+always agree, also on a file system that shows changes late.
+"""
+
+import contextlib
+import functools
+import itertools
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from structcomp_jax.types import UserError
+
+_Result = TypeVar("_Result")
+# Waiting for work on one host: a peer that dies ends it earlier.
+_PATIENCE_MS = 30 * 24 * 3600 * 1000
+# Sizes of messages, so that few programs are compiled.
+_SMALLEST_MESSAGE = 1024
+
+_barrier_numbers = itertools.count()
+_alone = False
+
+
+def is_first() -> bool:
+  """Returns whether this process writes the files and says what happens."""
+  return not jax.distributed.is_initialized() or jax.process_index() == 0
+
+
+def by_first(fn: Callable[..., _Result]) -> Callable[..., _Result]:
+  """Makes all processes get what `fn` returns, or raises, in the first.
+
+  All of them must call it, in the same order. Inside of `fn` the first one is
+  on its own: functions made this way can call each other.
+
+  Args:
+    fn: its results and errors can be pickled. With a single process it is
+      just called.
+  """
+
+  @functools.wraps(fn)
+  def run(*args, **kwargs):
+    if _alone or not jax.distributed.is_initialized():
+      return fn(*args, **kwargs)
+    outcome = None, None
+    if is_first():
+      with _on_its_own():
+        outcome = _outcome(fn, args, kwargs)
+    told = _from_first(pickle.dumps(outcome))
+    result, error = outcome if is_first() else pickle.loads(told)
+    if error is not None:
+      raise error
+    return result
+
+  return run
+
+
+@by_first
+def agree(value: _Result) -> _Result:
+  """Returns the value of the first process, e.g. something it measured."""
+  return value
+
+
+def check_all(is_fine: bool, problem: str) -> None:
+  """Raises a UserError in all processes if something is wrong in one.
+
+  Args:
+    is_fine: whether this process is content.
+    problem: what is wrong otherwise, after "process 1, 3: ".
+  """
+  if _alone or not jax.distributed.is_initialized():
+    return
+  _wait_for_all()
+  content = multihost_utils.process_allgather(np.array(is_fine))
+  wrong = [str(index) for index in np.flatnonzero(~content)]
+  if wrong:
+    raise UserError(f"process {', '.join(wrong)}: {problem}")
+
+
+@contextlib.contextmanager
+def _on_its_own() -> Iterator[None]:
+  global _alone
+  _alone = True
+  try:
+    yield
+  finally:
+    _alone = False
+
+
+def _outcome(fn, args, kwargs) -> tuple[Any, Exception | None]:
+  try:
+    return fn(*args, **kwargs), None
+  except Exception as error:
+    return None, error
+
+
+def _from_first(message: bytes) -> bytes:
+  """Returns in every process the bytes that the first one gave."""
+  _wait_for_all()
+  size = int(multihost_utils.broadcast_one_to_all(np.int32(len(message))))
+  padded = np.zeros(max(_SMALLEST_MESSAGE, 1 << size.bit_length()), np.uint8)
+  if is_first():
+    padded[:size] = np.frombuffer(message, np.uint8)
+  return multihost_utils.broadcast_one_to_all(padded)[:size].tobytes()
+
+
+def _wait_for_all() -> None:
+  """Waits without a program on the devices, which would give up sooner."""
+  # Whoever works alone does without orbax.
+  from orbax.checkpoint import multihost
+
+  key = f"structcomp_jax_{next(_barrier_numbers)}"
+  multihost.get_barrier_sync_fn()(key=key, timeout_ms=_PATIENCE_MS)
