@@ -236,6 +236,8 @@ def over_rows(
       return _one_chunk_after_the_other(one_row, rows, width)
     return jax.lax.map(one_row, rows, batch_size=width if width > 1 else None)
 
+  # The name under which JAX reports what it compiles.
+  local_rows.__name__ = getattr(fn, "__name__", "rows")
   split = jax.shard_map(
     local_rows, mesh=mesh, in_specs=tuple(specs), out_specs=ROWS
   )

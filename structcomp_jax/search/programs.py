@@ -68,15 +68,21 @@ def _without_candidates(config):
 
 @functools.lru_cache(maxsize=16)
 def _advance(loss_fn, spec, config, mesh, steps_per_epoch):
-  from_host = (batch_spec(config),) if config.feed == "host" else ()
-  return parallel.over_rows(
-    functools.partial(
-      step.run_steps,
+  def run_steps(state, candidate, shared, *batches):
+    return step.run_steps(
+      state,
+      candidate,
+      shared,
+      *batches,
       loss_fn=loss_fn,
       spec=spec,
       config=config,
       steps_per_epoch=steps_per_epoch,
-    ),
+    )
+
+  from_host = (batch_spec(config),) if config.feed == "host" else ()
+  return parallel.over_rows(
+    run_steps,
     mesh,
     specs=(parallel.ROWS, parallel.ROWS, parallel.EVERYWHERE, *from_host),
     width=config.vmap_width,
@@ -86,7 +92,7 @@ def _advance(loss_fn, spec, config, mesh, steps_per_epoch):
 
 @functools.lru_cache(maxsize=16)
 def _end_epoch(metrics_fn, spec, config, mesh, steps_per_epoch):
-  def one_candidate(state, shared):
+  def epoch_metrics(state, shared):
     beta = schedules.get_schedule(config.schedule)(
       state.step - 1, steps_per_epoch, config.num_epochs, config.max_beta
     )
@@ -97,7 +103,7 @@ def _end_epoch(metrics_fn, spec, config, mesh, steps_per_epoch):
       )
     return {"beta": beta, **metrics}
 
-  return parallel.over_rows(one_candidate, mesh, width=config.vmap_width)
+  return parallel.over_rows(epoch_metrics, mesh, width=config.vmap_width)
 
 
 def _training_metrics(state, spec, steps_per_epoch):

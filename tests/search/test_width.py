@@ -1,0 +1,153 @@
+"""How many candidates run at once: what fits, and what is fastest."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from structcomp_jax import masks, parallel, search, trees
+from structcomp_jax.search import width as widths
+from structcomp_jax.types import UserError
+
+from . import compilations
+
+# Large enough that its arrays are what takes the memory.
+_SIZE = 64
+_GENERATOR = np.random.default_rng(0)
+PARAMS = {
+  name: _GENERATOR.normal(size=(_SIZE, _SIZE)).astype(np.float32) / 8
+  for name in ("first", "second")
+}
+DATASET = {"x": _GENERATOR.normal(size=(4096, _SIZE)).astype(np.float32)}
+SPEC = masks.select(PARAMS, [(".*", "weight")])
+CONFIG = search.SearchConfig(num_epochs=1, batch_size=32, seeds=tuple(range(6)))
+STATE_BYTES = 3 * 4 * SPEC.num_weights  # logits and two moments
+
+
+def loss_fn(params, batch):
+  hidden = jnp.tanh(batch["x"] @ params["first"])
+  return jnp.mean((hidden @ params["second"] - batch["x"]) ** 2)
+
+
+def call(function, config=CONFIG):
+  """Calls `search.run` or `search.choose_width` on one device."""
+  return function(
+    loss_fn,
+    PARAMS,
+    SPEC,
+    DATASET,
+    config,
+    key=jax.random.key(0),
+    devices=jax.devices()[:1],
+  )
+
+
+@pytest.fixture
+def seconds(monkeypatch):
+  """{width: seconds of a step}, in place of a measurement."""
+  table = {1: 3.0, 2: 2.0, 6: 1.0}
+  monkeypatch.setattr(
+    widths._Trial, "seconds_per_step", lambda _, width: table[width]
+  )
+  return table
+
+
+@pytest.fixture
+def needed(seconds):
+  """{width: bytes}."""
+  return call(search.choose_width).bytes_per_device
+
+
+def limit_memory(monkeypatch, num_bytes):
+  """Pretends that a device has so much memory."""
+  monkeypatch.setattr(parallel, "bytes_per_device", lambda mesh: num_bytes)
+
+
+@pytest.mark.parametrize(
+  ("number", "expected"),
+  [(1, [1]), (6, [1, 2, 6]), (7, [1, 7]), (8, [1, 2, 4, 8]), (9, [1, 3, 9])],
+)
+def test_widths_divide_the_candidates(number, expected):
+  assert widths._doubling_divisors(number) == expected
+
+
+@pytest.mark.parametrize(
+  ("table", "expected"),
+  [
+    ({1: 6.0, 2: 4.0, 6: 1.0}, 6),
+    ({1: 6.0, 2: 4.0, 6: 5.0}, 2),
+    ({1: 6.0, 2: 5.9, 6: 5.95}, 1),  # equally fast: the narrowest
+    ({1: 6.0, 2: 7.0}, 1),  # no wider one is tried
+  ],
+)
+def test_the_fastest_width_is_chosen(seconds, table, expected):
+  seconds.clear()
+  seconds.update(table)
+  chosen = call(search.choose_width)
+  assert chosen.width == expected
+  assert chosen.seconds_per_step == table
+
+
+def test_the_steps_measured_are_not_compiled_again(monkeypatch):
+  monkeypatch.setattr(widths, "_SECONDS", 0.05)
+  chosen = call(search.choose_width)
+  assert all(value > 0 for value in chosen.seconds_per_step.values())
+  config = dataclasses.replace(CONFIG, vmap_width=chosen.width)
+  with compilations.counted() as names:
+    call(search.run, config)
+  assert "jit(run_steps)" not in names
+  assert "jit(epoch_metrics)" in names  # the metrics at the end of the epoch
+
+
+def test_memory_counts_the_states_of_all_candidates_once(needed):
+  data = trees.num_elements((PARAMS, DATASET)) * 4
+  states = len(CONFIG.seeds) * STATE_BYTES
+  assert list(needed) == [1, 2, 6]
+  for width, num_bytes in needed.items():
+    assert num_bytes > data + states
+    # On top of them, what the steps of one chunk make on their way.
+    assert num_bytes < data + states + 3 * width * STATE_BYTES
+
+
+def test_what_does_not_fit_is_not_run(monkeypatch, needed):
+  limit_memory(monkeypatch, needed[2])
+  chosen = call(search.choose_width)
+  assert chosen.width == 2
+  assert chosen.bytes_per_device == needed
+
+
+def test_a_run_that_does_not_fit_names_a_width_that_does(monkeypatch, needed):
+  limit_memory(monkeypatch, needed[2])
+  with pytest.raises(
+    UserError,
+    match=r"^6 candidates, 6 at once, need .* GB of the .* GB of a device; "
+    r"set vmap_width to 2 \(.* GB\)$",
+  ):
+    call(search.run)
+  call(search.run, dataclasses.replace(CONFIG, vmap_width=2))
+
+
+@pytest.mark.parametrize(
+  ("states_too_many", "remedy"),
+  [
+    (2, "search at most 4 at a time, or choose a smaller batch_size"),
+    (6.5, r"keep the training set on the host \(feed\), or"),
+    (20, "mask fewer layers, or"),
+  ],
+)
+def test_error_when_nothing_fits(monkeypatch, needed, states_too_many, remedy):
+  limit_memory(monkeypatch, needed[1] - states_too_many * STATE_BYTES)
+  for function in (search.run, search.choose_width):
+    with pytest.raises(
+      UserError,
+      match=rf"^6 candidates, one at once, need .* GB of a device; {remedy}",
+    ):
+      call(function)
+
+
+def test_memory_of_the_machine_is_shared_by_its_cpu_devices():
+  one = parallel.bytes_per_device(parallel.row_mesh(1))
+  eight = parallel.bytes_per_device(parallel.row_mesh(8))
+  np.testing.assert_allclose(one / eight, 8, rtol=0.2)
