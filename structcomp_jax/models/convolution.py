@@ -1,20 +1,21 @@
-"""2-D convolution whose batching rule is a batched matrix product.
+"""2-D convolution that is fast in loops, and where every row has a kernel.
 
 `jax.vmap` over kernels turns `lax`'s convolution into a grouped one, which is
-slow on every backend, and inside `lax.scan` or `lax.fori_loop` XLA:CPU computes
-any convolution without its fast kernels. Here
+slow on every backend. And inside of loops XLA:CPU is 50 times slower with the
+convolutions that `jax.grad` makes of one than with those whose axes stand in
+channels-last order (jax issue 12868). Here
 
-- on CPU a convolution is a matrix product, but under `outside_of_loops`;
-- elsewhere it is `lax.conv_general_dilated` while all rows share one kernel,
-  and a matrix product where every row has a kernel of its own.
+- output and both gradients are three convolutions in that order, which is as
+  fast in a loop as outside of one;
+- where every row has a kernel of its own, the rows are computed one after the
+  other on a CPU and by a batched matrix product of the images' windows
+  elsewhere.
 
-A 1x1 kernel multiplies the (strided) image as it is; a larger one multiplies
-the image's windows, laid side by side (im2col). Windows are as large as
-size^2 images, so they are not kept for the backward pass but made again.
+Windows are as large as size^2 images, so they are not kept for the backward
+pass but made again.
 """
 
 import contextlib
-import contextvars
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,24 +26,15 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
+from structcomp_jax.models import windows
+
 _Bilinear = Callable[[jax.Array, jax.Array], jax.Array]
-
-
-_is_outside_of_loops = contextvars.ContextVar("outside", default=False)
 
 
 @contextlib.contextmanager
 def outside_of_loops() -> Iterator[None]:
-  """Says that what is traced here will not run inside a loop.
-
-  XLA:CPU is then several times as fast with its own convolution. Elsewhere it
-  changes nothing.
-  """
-  token = _is_outside_of_loops.set(True)
-  try:
-    yield
-  finally:
-    _is_outside_of_loops.reset(token)
+  """Changes nothing: convolutions are as fast inside of loops."""
+  yield
 
 
 def convolve(
@@ -118,9 +110,9 @@ def _varying_axes(array: jax.Array) -> frozenset[str]:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _convolve(stride, images, kernel):
-  forward = _by_backend(
+  forward = _by_rows(
     functools.partial(_lax_convolve, stride),
-    functools.partial(_multiply_windows, stride),
+    functools.partial(windows.convolve, stride),
   )
   return forward(images, kernel)
 
@@ -132,13 +124,19 @@ def _forward(stride, images, kernel):
 def _backward(stride, saved, cotangent):
   images, kernel = saved
   image_size, kernel_size = images.shape[1:3], kernel.shape[0]
-  to_images = _by_backend(
+  to_images = _by_rows(
     functools.partial(_lax_image_gradient, stride, image_size),
-    functools.partial(_image_gradient, stride, image_size),
+    functools.partial(windows.image_gradient, stride, image_size),
   )
-  to_kernel = _by_backend(
-    functools.partial(_lax_kernel_gradient, stride, kernel_size),
-    functools.partial(_kernel_gradient, stride, kernel_size),
+  to_kernel = _by_rows(
+    functools.partial(
+      _pixel_kernel_gradient
+      if kernel_size == 1 and _is_on_cpu()
+      else _lax_kernel_gradient,
+      stride,
+      kernel_size,
+    ),
+    functools.partial(windows.kernel_gradient, stride, kernel_size),
     second_is_kernel=False,
   )
   return to_images(cotangent, kernel), to_kernel(images, cotangent)
@@ -147,178 +145,128 @@ def _backward(stride, saved, cotangent):
 _convolve.defvjp(_forward, _backward)
 
 
-def _by_backend(
-  with_lax: _Bilinear, with_matmul: _Bilinear, second_is_kernel: bool = True
-) -> _Bilinear:
-  """Chooses how one of the three products of a convolution is computed."""
-  if jax.default_backend() == "cpu" and not _is_outside_of_loops.get():
-    return with_matmul
-  return _lax_unless_batched(with_lax, with_matmul, second_is_kernel)
+def _is_on_cpu() -> bool:
+  return jax.default_backend() == "cpu"
 
 
-def _lax_unless_batched(
-  with_lax: _Bilinear, with_matmul: _Bilinear, second_is_kernel: bool
+def _by_rows(
+  single: _Bilinear, batched: _Bilinear, second_is_kernel: bool = True
 ) -> _Bilinear:
-  """Gives a `lax` convolution a batching rule without groups."""
+  """Gives one of a convolution's three products a batching rule.
+
+  Args:
+    single: the product of one row.
+    batched: the same, fast under `vmap` on a parallel processor.
+    second_is_kernel: rows that share it are one larger batch of images.
+  """
 
   @jax.custom_batching.custom_vmap
   def apply(first, second):
-    return with_lax(first, second)
+    return single(first, second)
 
   @apply.def_vmap
   def rule(axis_size, in_batched, first, second):
     if axis_size == 1:
-      single = apply(
+      only_row = apply(
         first[0] if in_batched[0] else first,
         second[0] if in_batched[1] else second,
       )
-      return single[None], True
+      return only_row[None], True
     if second_is_kernel and not in_batched[1]:
       rows = apply(first.reshape(-1, *first.shape[2:]), second)
       return rows.reshape(axis_size, -1, *rows.shape[1:]), True
+    if _is_on_cpu():
+      return _one_by_one(apply, in_batched, first, second), True
     in_axes = tuple(0 if batched else None for batched in in_batched)
-    return jax.vmap(with_matmul, in_axes)(first, second), True
+    return jax.vmap(batched, in_axes)(first, second), True
 
   return apply
 
 
-# Products of `lax`.
+def _one_by_one(fn, in_batched, first, second):
+  """Maps over the rows in a loop: batched products are slower on a CPU."""
+  batched = tuple(
+    array if is_batched else None
+    for array, is_batched in zip((first, second), in_batched, strict=True)
+  )
+  return lax.map(
+    lambda row: fn(
+      first if row[0] is None else row[0], second if row[1] is None else row[1]
+    ),
+    batched,
+  )
+
+
+# One kernel. In channels-last order also where `lax` could turn axes itself.
 
 
 def _lax_convolve(stride, images, kernel):
-  padding = [(size // 2, size // 2) for size in kernel.shape[:2]]
-  return lax.conv_general_dilated(
-    images,
-    kernel,
-    (stride, stride),
-    padding,
-    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+  size = kernel.shape[0]
+  return _channels_last(
+    images, kernel, [(size // 2, size // 2)] * 2, strides=(stride, stride)
   )
 
 
 def _lax_image_gradient(stride, image_size, cotangent, kernel):
   """Correlates the cotangent, its pixels set apart, with the turned kernel."""
+  size = kernel.shape[0]
   padding = [
     (size - 1 - size // 2, pixels - 1 - stride * (rows - 1) + size // 2)
-    for size, pixels, rows in zip(
-      kernel.shape, image_size, cotangent.shape[1:3], strict=False
-    )
+    for pixels, rows in zip(image_size, cotangent.shape[1:3], strict=True)
   ]
-  return lax.conv_general_dilated(
+  return _channels_last(
     cotangent,
-    kernel[::-1, ::-1],
-    (1, 1),
+    kernel[::-1, ::-1].swapaxes(2, 3),
     padding,
     lhs_dilation=(stride, stride),
-    dimension_numbers=("NHWC", "HWOI", "NHWC"),
   )
 
 
 def _lax_kernel_gradient(stride, size, images, cotangent):
-  """Correlates the images with the cotangent, its pixels set apart."""
+  """Correlates the images with the cotangent, its pixels set apart.
+
+  What is summed over, the batch, stands where channels stand otherwise.
+  """
   padding = [
     (size // 2, size + stride * (rows - 1) - pixels - size // 2)
     for pixels, rows in zip(
       images.shape[1:3], cotangent.shape[1:3], strict=True
     )
   ]
-  return lax.conv_general_dilated(
-    images,
-    cotangent,
-    (1, 1),
+  gradient = _channels_last(
+    images.transpose(3, 1, 2, 0),
+    cotangent.transpose(1, 2, 0, 3),
     padding,
     rhs_dilation=(stride, stride),
-    # Summed over the batch: it stands where channels stand otherwise.
-    dimension_numbers=("CHWN", "IHWO", "HWNC"),
   )
+  return gradient.transpose(1, 2, 0, 3)
 
 
-# The same as matrix products.
+def _pixel_kernel_gradient(stride, size, images, cotangent):
+  """The gradient in a 1x1 kernel: one matrix product over all pixels.
 
-
-def _multiply_windows(stride, images, kernel):
-  size, _, _, outputs = kernel.shape
-  windows = _windows(images, size, stride, [(size // 2, size // 2)] * 2)
-  return windows @ kernel.reshape(-1, outputs)
-
-
-def _kernel_gradient(stride, size, images, cotangent):
-  windows = _windows(images, size, stride, [(size // 2, size // 2)] * 2)
-  gradient = jnp.einsum("nyxk,nyxo->ko", windows, cotangent)
-  return gradient.reshape(size, size, images.shape[-1], -1)
-
-
-def _image_gradient(stride, image_size, cotangent, kernel):
-  """Multiplies the cotangent's windows with the flipped kernel.
-
-  With a stride s, pixels s b + r of the image (r = 0 ... s-1) meet every s-th
-  tap of the kernel only. The taps are grouped by r, so that one convolution
-  with stride 1 gives all s x s pixels of block b as its channels.
+  A product wants its first factor with pixels last. XLA:CPU multiplies faster
+  if that copy is made beforehand (two to three times at 64 ... 256 channels),
+  and the narrower of the two makes the smaller copy.
   """
-  size, _, inputs, outputs = kernel.shape
-  if size == 1:
-    return _spread(cotangent @ kernel[0, 0].T, stride, image_size)
-  taps = -(-size // stride)
-  lacking = (0, taps * stride - size)
-  kernel = jnp.pad(kernel, [lacking, lacking, (0, 0), (0, 0)])
-  kernel = kernel.reshape(taps, stride, taps, stride, inputs, outputs)
-  kernel = kernel[::-1, :, ::-1].transpose(0, 2, 5, 1, 3, 4)
-  kernel = kernel.reshape(taps * taps * outputs, -1)
-  first_block, first_pixel = divmod(size // 2, stride)
-  num_blocks = [-(-(first_pixel + pixels) // stride) for pixels in image_size]
-  low = taps - 1 - first_block
-  padding = [
-    (low, blocks + taps - 1 - rows - low)
-    for blocks, rows in zip(num_blocks, cotangent.shape[1:3], strict=True)
-  ]
-  blocks = _windows(cotangent, taps, 1, padding) @ kernel
-  pixels = _blocks_to_pixels(blocks, stride)
-  height, width = image_size
-  return pixels[
-    :, first_pixel : first_pixel + height, first_pixel : first_pixel + width
-  ]
+  del size
+  seen = images[:, ::stride, ::stride]
+  pixels = seen.reshape(-1, seen.shape[-1])
+  slopes = cotangent.reshape(-1, cotangent.shape[-1])
+  make = lax.optimization_barrier
+  if pixels.shape[1] < slopes.shape[1]:
+    gradient = make(pixels.T) @ slopes
+  else:
+    gradient = make(make(slopes.T) @ pixels).T
+  return gradient[None, None]
 
 
-def _windows(images, size, stride, padding):
-  """Returns [batch, out_height, out_width, size * size * channels]."""
-  zero = jnp.zeros((), images.dtype)
-  padded = lax.pad(
-    images, zero, [(0, 0, 0), *((*pair, 0) for pair in padding), (0, 0, 0)]
+def _channels_last(images, kernel, padding, strides=(1, 1), **dilations):
+  return lax.conv_general_dilated(
+    images,
+    kernel,
+    strides,
+    padding,
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    **dilations,
   )
-  height, width = (
-    (length - size) // stride + 1 for length in padded.shape[1:3]
-  )
-  return jnp.concatenate(
-    [
-      padded[
-        :,
-        row : row + stride * (height - 1) + 1 : stride,
-        column : column + stride * (width - 1) + 1 : stride,
-      ]
-      for row in range(size)
-      for column in range(size)
-    ],
-    axis=-1,
-  )
-
-
-def _blocks_to_pixels(blocks, stride):
-  """[n, y, x, stride * stride * c] -> [n, y * stride, x * stride, c]."""
-  if stride == 1:
-    return blocks
-  batch, height, width, _ = blocks.shape
-  blocks = blocks.reshape(batch, height, width, stride, stride, -1)
-  pixels = blocks.transpose(0, 1, 3, 2, 4, 5)
-  return pixels.reshape(batch, height * stride, width * stride, -1)
-
-
-def _spread(pixels, stride, image_size):
-  """Puts zeros between pixels: the transpose of taking every stride-th."""
-  if stride == 1:
-    return pixels
-  zero = jnp.zeros((), pixels.dtype)
-  spread = [
-    (0, size - (length - 1) * stride - 1, stride - 1)
-    for size, length in zip(image_size, pixels.shape[1:3], strict=True)
-  ]
-  return lax.pad(pixels, zero, [(0, 0, 0), *spread, (0, 0, 0)])

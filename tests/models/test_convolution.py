@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import re
 
 import chex
 import jax
@@ -11,7 +12,6 @@ import pytest
 from jax import lax
 
 from structcomp_jax import parallel
-from structcomp_jax.models import convolution
 from structcomp_jax.models.convolution import Conv, convolve
 
 # (height, width, kernel size, stride): odd and even sizes, pixels that no
@@ -120,35 +120,86 @@ def test_two_candidate_axes(backend):
   )
 
 
+def lowered(fn, *arrays):
+  """Returns the program of a convolution with its gradients."""
+  return jax.jit(fn).lower(*arrays).as_text()
+
+
 @pytest.mark.parametrize("case", [CASES[1], CASES[4]], ids=str)
-def test_kernels_of_their_own_never_make_a_convolution(case, backend):
+def test_kernels_of_their_own_never_make_a_grouped_convolution(case, backend):
   images, kernel, stride = make(case, rows=(3,))
   fn = functools.partial(
     output_and_gradients, functools.partial(convolve, stride=stride)
   )
-  text = jax.jit(jax.vmap(fn)).lower(images, kernel).as_text()
-  assert "stablehlo.convolution" not in text
-  assert "stablehlo.dot_general" in text
+  text = lowered(jax.vmap(fn), images, kernel)
+  assert not re.search(r"group_count = [^1]", text)
+  # On a CPU one row after the other, elsewhere one batched product.
+  assert ("stablehlo.while" in text) == (backend == "cpu")
+  assert ("stablehlo.convolution" in text) == (backend == "cpu")
 
 
-def test_shared_kernels_make_a_plain_convolution_but_not_on_cpu(backend):
-  images, kernel, stride = make(CASES[1], rows=(3,))
-  fn = jax.vmap(functools.partial(convolve, stride=stride), (0, None))
-  text = jax.jit(fn).lower(images, kernel[0]).as_text()
-  assert ("stablehlo.convolution" in text) == (backend == "other")
-  assert "feature_group_count = 3" not in text
+@pytest.mark.parametrize("rows", [(), (3,)], ids=str)
+def test_a_shared_kernel_makes_plain_convolutions(backend, rows):
+  images, kernel, stride = make(CASES[1], rows)
+  fn = functools.partial(convolve, stride=stride)
+  if rows:
+    fn, kernel = jax.vmap(fn, (0, None)), kernel[0]
+  text = lowered(fn, images, kernel)
+  assert text.count("stablehlo.convolution") == 1
+  assert "stablehlo.while" not in text
+  assert "stablehlo.dot_general" not in text
 
 
-def test_a_single_row_makes_a_plain_convolution_but_not_on_cpu(backend):
+def test_a_single_row_makes_plain_convolutions(backend):
   images, kernel, stride = make(CASES[1], rows=(1,))
   fn = functools.partial(
     output_and_gradients, functools.partial(convolve, stride=stride)
   )
-  text = jax.jit(jax.vmap(fn)).lower(images, kernel).as_text()
-  assert ("stablehlo.convolution" in text) == (backend == "other")
+  text = lowered(jax.vmap(fn), images, kernel)
+  assert text.count("stablehlo.convolution") == 3
+  assert "stablehlo.while" not in text
   chex.assert_trees_all_close(
     jax.vmap(fn)(images, kernel),
     jax.tree.map(lambda leaf: leaf[None], fn(images[0], kernel[0])),
+    rtol=1e-5,
+    atol=3e-5,
+  )
+
+
+@every_case
+def test_all_axes_stand_where_loops_on_a_cpu_are_fast(case):
+  """XLA:CPU turns axes of the outermost program only, never in a loop."""
+  images, kernel, stride = make(case)
+  fn = functools.partial(
+    output_and_gradients, functools.partial(convolve, stride=stride)
+  )
+  text = lowered(fn, images, kernel)
+  assert text.count("stablehlo.convolution") == text.count(
+    "dim_numbers = [b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"
+  )
+  assert "reverse = [true" not in text
+
+
+@pytest.mark.parametrize("case", CASES[1:7:2], ids=str)
+@pytest.mark.parametrize("rows", [(), (2,)], ids=str)
+def test_equals_lax_in_a_loop(case, rows, backend):
+  images, kernel, stride = make(case, rows)
+  step = functools.partial(
+    output_and_gradients, functools.partial(convolve, stride=stride)
+  )
+  expected = functools.partial(
+    output_and_gradients, functools.partial(reference, stride=stride)
+  )
+  if rows:
+    step, expected = jax.vmap(step), jax.vmap(expected)
+
+  @jax.jit
+  def in_loop(images, kernel):
+    return lax.map(lambda _: step(images, kernel), jnp.arange(2))
+
+  chex.assert_trees_all_close(
+    jax.tree.map(lambda leaf: leaf[1], in_loop(images, kernel)),
+    jax.jit(expected)(images, kernel),
     rtol=1e-5,
     atol=3e-5,
   )
@@ -202,20 +253,3 @@ def test_module():
   )
   low = Conv(4000, 3, 2, jnp.bfloat16).apply(variables, images)
   chex.assert_type(low, jnp.bfloat16)
-
-
-def test_outside_of_loops_the_backend_computes_it():
-  images, kernel = jnp.ones((2, 8, 8, 3)), jnp.ones((3, 3, 3, 4))
-
-  def network(images, kernel):
-    return convolve(images, kernel, 2)
-
-  def primitives():
-    return str(jax.make_jaxpr(lambda *args: network(*args))(images, kernel))
-
-  matmul = network(images, kernel)
-  assert "conv_general_dilated" not in primitives()
-  with convolution.outside_of_loops():
-    assert "conv_general_dilated" in primitives()
-    chex.assert_trees_all_close(network(images, kernel), matmul, atol=1e-5)
-  assert "conv_general_dilated" not in primitives()

@@ -152,6 +152,21 @@ def test_an_image_does_not_depend_on_its_neighbours(variables):
   chex.assert_trees_all_close(apply(variables, IMAGES)[1:], alone, atol=1e-5)
 
 
+@pytest.mark.parametrize("mean", [0.0, 30.0])
+def test_gradient_of_instance_norm(mean):
+  """Against the formula in double precision."""
+  random = np.random.default_rng(0)
+  images = random.standard_normal((2, 6, 5, 3)) + mean
+  slope = random.standard_normal((2, 6, 5, 3))
+  _, transpose = jax.vjp(resnet.instance_norm, jnp.asarray(images, "float32"))
+  (actual,) = transpose(jnp.asarray(slope, "float32"))
+  scale = (images.var((1, 2), keepdims=True) + 1e-5) ** -0.5
+  normal = (images - images.mean((1, 2), keepdims=True)) * scale
+  along = (slope * normal).mean((1, 2), keepdims=True) * normal
+  expected = (slope - slope.mean((1, 2), keepdims=True) - along) * scale
+  np.testing.assert_allclose(actual, expected, atol=2e-5)
+
+
 def test_instance_norm():
   random = np.random.default_rng(0).standard_normal((2, 6, 5, 3))
   images = jnp.asarray(100 + 3 * random, jnp.float32)
