@@ -9,6 +9,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from launch import processes, relay
 from structcomp_jax.types import UserError
 
 _DEBUG = flags.DEFINE_bool(
@@ -46,15 +47,17 @@ def main(run: Callable[[], None]) -> None:
 
 
 def main_with_config(run: Callable[..., None]) -> None:
-  """The same for a recipe `run(config, workdir)`."""
+  """The same for a recipe `run(config, workdir)`, on one host or several."""
   config, workdir = define_config()
+  processes.adopt_flags()
 
   def configured_run():
     # JAX makes its devices once, when they are first looked at.
     jax.config.update(
       "jax_num_cpu_devices", max(config.value.runtime.cpu_devices, 1)
     )
-    run(config.value, workdir.value)
+    with processes.joined():
+      run(config.value, workdir.value)
 
   main(configured_run)
 
@@ -122,6 +125,8 @@ def _one_line_errors() -> Iterator[None]:
     fail(f"{error.filename or 'a file'}: {error.strerror or error}; make it "
           "readable and writable, or choose another directory")  # fmt: skip
   except Exception as error:
+    if processes.is_lost_peer(error):
+      fail(relay.PEER_LOST.removeprefix("error: "))
     fail(
       f"{type(error).__name__}: {_one_line(error)}; this is a bug or a limit "
       "of the machine, --debug shows where"
@@ -135,4 +140,4 @@ def _one_line(error: Exception) -> str:
 def fail(message: str, status: int = 1) -> None:
   print(f"error: {message}", file=sys.stderr)
   sys.stderr.flush()
-  sys.exit(status)
+  processes.end(status)

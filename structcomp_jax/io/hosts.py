@@ -28,6 +28,11 @@ _barrier_numbers = itertools.count()
 _alone = False
 
 
+def is_alone() -> bool:
+  """Returns whether there is no other process to agree with."""
+  return _alone or not jax.distributed.is_initialized()
+
+
 def is_first() -> bool:
   """Returns whether this process writes the files and says what happens."""
   return not jax.distributed.is_initialized() or jax.process_index() == 0
@@ -46,7 +51,7 @@ def by_first(fn: Callable[..., _Result]) -> Callable[..., _Result]:
 
   @functools.wraps(fn)
   def run(*args, **kwargs):
-    if _alone or not jax.distributed.is_initialized():
+    if is_alone():
       return fn(*args, **kwargs)
     outcome = None, None
     if is_first():
@@ -74,7 +79,7 @@ def check_all(is_fine: bool, problem: str) -> None:
     is_fine: whether this process is content.
     problem: what is wrong otherwise, after "process 1, 3: ".
   """
-  if _alone or not jax.distributed.is_initialized():
+  if is_alone():
     return
   _wait_for_all()
   content = multihost_utils.process_allgather(np.array(is_fine))

@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from structcomp_jax.io import hosts
 from structcomp_jax.io.values import plain
 
 # Fraction, count, time spent < time left, steps per second, values.
@@ -19,7 +20,8 @@ _FORMAT = (
 class Progress:
   """A bar on a terminal, a plain line now and then in a log file.
 
-  Use it in a `with` statement, so that the last state is always shown.
+  Of several processes only the first shows anything. Use it in a `with`
+  statement, so that the last state is always shown.
   """
 
   def __init__(
@@ -49,7 +51,8 @@ class Progress:
     self._begun = self._shown_at = clock()
     self._shown_count = None
     self._bar = None
-    if self._stream.isatty():
+    self._is_shown = hosts.is_first()
+    if self._is_shown and self._stream.isatty():
       self._bar = tqdm(
         total=total, desc=label, initial=start, file=self._stream
       )
@@ -84,6 +87,8 @@ class Progress:
     self.close()
 
   def _print_line(self) -> None:
+    if not self._is_shown:
+      return
     line = tqdm.format_meter(
       self._count,
       self._total,

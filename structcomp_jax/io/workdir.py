@@ -4,16 +4,19 @@ import contextlib
 import json
 import math
 import os
+import secrets
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from structcomp_jax.io import files
+from structcomp_jax.io import files, hosts
 from structcomp_jax.io.lock import LOCK, hold_lock
 from structcomp_jax.types import UserError
 
 CONFIG = "config.json"
 _ABSENT = object()
+_SECONDS_TO_APPEAR = 20
 
 
 @contextlib.contextmanager
@@ -48,6 +51,30 @@ def open_workdir(
     yield path
 
 
+def check_shared(path: str | os.PathLike, config: Mapping[str, Any]) -> None:
+  """Raises UserError unless all processes work on the same thing.
+
+  Args:
+    path: the work directory, which all hosts must see.
+    config: the resolved config.
+  """
+  if hosts.is_alone():
+    return
+  config = json_config(config)
+  hosts.check_all(
+    config == hosts.agree(config),
+    "has another --config than process 0; give all the same command",
+  )
+  token = Path(path) / hosts.agree(f".{secrets.token_hex(8)}.tmp")
+  files.write_atomic(token, "")
+  hosts.check_all(
+    _appears(token),
+    f"does not see what process 0 writes to {path}; put the work directory "
+    "on a file system that all hosts share",
+  )
+  files.remove(token)
+
+
 def json_config(config: Mapping[str, Any]) -> dict[str, Any]:
   """Returns `config` as it reads back from JSON: tuples become lists.
 
@@ -80,6 +107,16 @@ def config_differences(
     if a.get(name, _ABSENT) != b.get(name, _ABSENT)
     and not any(f"{name}.".startswith(f"{prefix}.") for prefix in ignore)
   ]
+
+
+def _appears(path: Path) -> bool:
+  """Returns whether a file is there, or comes: some file systems are late."""
+  deadline = time.monotonic() + _SECONDS_TO_APPEAR
+  while not path.exists():
+    if time.monotonic() > deadline:
+      return False
+    time.sleep(0.2)
+  return True
 
 
 def _json_value(value: Any, field: str) -> Any:

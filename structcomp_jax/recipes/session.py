@@ -17,8 +17,8 @@ from absl import logging
 from ml_collections import ConfigDict
 
 from structcomp_jax import __version__
-from structcomp_jax.io import files
-from structcomp_jax.io.workdir import open_workdir
+from structcomp_jax.io import files, hosts
+from structcomp_jax.io.workdir import check_shared, open_workdir
 from structcomp_jax.recipes import experiment as experiments
 
 _TIMINGS = "timings.json"
@@ -35,12 +35,21 @@ def open_experiment(
     UserError: the config is bad, or the directory cannot be used.
   """
   experiment = experiments.load(config, workdir)
-  with open_workdir(workdir, config.to_dict(), launched_as=command):
+
+  @hosts.by_first
+  def enter(stack: contextlib.ExitStack) -> None:
+    stack.enter_context(
+      open_workdir(workdir, config.to_dict(), launched_as=command)
+    )
     versions = experiment.paths.workdir / "versions.json"
     # Of the launch that began the work: a report made later by other code
     # must not claim its numbers.
     if not versions.is_file():
       files.write_atomic(versions, json.dumps(_versions(), indent=2))
+
+  with contextlib.ExitStack() as stack:
+    enter(stack)
+    check_shared(workdir, config.to_dict())
     yield experiment
 
 
@@ -51,11 +60,15 @@ def timed(experiment: experiments.Experiment, name: str) -> Iterator[None]:
   start = time.monotonic()
   yield
   seconds = time.monotonic() - start
-  path = experiment.paths.workdir / _TIMINGS
+  _add_timing(experiment.paths.workdir / _TIMINGS, name, seconds)
+  logging.info("%s took %.1f s", name, seconds)
+
+
+@hosts.by_first
+def _add_timing(path: pathlib.Path, name: str, seconds: float) -> None:
   timings = json.loads(path.read_text()) if path.is_file() else {}
   timings[name] = round(timings.get(name, 0) + seconds, 2)
   files.write_atomic(path, json.dumps(timings, indent=2))
-  logging.info("%s took %.1f s", name, seconds)
 
 
 def _versions() -> dict[str, str]:
