@@ -1,0 +1,464 @@
+"""Speed and memory of mask search on the published networks.
+
+    python -m benchmarks.mask_search [--networks=NAME,...]
+      [--masked_from=STAGE,...] [--candidates=1,2,4,8] [--chunked=4]
+      [--batch_size=N] [--dtype=float32|bfloat16] [--repeats=3] [--json=FILE]
+
+For every network, masked from its first, a middle and its last stage: steps of
+a search with K candidates, computed at once (`vmap`) and, from the first stage,
+in chunks as wide as the search itself chooses ("auto"); of a single candidate
+with and without cached features; and steps that train the same network without
+masks. Features stand in for the problems wherever something lies below the
+first masked stage. Printed are
+
+- steps/s, and problems/s times candidates;
+- the share of the matmul peak: arithmetic that cannot be avoided (no windows,
+  no padding, no cached prefix) per second, of what a large square product
+  reaches in the same process, before or after, the better one;
+- memory of the compiled program, and of what it needs beside its arguments;
+- how many training steps a search step takes;
+- throughput of K candidates against K searches of one;
+- speed of one candidate, cached against not;
+- the host's share of the time of `search.run`, whatever is not inside of a
+  compiled program: measured over short epochs, and for published ones.
+
+Programs that are compared are timed in turns; ratios are medians over turns.
+Every network has a process of its own. A network is a name below, or any
+configs/FILE.py:VARIANT. About twelve minutes on two idle cores.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import pathlib
+import statistics
+import sys
+import time
+from typing import Any
+from unittest import mock
+
+import jax
+
+from benchmarks import measure
+from benchmarks.workload import Steps, Workload, load_experiment
+from structcomp_jax import parallel, search, trees
+
+_BERT = "configs/language/sv_singular.py:bert_small"
+_MINILM = {
+  "model": {
+    "name": "minilm",
+    "hidden_size": 384,
+    "num_layers": 6,
+    "num_heads": 12,
+    "intermediate_size": 1536,
+  },
+  "search": {"masked_from": (0, 3, 5)},
+}
+# name: (config, changes to it)
+NETWORKS = {
+  "bert_small": (_BERT, {}),
+  "minilm": (_BERT, _MINILM),
+  "resnet50": ("configs/vision/inside_contact.py:resnet50", {}),
+  "wideresnet50": ("configs/vision/inside_contact.py:wideresnet50", {}),
+}
+# FLOPs of a search step from the first stage that keep a run to minutes.
+_MOST_FLOPS = {"cpu": 0.25e12}
+# Steps that are timed together take so long.
+_LEAST_SECONDS = 0.5
+_NUM_EPOCHS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+  """How a step is run.
+
+  Attributes:
+    masked_from: first masked stage; None: training without masks.
+    is_cached: whether features stand in for problems.
+    num_candidates: in the program.
+    width: candidates computed at once; 0: all.
+  """
+
+  masked_from: Any = None
+  is_cached: bool = False
+  num_candidates: int = 1
+  width: int = 0
+
+
+def main() -> int:
+  """Measures every network in a process of its own; returns the status."""
+  arguments = _arguments()
+  names = arguments.networks.split(",")
+  if arguments.worker:
+    print(json.dumps(measure_network(names[0], arguments)))
+    return 0
+  networks = []
+  for name in names:
+    measure.say(f"measuring {name} ...")
+    passed = [a for a in sys.argv[1:] if not a.startswith("--networks")]
+    networks.append(
+      measure.elsewhere(
+        "benchmarks.mask_search", *passed, "--worker", f"--networks={name}"
+      )
+    )
+  results = {"facts": measure.facts(), "networks": networks}
+  print(measure.text_table(lines(results), num_left=4))
+  for network in networks:
+    print(about(network))
+  if arguments.json:
+    pathlib.Path(arguments.json).write_text(json.dumps(results, indent=1))
+  return 0
+
+
+def _arguments() -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+  )
+  parser.add_argument("--networks", default=",".join(NETWORKS))
+  parser.add_argument("--masked_from", default="", help="default: three")
+  parser.add_argument("--candidates", default="1,2,4,8")
+  parser.add_argument(
+    "--auto",
+    default="4",
+    help="numbers to compute in chunks as wide as the search chooses",
+  )
+  parser.add_argument("--batch_size", type=int, default=0)
+  parser.add_argument(
+    "--dtype", default="float32", choices=("float32", "bfloat16")
+  )
+  parser.add_argument("--repeats", type=int, default=3)
+  parser.add_argument("--json", help="also write all numbers to this file")
+  parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+  return parser.parse_args()
+
+
+def measure_network(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+  """Returns all numbers of one network."""
+  peaks = [measure.matmul_peak(arguments.dtype)]
+  workload, why = _choose_workload(name, arguments)
+  stages = _stages(workload, arguments.masked_from)
+  rows = _measure_steps(workload, stages, arguments)
+  host = host_share(workload, stages[-1])
+  memory = _published_memory(workload, stages[-1], _numbers(arguments.auto))
+  peaks.append(measure.matmul_peak(arguments.dtype))
+  config = workload.experiment.config
+  return {
+    "network": name,
+    "dtype": arguments.dtype,
+    "batch_size": workload.batch_size,
+    "why": why,
+    "weights": trees.num_elements(workload.params),
+    "network_bytes": measure.num_bytes(workload.params),
+    "masked_weights": {
+      str(stage): workload.spec(stage).num_weights for stage in stages
+    },
+    "published_batch_size": config.search.batch_size,
+    "peaks": peaks,
+    "rows": rows,
+    "host": host,
+    "published_memory": memory,
+    "peak_device_bytes": measure.peak_device_bytes(),
+  }
+
+
+def _choose_workload(
+  name: str, arguments: argparse.Namespace
+) -> tuple[Workload, str]:
+  """Returns what is measured, and why its batch has the size it has."""
+  config, changes = NETWORKS.get(name, (name, {}))
+  if arguments.dtype != "float32":
+    search_changes = changes.get("search", {})
+    search_changes = {**search_changes, "compute_dtype": arguments.dtype}
+    changes = {**changes, "search": search_changes}
+  experiment = load_experiment(config, changes)
+  published = experiment.config.search.batch_size
+  if arguments.batch_size:
+    return (
+      Workload.make(experiment, arguments.batch_size),
+      f"--batch_size, published {published}",
+    )
+  backend = jax.default_backend()
+  if backend not in _MOST_FLOPS:
+    return Workload.make(experiment, published), "published"
+  one = Workload.make(experiment, batch_size=1, num_batches=1)
+  first = experiment.config.search.masked_from[0]
+  flops = one.useful_flops(first, is_cached=False)
+  fitting = measure.power_of_two_below(_MOST_FLOPS[backend] / flops)
+  if fitting >= published:
+    return Workload.make(experiment, published), "published"
+  why = (
+    f"published {published}, of {published * flops / 1e12:.1f} TFLOP a step; "
+    f"on {backend} at most {_MOST_FLOPS[backend] / 1e12:g}"
+  )
+  return Workload.make(experiment, fitting), why
+
+
+def _stages(workload: Workload, wanted: str) -> list[Any]:
+  """Returns the first masked stages to measure."""
+  if not wanted:
+    return list(workload.experiment.config.search.masked_from)
+  return [stage_named(name) for name in wanted.split(",")]
+
+
+def stage_named(name: str) -> int | str:
+  """Returns a first masked stage as configs name it: BERT's are numbers."""
+  return int(name) if name.isdigit() else name
+
+
+def _numbers(text: str) -> list[int]:
+  return [int(number) for number in text.split(",") if number]
+
+
+def _variants(
+  workload: Workload, stage: Any, numbers: list[int], auto: list[int]
+) -> tuple[list[Variant], set[Variant]]:
+  """Returns all ways to search from one stage on, and the chosen among them."""
+  is_cached = workload.can_be_cached(stage)
+  variants = [
+    Variant(stage, is_cached, number) for number in sorted({1, *numbers})
+  ]
+  if is_cached:
+    variants.append(Variant(stage))
+  chosen = set()
+  for number in auto:
+    width = workload.choose_width(
+      stage, is_cached=is_cached, num_candidates=number
+    )
+    chosen.add(Variant(stage, is_cached, number, width % number))
+  return [*variants, *chosen.difference(variants)], chosen
+
+
+def _measure_steps(workload, stages, arguments) -> list[dict[str, Any]]:
+  """Times training and search from each stage, a stage after the other.
+
+  The training step takes its turns with every stage.
+  """
+  training = Variant()
+  compiled = {training: workload.training()}
+  rows = []
+  for stage in stages:
+    # Choosing takes a measurement of its own: once is enough.
+    auto = arguments.auto if stage == stages[0] else ""
+    variants, chosen = _variants(
+      workload, stage, _numbers(arguments.candidates), _numbers(auto)
+    )
+    for variant in variants:
+      compiled[variant] = workload.search(**dataclasses.asdict(variant))
+    stopwatches = {
+      variant: compiled[variant].stopwatch(_LEAST_SECONDS)
+      for variant in (training, *variants)
+    }
+    seconds = measure.take_turns(stopwatches, arguments.repeats)
+    rows += [
+      {
+        **dataclasses.asdict(variant),
+        "is_auto": variant in chosen,
+        "seconds": seconds[variant],
+        "training_seconds": seconds[training],
+        "flops": variant.num_candidates
+        * workload.useful_flops(stage, is_cached=variant.is_cached),
+        **_bytes(compiled[variant]),
+      }
+      for variant in variants
+    ]
+    for variant in variants:
+      del compiled[variant]
+  return rows
+
+
+def _bytes(program: Steps) -> dict[str, int]:
+  shared = program.shared
+  return {
+    **measure.program_bytes(program.compiled),
+    "data": measure.num_bytes(shared["dataset"]),
+  }
+
+
+def _published_memory(workload, stage, numbers) -> list[dict[str, Any]]:
+  """Returns the memory of a search at the published batch size.
+
+  Compiled and not run, for every number of candidates, all at once and one by
+  one.
+  """
+  published = workload.experiment.config.search.batch_size
+  whole = workload.with_batch(published)
+  is_cached = whole.can_be_cached(stage)
+  variants = [
+    Variant(stage, is_cached, number, width)
+    for number in numbers
+    for width in (0, 1)
+  ]
+  return [
+    {
+      **dataclasses.asdict(variant),
+      "batch_size": published,
+      **_bytes(whole.search(**dataclasses.asdict(variant))),
+    }
+    for variant in variants
+  ]
+
+
+class _Watch:
+  """Adds up the seconds inside of compiled programs, which it waits for."""
+
+  def __init__(self):
+    self.seconds = 0.0
+
+  def watched(self, call):
+    """Returns a `parallel.Program.__call__` that reports its seconds here."""
+
+    def watched_call(program, *arguments):
+      started = time.perf_counter()
+      result = jax.block_until_ready(call(program, *arguments))
+      self.seconds += time.perf_counter() - started
+      return result
+
+    return watched_call
+
+
+def host_share(workload: Workload, stage: Any) -> dict[str, Any]:
+  """Runs `search.run` for some epochs and says how long no program ran.
+
+  One candidate, masked from the last stage, has the shortest steps. The first
+  epoch, in which programs are compiled, does not count. No program is started
+  before the last one has ended, so this is more than a search loses.
+  """
+  network, problems = workload.read(stage, workload.can_be_cached(stage))
+  config = dataclasses.replace(
+    workload.search_config(),
+    num_epochs=_NUM_EPOCHS,
+    eval_batch_size=workload.batch_size,
+  )
+  watch, stamps = _Watch(), []
+
+  def on_call(state, rows):
+    del rows
+    jax.block_until_ready(state)
+    stamps.append((time.perf_counter(), watch.seconds))
+
+  watched_call = watch.watched(parallel.Program.__call__)
+  with mock.patch.object(parallel.Program, "__call__", watched_call):
+    search.run(
+      network.loss_fn,
+      workload.params,
+      workload.spec(stage),
+      problems,
+      config,
+      key=jax.random.key(0),
+      validation=trees.row(problems, slice(workload.batch_size)),
+      metrics_fn=network.metrics_fn,
+      on_call=on_call,
+      devices=jax.devices()[:1],
+    )
+  epochs = [
+    (now - then, inside - before)
+    for (then, before), (now, inside) in itertools.pairwise(stamps)
+  ]
+  outside = statistics.median(wall - inside for wall, inside in epochs)
+  epoch = statistics.median(inside for _, inside in epochs)
+  steps = workload.steps_per_epoch
+  published = _published_steps(workload)
+  return {
+    "masked_from": stage,
+    "steps_per_epoch": steps,
+    "outside_seconds_per_epoch": outside,
+    "share": outside / (outside + epoch),
+    "published_steps_per_epoch": published,
+    "published_share": outside / (outside + epoch / steps * published),
+  }
+
+
+def _published_steps(workload: Workload) -> int:
+  """Returns the steps of an epoch of the whole data set."""
+  experiment = workload.experiment
+  num_problems = experiment.num_problems(experiment.subroutines[0])["train"]
+  return num_problems // experiment.config.search.batch_size
+
+
+# Tables.
+
+_HEAD = (
+  "network", "masked from", "reads", "candidates", "steps/s",
+  "problems/s x K", "of peak", "memory", "beside", ": training",
+  ": K alone", "cached : not",
+)  # fmt: skip
+
+
+def lines(results: dict[str, Any]) -> list[tuple[str, ...]]:
+  """Returns the table of all networks as lines of cells, the head first."""
+  found = [_HEAD]
+  for network in results["networks"]:
+    for row in network["rows"]:
+      found.append(_line(network, row))
+  return found
+
+
+def _line(network, row) -> tuple[str, ...]:
+  number, step = row["num_candidates"], statistics.median(row["seconds"])
+  how = f"by {row['width']}" if row["width"] else "at once"
+  how += " (auto)" if row["is_auto"] else ""
+  return (
+    network["network"],
+    str(row["masked_from"]),
+    "features" if row["is_cached"] else "problems",
+    f"{number} {how}" if number > 1 else "1",
+    f"{1 / step:.3g}",
+    f"{number * network['batch_size'] / step:.3g}",
+    f"{row['flops'] / step / max(network['peaks']):.2f}",
+    f"{row['total'] / 1e9:.2f} GB",
+    f"{row['temporary'] / 1e9:.2f} GB",
+    f"{against_training(row):.2f}",
+    f"{against_alone(network, row):.2f}" if number > 1 else "-",
+    f"{against_uncached(network, row):.2f}"
+    if row["is_cached"] and number == 1
+    else "-",
+  )
+
+
+def against_training(row: dict[str, Any]) -> float:
+  """Returns seconds of a candidate's step / seconds of a training step."""
+  ratio = measure.median_ratio(row["seconds"], row["training_seconds"])
+  return ratio / row["num_candidates"]
+
+
+def against_alone(network: dict[str, Any], row: dict[str, Any]) -> float:
+  """Returns the throughput of K candidates / that of one."""
+  alone = find(network, row["masked_from"], is_cached=row["is_cached"])
+  ratio = measure.median_ratio(alone["seconds"], row["seconds"])
+  return row["num_candidates"] * ratio
+
+
+def against_uncached(network: dict[str, Any], row: dict[str, Any]) -> float:
+  """Returns seconds of a step without cache / seconds of the same with it."""
+  uncached = find(network, row["masked_from"], is_cached=False)
+  return measure.median_ratio(uncached["seconds"], row["seconds"])
+
+
+def find(network, masked_from, *, num_candidates=1, **wanted) -> dict[str, Any]:
+  """Returns the first row of a network with these values."""
+  wanted |= {"masked_from": masked_from, "num_candidates": num_candidates}
+  return next(
+    row
+    for row in network["rows"]
+    if all(row[name] == value for name, value in wanted.items())
+  )
+
+
+def about(network: dict[str, Any]) -> str:
+  """Returns a line on batch, peak and host of one network."""
+  host = network["host"]
+  device = network["peak_device_bytes"]
+  return (
+    f"{network['network']}: {network['batch_size']} problems a step "
+    f"({network['why']}); {network['dtype']} matmul peak "
+    f"{max(network['peaks']) / 1e9:.0f} GFLOP/s; host "
+    f"{host['share']:.2%} of epochs of {host['steps_per_epoch']} steps from "
+    f"{host['masked_from']}, {host['published_share']:.3%} of published ones "
+    f"of {host['published_steps_per_epoch']}"
+    + (f"; most memory on the device {device / 1e9:.1f} GB" if device else "")
+  )
+
+
+if __name__ == "__main__":
+  sys.exit(main())

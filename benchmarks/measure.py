@@ -1,0 +1,192 @@
+"""What every benchmark of speed needs: a clock, a yardstick, facts, tables.
+
+The machine may do other work meanwhile. Whatever is compared is therefore
+timed in turns, and a ratio is the median of the ratios within a turn.
+"""
+
+import importlib.metadata
+import json
+import math
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+
+ROOT = pathlib.Path(__file__).parents[1]
+# Rows of the square matrices of the yardstick, and products in one timing.
+_PEAK = {"cpu": (4096, 1), "gpu": (16384, 10), "tpu": (16384, 10)}
+
+# A stopwatch: runs something once and returns seconds for one unit of it.
+Stopwatch = Callable[[], float]
+
+
+def take_turns(
+  stopwatches: Mapping[str, Stopwatch], repeats: int
+) -> dict[str, list[float]]:
+  """Returns {name: seconds of every turn}; each turn runs all of them once.
+
+  Every second turn goes backwards, so that none is always the first one.
+  """
+  seconds = {name: [] for name in stopwatches}
+  for turn in range(repeats):
+    names = list(stopwatches)
+    for name in names if turn % 2 == 0 else reversed(names):
+      seconds[name].append(stopwatches[name]())
+  return seconds
+
+
+def median_ratio(first: Sequence[float], second: Sequence[float]) -> float:
+  """Returns the median over turns of first / second."""
+  return statistics.median(
+    one / other for one, other in zip(first, second, strict=True)
+  )
+
+
+def elapsed(run: Callable[[], Any]) -> float:
+  """Returns the seconds until all arrays of a result are there."""
+  started = time.perf_counter()
+  jax.block_until_ready(run())
+  return time.perf_counter() - started
+
+
+def matmul_peak(dtype: str) -> float:
+  """Returns FLOP/s of a large square matrix product, the best of three.
+
+  With JAX's default precision, as the networks compute: on a GPU float32
+  products then use its matrix units.
+  """
+  size, products = _PEAK[jax.default_backend()]
+  matrix = jax.random.normal(jax.random.key(0), (size, size), dtype)
+  multiply = jax.jit(lambda matrix: matrix @ matrix)
+  jax.block_until_ready(multiply(matrix))
+
+  def run():
+    return [multiply(matrix) for _ in range(products)]
+
+  return 2 * size**3 * products / min(elapsed(run) for _ in range(3))
+
+
+def num_bytes(tree: Any) -> int:
+  """Returns the bytes of all arrays of a PyTree, or of their shapes."""
+  return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def program_bytes(compiled: Any) -> dict[str, int]:
+  """Returns what a compiled program needs while it runs.
+
+  Returns:
+    "arguments"; "temporary": beside what it reads and writes; "total":
+    arguments, results that do not reuse their memory, and temporary.
+  """
+  analysis = compiled.memory_analysis()
+  results = analysis.output_size_in_bytes - analysis.alias_size_in_bytes
+  return {
+    "arguments": analysis.argument_size_in_bytes,
+    "temporary": analysis.temp_size_in_bytes,
+    "total": analysis.argument_size_in_bytes
+    + results
+    + analysis.temp_size_in_bytes,
+  }
+
+
+def peak_device_bytes() -> int | None:
+  """Returns the most memory this process ever had on the device, if known."""
+  return (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+
+
+def facts(*packages: str) -> dict[str, str]:
+  """Returns what a result depends on: machine, commit, command, versions."""
+  device = jax.devices()[0]
+  devices = device.device_kind if device.platform != "cpu" else "no accelerator"
+  return {
+    "machine": f"{platform.machine()}, {os.cpu_count()} cores, {devices}",
+    "vectors": _vector_instructions(),
+    "commit": _git("rev-parse", "--short", "HEAD"),
+    "changed": _git("status", "--porcelain", "--untracked-files=no") and "yes",
+    "command": " ".join(["python -m", _module(), *sys.argv[1:]]),
+    "python": platform.python_version(),
+    **{
+      name: importlib.metadata.version(name)
+      for name in ("jax", "jaxlib", "flax", "optax", "numpy", *packages)
+    },
+  }
+
+
+def _module() -> str:
+  return f"benchmarks.{pathlib.Path(sys.argv[0]).stem}"
+
+
+def _git(*arguments: str) -> str:
+  """Returns what git says, "unknown" outside of a repository."""
+  try:
+    done = subprocess.run(
+      ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+  except (OSError, subprocess.CalledProcessError):
+    return "unknown"
+  return done.stdout.strip()
+
+
+def _vector_instructions() -> str:
+  """Returns the widest vectors of the processor that Linux lists."""
+  try:
+    text = pathlib.Path("/proc/cpuinfo").read_text()
+  except OSError:
+    return "unknown"
+  known = {"avx512f": "AVX-512", "avx2": "AVX2", "asimd": "NEON"}
+  words = set(text.split())
+  return next((name for flag, name in known.items() if flag in words), "other")
+
+
+def elsewhere(module: str, *arguments: str) -> Any:
+  """Runs a module in a new process, whose memory ends with it.
+
+  Returns:
+    What its last line of output says, JSON.
+  """
+  done = subprocess.run(
+    [sys.executable, "-m", module, *arguments],
+    cwd=ROOT,
+    stdout=subprocess.PIPE,
+    text=True,
+    check=True,
+  )
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def say(text: str) -> None:
+  """Prints progress, which is not part of the result."""
+  print(text, file=sys.stderr, flush=True)
+
+
+def power_of_two_below(number: float) -> int:
+  """Returns the largest power of two that is not larger, at least 1."""
+  return 2 ** max(0, int(math.log2(max(number, 1))))
+
+
+def text_table(lines: Sequence[Sequence[str]], num_left: int = 1) -> str:
+  """Returns lines of cells as aligned text, the first columns to the left."""
+  widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+  return "\n".join(
+    "  ".join(
+      cell.ljust(width) if index < num_left else cell.rjust(width)
+      for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+    ).rstrip()
+    for line in lines
+  )
+
+
+def markdown_table(lines: Sequence[Sequence[str]]) -> str:
+  """Returns lines of cells, the first of which is the head, as Markdown."""
+  head, *body = lines
+  rule = ["---"] * len(head)
+  return "\n".join(
+    "| " + " | ".join(line) + " |" for line in [head, rule, *body]
+  )

@@ -1,0 +1,337 @@
+"""Mask search against the same search as a PyTorch user writes it.
+
+    python -m benchmarks.torch_baseline [--cases=NETWORK:STAGE,...]
+      [--candidates=1,4] [--batch_size=N] [--repeats=5] [--json=FILE]
+
+Needs PyTorch (pip install '.[torch]'). In PyTorch every mask is part of its
+layer, one mask is learnt at a time, sentences are padded to 50 tokens, nothing
+is cached, the last layer computes every position, and the mode is eager: as
+published. Ours runs what `benchmarks.mask_search` runs, with cached features
+where something lies below the first masked stage, and with K candidates in one
+program. Network, weights, problems, settings and loss are the same: the losses
+of the first steps are printed side by side and must agree.
+
+Both take turns in one process, with the same number of threads. Printed is how
+many times faster ours is per candidate: the median over turns. "with features"
+adds their cost, spread over the published number of epochs of one candidate.
+Pictures are noise, sentences are real. A case is a network of
+`benchmarks.mask_search`, or any configs/FILE.py:VARIANT, and a stage. About ten
+minutes on two idle cores.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import statistics
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+# The device's memory is for both.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+from benchmarks import measure
+from benchmarks.mask_search import NETWORKS, stage_named
+from benchmarks.workload import (
+  Steps,
+  Workload,
+  load_experiment,
+  stored_problems,
+)
+from structcomp_jax import masks, trees
+from structcomp_jax.models import tokenizers
+from structcomp_jax.recipes import vision
+from structcomp_jax.search import schedules
+
+try:
+  import torch
+
+  from benchmarks import torch_networks
+except ImportError as error:
+  raise SystemExit(
+    f"error: {error}; install PyTorch: pip install '.[torch]'"
+  ) from error
+
+_CASES = "resnet50:stage_4,resnet50:first,bert_small:0,bert_small:2"
+# The published tokenizer's.
+_NUM_TOKENS = 50
+# Problems in a step that keep a run to minutes; elsewhere as published.
+_BATCH_SIZE = {"cpu": {"vision": 4, "language": 64}}
+_CHECKED_STEPS = 3
+_TOLERANCE = 1e-3
+_LEAST_SECONDS = 0.5
+
+
+def main() -> int:
+  """Measures every case in a process of its own; returns the status."""
+  arguments = _arguments()
+  cases = arguments.cases.split(",")
+  if arguments.worker:
+    print(json.dumps(measure_case(cases[0], arguments)))
+    return 0
+  found = []
+  for case in cases:
+    measure.say(f"measuring {case} ...")
+    passed = [a for a in sys.argv[1:] if not a.startswith("--cases")]
+    found.append(
+      measure.elsewhere(
+        "benchmarks.torch_baseline", *passed, "--worker", f"--cases={case}"
+      )
+    )
+  results = {"facts": measure.facts("torch"), "cases": found}
+  print(measure.text_table(lines(results), num_left=3))
+  if arguments.json:
+    pathlib.Path(arguments.json).write_text(json.dumps(results, indent=1))
+  disagreeing = [case["case"] for case in found if not agrees(case)]
+  if disagreeing:
+    print(f"the losses of {', '.join(disagreeing)} do not agree")
+  return 1 if disagreeing else 0
+
+
+def _arguments() -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+  )
+  parser.add_argument("--cases", default=_CASES)
+  parser.add_argument("--candidates", default="1,4")
+  parser.add_argument("--batch_size", type=int, default=0)
+  parser.add_argument("--repeats", type=int, default=5)
+  parser.add_argument("--json", help="also write all numbers to this file")
+  parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+  return parser.parse_args()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Baseline:
+  """The search in PyTorch, and the batch that it repeats.
+
+  Attributes:
+    search: the search.
+    items: one batch.
+    betas: step -> {path: sharpness}.
+  """
+
+  search: torch_networks.MaskSearch
+  items: tuple[torch.Tensor, ...]
+  betas: Any
+
+  def run(self, num_steps: int) -> tuple[list[float], float]:
+    """Returns the losses of the first steps, and their seconds."""
+    started = time.perf_counter()
+    losses = [
+      self.search.step(self.items, self.betas(number))
+      for number in range(num_steps)
+    ]
+    return losses, time.perf_counter() - started
+
+  def stopwatch(self, least_seconds: float) -> measure.Stopwatch:
+    """Returns a stopwatch of one step; runs some."""
+    num_steps = max(1, round(least_seconds / self.run(1)[1]))
+    return lambda: self.run(num_steps)[1] / num_steps
+
+
+def measure_case(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
+  """Returns all numbers of one case."""
+  torch.set_num_threads(len(os.sched_getaffinity(0)))  # As many as XLA has.
+  name, _, stage = case.rpartition(":")
+  masked_from = stage_named(stage)
+  config, changes = NETWORKS.get(name, (name, {}))
+  experiment = load_experiment(config, changes)
+  batch_size = arguments.batch_size or _default_batch_size(experiment)
+  workload = Workload.make(experiment, batch_size, num_batches=1)
+  is_cached = workload.can_be_cached(masked_from)
+  numbers = [int(number) for number in arguments.candidates.split(",")]
+  ours = {
+    number: workload.search(
+      masked_from, is_cached=is_cached, num_candidates=number
+    )
+    for number in numbers
+  }
+  losses = {
+    "ours": _our_losses(ours[numbers[0]]),
+    "torch": make_baseline(workload, masked_from).run(_CHECKED_STEPS)[0],
+  }
+  baseline = make_baseline(workload, masked_from)
+  seconds = measure.take_turns(
+    {
+      "torch": baseline.stopwatch(_LEAST_SECONDS),
+      **{
+        str(number): steps.stopwatch(_LEAST_SECONDS)
+        for number, steps in ours.items()
+      },
+      **_features_stopwatch(workload, masked_from, is_cached),
+    },
+    arguments.repeats,
+  )
+  return {
+    "case": case,
+    "network": name,
+    "masked_from": masked_from,
+    "is_cached": is_cached,
+    "batch_size": batch_size,
+    "published_batch_size": experiment.config.search.batch_size,
+    "num_epochs": experiment.config.search.num_epochs,
+    "candidates": numbers,
+    "losses": losses,
+    "seconds": seconds,
+    "flops": workload.useful_flops(masked_from, is_cached=is_cached),
+    "threads": torch.get_num_threads(),
+  }
+
+
+def _default_batch_size(experiment) -> int:
+  is_vision = isinstance(experiment.domain, vision.Vision)
+  sizes = _BATCH_SIZE.get(jax.default_backend(), {})
+  published = experiment.config.search.batch_size
+  return sizes.get("vision" if is_vision else "language", published)
+
+
+def _our_losses(steps: Steps) -> list[float]:
+  """Returns the loss of each of the first steps of the first candidate."""
+  sums = [
+    float(steps.run(number)[0].loss_sum[0])
+    for number in range(1, _CHECKED_STEPS + 1)
+  ]
+  return np.diff(sums, prepend=0.0).tolist()
+
+
+def _features_stopwatch(
+  workload: Workload, masked_from: Any, is_cached: bool
+) -> Mapping[str, measure.Stopwatch]:
+  """Returns how to time the features of one batch, if there are any."""
+  if not is_cached:
+    return {}
+  stage = workload.experiment.domain.masked_stages(masked_from)[0]
+  compute = workload.compute_features(stage)
+  jax.block_until_ready(compute())
+  return {"features": lambda: measure.elapsed(compute)}
+
+
+def make_baseline(workload: Workload, masked_from: Any) -> Baseline:
+  """Returns the same search of the same problems in PyTorch."""
+  spec = workload.spec(masked_from)
+  config = workload.search_config()
+  device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+  network, items = _network_and_items(workload)
+  search = torch_networks.MaskSearch(
+    network.to(device),
+    spec.paths,
+    learning_rate=config.learning_rates[0],
+    init_logit=config.init_logits[0],
+    penalty=config.penalties[0],
+  )
+  schedule = schedules.get_schedule(config.schedule)
+
+  def betas(number):
+    beta = float(
+      schedule(
+        np.int32(number),
+        workload.steps_per_epoch,
+        config.num_epochs,
+        config.max_beta,
+      )
+    )
+    return masks.leaf_betas(spec, beta, config.constant_beta)
+
+  return Baseline(
+    search, tuple(torch.tensor(array).to(device) for array in items), betas
+  )
+
+
+def _network_and_items(workload: Workload):
+  """Returns the network with our weights, and its batch."""
+  experiment = workload.experiment
+  weights = trees.leaves_by_path(workload.params)
+  problems = stored_problems(experiment, workload.batch_size)
+  if isinstance(experiment.domain, vision.Vision):
+    model = experiment.domain.model
+    images = experiment.domain.encode(problems)["images"]
+    images = images.reshape(-1, *images.shape[2:]).transpose(0, 3, 1, 2)
+    images = (images.astype(np.float32) / 255 - 0.9) / 0.1
+    network = torch_networks.ResNet(weights, model.config)
+    return network, (np.ascontiguousarray(images),)
+  sizes = experiment.config.model
+  network = torch_networks.Bert(weights, sizes.num_layers, sizes.num_heads)
+  batch = tokenizers.encode(
+    experiment.domain.tokenizer,
+    problems.ravel(),
+    length=min(_NUM_TOKENS, sizes.max_positions),
+  )
+  return network, (batch["token_ids"], batch["attention_mask"])
+
+
+# Tables.
+
+_HEAD = (
+  "network", "masked from", "ours reads", "problems", "PyTorch s/step",
+  "K", "ours s/step/K", "times faster", "with features", "loss 1: PyTorch",
+  "ours", "loss 3: PyTorch", "ours",
+)  # fmt: skip
+
+
+def lines(results: dict[str, Any]) -> list[tuple[str, ...]]:
+  """Returns the table of all cases as lines of cells, the head first."""
+  return [_HEAD] + [
+    _line(case, number)
+    for case in results["cases"]
+    for number in case["candidates"]
+  ]
+
+
+def _line(case: dict[str, Any], number: int) -> tuple[str, ...]:
+  seconds, losses = case["seconds"], case["losses"]
+  return (
+    case["network"],
+    str(case["masked_from"]),
+    "features" if case["is_cached"] else "problems",
+    str(case["batch_size"]),
+    f"{statistics.median(seconds['torch']):.3f}",
+    str(number),
+    f"{statistics.median(seconds[str(number)]) / number:.3f}",
+    f"{times_faster(case, number):.2f}",
+    f"{times_faster(case, number, with_features=True):.2f}"
+    if case["is_cached"]
+    else "-",
+    *(
+      f"{losses[who][step]:.5f}"
+      for step in (0, -1)
+      for who in ("torch", "ours")
+    ),
+  )
+
+
+def times_faster(
+  case: dict[str, Any], number: int, *, with_features: bool = False
+) -> float:
+  """Returns how many times faster our step is, per candidate.
+
+  Args:
+    case: from `measure_case`.
+    number: of candidates in our program.
+    with_features: whether one candidate bears the cost of the features, which
+      it reads once in every epoch.
+  """
+  seconds = case["seconds"]
+  ours = [time / number for time in seconds[str(number)]]
+  if with_features:
+    ours = [
+      step + features / case["num_epochs"]
+      for step, features in zip(ours, seconds["features"], strict=True)
+    ]
+  return measure.median_ratio(seconds["torch"], ours)
+
+
+def agrees(case: dict[str, Any]) -> bool:
+  """Returns whether both had the same loss in the first step."""
+  first = [case["losses"][who][0] for who in ("torch", "ours")]
+  return abs(first[0] - first[1]) <= _TOLERANCE
+
+
+if __name__ == "__main__":
+  sys.exit(main())
