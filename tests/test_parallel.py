@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from structcomp_jax import parallel
+from structcomp_jax.types import UserError
 
 
 def scaled_cumsum(row, shared):
@@ -54,6 +55,84 @@ def test_every_split_gives_the_rows_of_a_plain_loop(width, num_devices):
     "seed": rows["seed"] + 1,
   }
   chex.assert_trees_all_close(jax.device_get(result), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ("num_rows", "data_devices", "shape"),
+  [(8, 2, (4, 2)), (6, 2, (3, 2)), (6, 4, (2, 4)), (5, 8, (1, 8))],
+)
+def test_mesh_has_a_second_axis_for_shared_batches(
+  num_rows, data_devices, shape
+):
+  mesh = parallel.row_mesh(num_rows, data_devices=data_devices)
+  assert mesh.axis_names == (parallel.ROW_AXIS, parallel.DATA_AXIS)
+  assert mesh.devices.shape == shape
+
+
+def test_more_data_devices_than_devices_are_refused():
+  with pytest.raises(
+    UserError, match="data_devices 3 is more than the 2 devices"
+  ):
+    parallel.row_mesh(4, jax.devices()[:2], data_devices=3)
+
+
+@pytest.mark.parametrize("width", [0, 1, 2, 3, 4, 7])
+@pytest.mark.parametrize("num_devices", [1, 2])
+def test_rows_written_in_place_are_those_of_a_plain_loop(width, num_devices):
+  def advance(row, offset, shared):
+    return {"values": row["values"] * shared + offset, "seed": row["seed"] + 1}
+
+  rows, offsets = make_rows(14), np.arange(14, dtype=np.float32)
+  program = parallel.over_rows(
+    advance,
+    parallel.row_mesh(14, jax.devices()[:num_devices]),
+    specs=(parallel.ROWS, parallel.ROWS, parallel.EVERYWHERE),
+    width=width,
+    in_place=True,
+  )
+  placed = jax.tree.map(jnp.asarray, rows)
+  result = program(placed, offsets, np.float32(3))
+  expected = {
+    "values": rows["values"] * 3 + offsets[:, None],
+    "seed": rows["seed"] + 1,
+  }
+  chex.assert_trees_all_close(jax.device_get(result), expected, rtol=1e-6)
+  memory = program.compile(rows, offsets, np.float32(3)).memory_analysis()
+  row_bytes = 5 * 4 + 4
+  assert memory.alias_size_in_bytes == 14 // num_devices * row_bytes
+
+
+@pytest.mark.parametrize(("num_rows", "width"), [(1, 0), (4, 1)])
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_single_row_has_no_batch_axis(num_rows, width, in_place):
+  batched = []
+
+  @jax.custom_batching.custom_vmap
+  def double(values):
+    return values * 2
+
+  @double.def_vmap
+  def rule(axis_size, in_batched, values):
+    batched.append(axis_size)
+    return values * 2, True
+
+  program = parallel.over_rows(
+    lambda row, shared: double(row),
+    parallel.row_mesh(num_rows, jax.devices()[:1]),
+    width=width,
+    in_place=in_place,
+  )
+  rows = np.ones((num_rows, 3), np.float32)
+  np.testing.assert_array_equal(program(rows, np.float32(0)), rows * 2)
+  assert not batched
+
+
+def test_rows_do_not_talk_to_each_other():
+  program = parallel.over_rows(scaled_cumsum, parallel.row_mesh(8))
+  text = program.compile(make_rows(8), np.float32(1)).as_text()
+  assert "num_partitions=8" in text
+  for operation in ("all-reduce", "all-gather", "all-to-all", "permute"):
+    assert operation not in text
 
 
 @pytest.mark.parametrize("donate", [False, True])

@@ -118,7 +118,11 @@ def run(
       state = advance(
         state,
         rows,
-        {**shared, "num_steps": np.int32(num_steps)},
+        {
+          **shared,
+          "done": np.int32(done),
+          "num_steps": np.int32(num_steps),
+        },
         *feed.batches(done),
       )
       done += num_steps

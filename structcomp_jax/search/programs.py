@@ -27,9 +27,7 @@ def advance(
   The memory of `state` is reused. See `step.run_steps` for `shared`, and
   `batch_spec` for where the batches of `feed = "host"` lie.
   """
-  return _advance(
-    loss_fn, spec, _without_candidates(config), mesh, steps_per_epoch
-  )
+  return _advance(loss_fn, spec, _as_compiled(config), mesh, steps_per_epoch)
 
 
 def end_epoch(
@@ -44,7 +42,7 @@ def end_epoch(
   `shared` has "frozen", "validation" and "key", unused without `metrics_fn`.
   """
   return _end_epoch(
-    metrics_fn, spec, _without_candidates(config), mesh, steps_per_epoch
+    metrics_fn, spec, _as_compiled(config), mesh, steps_per_epoch
   )
 
 
@@ -59,10 +57,15 @@ def batch_spec(config: step.SearchConfig) -> PartitionSpec:
   return PartitionSpec(parallel.ROW_AXIS, None, data)
 
 
-def _without_candidates(config):
-  """The candidates are data: other values run the same program."""
+def _as_compiled(config):
+  """Drops what is data: other values of it run the same program."""
   return dataclasses.replace(
-    config, seeds=(), learning_rates=(), init_logits=(), penalties=()
+    config,
+    seeds=(),
+    learning_rates=(),
+    init_logits=(),
+    penalties=(),
+    steps_per_call=0,
   )
 
 

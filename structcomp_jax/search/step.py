@@ -288,9 +288,9 @@ def run_steps(
   Args:
     state: of one candidate; a first step of an epoch clears the sums.
     candidate: one row.
-    shared: "frozen" (params), "key", "num_steps" (i32, traced: every length
-      runs the same program), and "dataset" (arrays [examples, ...]) unless
-      there are `batches`.
+    shared: "frozen" (params), "key", "done" and "num_steps" (i32: steps of
+      all candidates before and in this call), and "dataset" (arrays [examples,
+      ...]) unless there are `batches`.
     batches: {name: array [steps, batch, ...]} of these steps, or more.
     loss_fn: mean loss of a batch.
     spec: the masked leaves.
@@ -300,12 +300,14 @@ def run_steps(
   _, noise_key = jax.random.split(shared["key"])
   noise_key = jax.random.fold_in(noise_key, candidate.seed)
   schedule = schedules.get_schedule(config.schedule)
-  is_first = state.step % steps_per_epoch == 0
+  # Not `state.step`, which counts the same: in a shared order, what depends on
+  # no candidate is computed once for all.
+  epoch, first_step = jnp.divmod(shared["done"], steps_per_epoch)
   if batches is None:
     order = epoch_order(
       shared["key"],
       candidate.seed,
-      state.step // steps_per_epoch,
+      epoch,
       trees.num_rows(shared["dataset"]),
       config,
     )
@@ -313,30 +315,28 @@ def run_steps(
       jax.lax.axis_index(parallel.DATA_AXIS) if config.data_devices > 1 else 0
     )
   state = state.replace(
-    loss_sum=jnp.where(is_first, 0, state.loss_sum),
-    size_sum=jnp.where(is_first, 0, state.size_sum),
+    loss_sum=jnp.where(first_step == 0, 0, state.loss_sum),
+    size_sum=jnp.where(first_step == 0, 0, state.size_sum),
   )
 
-  def batch_of(index, step):
+  def batch_of(index):
     if batches is not None:
       return trees.row(batches, index)
-    return batching.take(
-      shared["dataset"], order[step % steps_per_epoch, device]
-    )
+    examples = order[first_step + index, device]
+    return batching.take(shared["dataset"], examples)
 
   def body(index, state):
+    step = shared["done"] + index
     return search_step(
       state,
       candidate,
       shared["frozen"],
-      batch_of(index, state.step),
+      batch_of(index),
       loss_fn=loss_fn,
       spec=spec,
       config=config,
-      beta=schedule(
-        state.step, steps_per_epoch, config.num_epochs, config.max_beta
-      ),
-      key=jax.random.fold_in(noise_key, state.step),
+      beta=schedule(step, steps_per_epoch, config.num_epochs, config.max_beta),
+      key=jax.random.fold_in(noise_key, step),
     )
 
   return jax.lax.fori_loop(0, shared["num_steps"], body, state)

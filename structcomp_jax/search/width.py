@@ -136,7 +136,11 @@ class _Trial:
   def __init__(self, loss_fn, spec, config, mesh, shared, feed):
     self._loss_fn, self._spec, self._config = loss_fn, spec, config
     self._mesh, self._feed = mesh, feed
-    self._shared = {**shared, "num_steps": np.int32(1)}
+    self._shared = {
+      **shared,
+      "done": np.int32(0),
+      "num_steps": np.int32(1),
+    }
     self._rows = config.candidates()
     self.num_local = trees.num_rows(self._rows) // mesh.shape[parallel.ROW_AXIS]
     self.widths = _doubling_divisors(self.num_local)

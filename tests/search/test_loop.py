@@ -6,10 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structcomp_jax import search, trees
+from structcomp_jax import parallel, search, trees
+from structcomp_jax.search import programs
 from structcomp_jax.types import UserError
 
-from . import tiny
+from . import compilations, tiny
 
 # Six candidates; two learning rates, three seeds varying fastest.
 CONFIG = search.SearchConfig(
@@ -174,30 +175,59 @@ def test_best_is_never_a_dead_candidate_after_a_finished_run():
   assert again.best == finished.best >= 3
 
 
-def test_program_is_compiled_once_for_all_epochs_and_data_sets():
-  calls = []
+def test_programs_are_compiled_in_the_first_epoch_of_the_first_search():
+  num_traces, num_compiled = [], []
 
   def counted_loss(params, batch):
-    calls.append(1)
+    num_traces.append(1)
     return tiny.loss_fn(params, batch)
 
-  config = config_like(steps_per_call=2, seeds=(4, 5))
-
-  def search_with(key):
+  def search_with(key, **axes):
     search.run(
       counted_loss,
-      tiny.NETWORK.params,
+      jax.tree.map(lambda leaf: leaf + 1, tiny.NETWORK.params),
       tiny.SPEC,
       tiny.DATASET,
-      config,
-      key=key,
+      config_like(steps_per_call=2, **axes),
+      key=jax.random.key(key),
+      validation=tiny.DATASET,
+      metrics_fn=tiny.metrics_fn,
+      on_call=lambda state, rows: num_compiled.append(len(names)),
       devices=jax.devices()[:1],
     )
 
-  search_with(jax.random.key(0))
-  assert len(calls) == 1
-  search_with(jax.random.key(1))
-  assert len(calls) == 1
+  with compilations.counted() as names:
+    search_with(0, seeds=(4, 5))
+  assert names.count("jit(run_steps)") == 1
+  assert names.count("jit(epoch_metrics)") == 1
+  # 3 epochs of 2 calls each: nothing after the first.
+  assert len(set(num_compiled[1:])) == 1
+  # A final search of as many candidates as the grid had.
+  with compilations.counted() as names:
+    search_with(1, seeds=(0, 1, 2, 3), learning_rates=(0.1,))
+  assert names == []
+  assert len(num_traces) == 1
+
+
+def test_candidates_need_no_communication():
+  config = config_like(batch_size=4)
+  mesh = parallel.row_mesh(6)
+  program = programs.advance(tiny.loss_fn, tiny.SPEC, config, mesh, 4)
+  rows = config.candidates()
+  text = program.compile(
+    search.initial_state(rows, tiny.SPEC),
+    rows,
+    {
+      "frozen": tiny.NETWORK.params,
+      "key": tiny.KEY,
+      "dataset": tiny.DATASET,
+      "done": np.int32(0),
+      "num_steps": np.int32(1),
+    },
+  ).as_text()
+  assert "num_partitions=6" in text
+  for operation in ("all-reduce", "all-gather", "all-to-all", "permute"):
+    assert operation not in text
 
 
 @pytest.fixture(scope="module")
