@@ -242,7 +242,12 @@ class Workload:
       candidates = config.candidates()
       return step.initial_state(candidates, spec), candidates
 
-    shared = {"dataset": problems, "frozen": self.params, "key": _KEY}
+    shared = {
+      "dataset": problems,
+      "done": jnp.int32(0),
+      "frozen": self.params,
+      "key": _KEY,
+    }
     return Steps(program, make_rows, shared)
 
   def choose_width(
