@@ -1,6 +1,6 @@
 """Fields shared by all experiment configs; JSON values only, none derived."""
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
 
 def published() -> ConfigDict:
@@ -63,9 +63,18 @@ def published() -> ConfigDict:
         "grid_seed": 0,
         # own_task, or published (prefers masks whose ablation hurts).
         "selection": "own_task",
-        # What enters the first masked stage is computed once, if that of the
-        # largest split fits; 0: never.
+        # What enters the first masked stage is computed once and kept on the
+        # device, in the host's memory or on disk (WORKDIR/cache); off: computed
+        # at every step. auto: the first that has room.
+        "cache": "auto",
+        # Memory of the host that auto may use for it.
         "cache_gigabytes": 4.0,
+        # float32, or bfloat16: half the size.
+        "cache_dtype": "float32",
+        # Of the network while masks are searched and evaluated: float32, or
+        # bfloat16 for accelerators. Weights, mask logits, optimiser and
+        # cosines are float32 always.
+        "compute_dtype": "float32",
       },
       # The masks that prune a network on its composite task (regime pruned);
       # everything else is as in `search`.
@@ -91,8 +100,12 @@ def published() -> ConfigDict:
         "cpu_devices": 1,
         # Steps between two looks of the host; 0: one epoch.
         "steps_per_call": 0,
-        # Candidates computed at once on a device; 0: all.
-        "vmap_width": 0,
+        # Candidates computed at once on a device; 0: all. auto: the fastest
+        # of what fits, measured at the first search of its kind.
+        "vmap_width": FieldReference("auto", field_type=object),
+        # Devices that share the batches of a candidate, for networks whose
+        # batch does not fit on one; the others split the candidates.
+        "data_devices": 1,
         "checkpoint_seconds": 20.0,
       },
     }

@@ -124,5 +124,6 @@ _VARIANTS = {
       "num_epochs": 2,
       "seeds": (0, 1),
     },
+    "runtime": {"vmap_width": 0},
   },
 }  # fmt: skip

@@ -202,6 +202,7 @@ _VARIANTS = {
       # Some weights begin on either side of the threshold.
       "pruning": {**_ONE_SETTING, "init_logits": (0.0,), "num_epochs": 2},
       "simclr": {"num_epochs": 2, "batch_size": 16},
+      "runtime": {"vmap_width": 0},
     },
   ),
 }

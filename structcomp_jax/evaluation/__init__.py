@@ -2,6 +2,7 @@
 
 from structcomp_jax.evaluation.conditions import (
   ABLATIONS,
+  TaskMetrics,
   evaluate_dense,
   evaluate_masks,
   kept_weights,
@@ -10,6 +11,7 @@ from structcomp_jax.evaluation.conditions import (
 
 __all__ = [
   "ABLATIONS",
+  "TaskMetrics",
   "evaluate_dense",
   "evaluate_masks",
   "kept_weights",

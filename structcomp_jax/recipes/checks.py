@@ -7,8 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from ml_collections import ConfigDict
 
 from structcomp_jax import types
+from structcomp_jax.recipes import feature_place
 
+_DTYPES = ("float32", "bfloat16")
 _CHOICES = {
+  "search.cache": feature_place.SETTINGS,
+  "search.cache_dtype": _DTYPES,
+  "search.compute_dtype": _DTYPES,
   "search.selection": ("own_task", "published"),
   "search.unit": ("weight", "neuron"),
 }
@@ -40,8 +45,11 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
     _check_integers(config, f"data.num_problems.{split}", 0)
   for field in ("evaluation", "training", "search"):
     _check_integers(config, f"{field}.batch_size", 1)
-  for field in ("vmap_width", "steps_per_call", "cpu_devices"):
+  for field in ("steps_per_call", "cpu_devices"):
     _check_integers(config, f"runtime.{field}", 0)
+  _check_integers(config, "runtime.data_devices", 1)
+  if config.runtime.vmap_width != "auto":
+    _check_integers(config, "runtime.vmap_width", 0, or_else="auto")
   _check_integers(config, "training.pretrained_batch_size", 0)
   _check_integers(config, "training.sweep.batch_sizes", 1)
   if "simclr" in config.regimes:
@@ -53,7 +61,7 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
   if config.search.cache_gigabytes < 0:
     raise types.UserError(
       f"search.cache_gigabytes {config.search.cache_gigabytes} is negative; "
-      "give 0 to compute everything at every step"
+      "give 0 or more, or set search.cache to off"
     )
   if not config.search.masked_from:
     raise types.UserError(
@@ -100,11 +108,16 @@ def _values(config: ConfigDict, field: str) -> list:
 
 
 def _check_integers(
-  config: ConfigDict, field: str, least: int, most: float = math.inf
+  config: ConfigDict,
+  field: str,
+  least: int,
+  most: float = math.inf,
+  or_else: str = "",
 ) -> None:
   for value in _values(config, field):
     if not isinstance(value, int) or not least <= value <= most:
       limits = f"from {least}" + ("" if most == math.inf else f" to {most}")
+      limits += f", or {or_else}" if or_else else ""
       raise types.UserError(
         f"{field} {value!r} is not usable; give integers {limits}"
       )

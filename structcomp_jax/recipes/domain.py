@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from structcomp_jax import types
@@ -21,6 +22,7 @@ class Network:
     embed: (params, batch) -> f32[problems, items, features].
     features_before: (params, batch, stage) -> a batch of what enters a stage.
     embed_from: (params, such a batch, stage) -> f32[problems, items, features].
+    dtype: of the computation; weights are float32 always.
     pretrained: weights of a checkpoint, or None.
   """
 
@@ -28,15 +30,27 @@ class Network:
   embed: Callable[[types.Params, types.Batch], jax.Array]
   features_before: Callable[[types.Params, types.Batch, str], types.Batch]
   embed_from: Callable[[types.Params, types.Batch, str], jax.Array]
+  dtype: str = "float32"
   pretrained: types.Params | None = None
 
   # Whoever asks again gets the same functions, whose programs are compiled.
   @functools.lru_cache(maxsize=8)  # noqa: B019 (a network lives as long)
   def from_stage(self, stage: str) -> "Network":
-    """Returns the network that reads what enters `stage`."""
-    embed_from = self.embed_from
+    """Returns the network that reads what enters `stage`.
+
+    Features may be stored in a narrower dtype than the network computes in.
+    """
+    embed_from, dtype = self.embed_from, self.dtype
+
+    def in_dtype(leaf):
+      is_float = jnp.issubdtype(leaf.dtype, jnp.floating)
+      return leaf.astype(dtype) if is_float else leaf
+
     return dataclasses.replace(
-      self, embed=lambda params, batch: embed_from(params, batch, stage)
+      self,
+      embed=lambda params, batch: embed_from(
+        params, jax.tree.map(in_dtype, batch), stage
+      ),
     )
 
   @functools.cached_property
@@ -62,12 +76,14 @@ class Domain(Protocol):
     test_tasks: names of the test tasks, `base` first.
     stages: stages of the network, first to last.
     network: the model and its starting weights.
+    frozen_network: the same model, computing in `search.compute_dtype`.
   """
 
   subroutines: tuple[str, ...]
   test_tasks: tuple[str, ...]
   stages: tuple[str, ...]
   network: Network
+  frozen_network: Network
 
   def dataset_name(self, task: str) -> str:
     """Returns builder/config of one task."""

@@ -11,7 +11,7 @@ from absl import logging
 from ml_collections import ConfigDict
 
 from structcomp_jax import evaluation, masks, trees, types
-from structcomp_jax.io import files, results
+from structcomp_jax.io import files, hosts, results
 from structcomp_jax.io.progress import Progress
 from structcomp_jax.io.values import plain
 from structcomp_jax.recipes import experiment as experiments
@@ -50,8 +50,9 @@ def step(experiment: experiments.Experiment) -> None:
     experiment.paths.workdir / name: (table, columns)
     for table, (name, columns) in _TABLES.items()
   }
-  if all(parts) and all(path.is_file() for path in tables):
+  if all(parts) and all(map(files.exists, tables)):
     logging.info("results.csv: done before")
+    files.remove(experiment.paths.cache)
     return
   with Progress(len(found), "evaluating base networks") as progress:
     for index, one in enumerate(found):
@@ -60,6 +61,8 @@ def step(experiment: experiments.Experiment) -> None:
   for path, (table, columns) in tables.items():
     rows = [row for part in parts for row in part[table]]
     results.write(path, rows, columns)
+  # Of searches that were killed when they were finished but for this.
+  files.remove(experiment.paths.cache)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +119,8 @@ def _find(
         "with the same config and work directory"
       )
     masked_from = files.read_done(directory)["masked_from"]
-    stacked, columns = masks.load(directory / MASKS, fingerprint)
+    load = hosts.by_first(masks.load)
+    stacked, columns = load(directory / MASKS, fingerprint)
     rows = np.flatnonzero(columns.pop("finite"))
     found[subroutine] = _Masks(
       stacked=trees.row(stacked, rows),
@@ -139,10 +143,10 @@ def _stored_rows(
 ) -> dict[str, list[dict[str, Any]]] | None:
   """Returns {table: rows} of an earlier evaluation of the same network."""
   path = experiment.paths.evaluation(found.regime, found.base_seed)
-  if not path.is_file():
+  if not files.exists(path):
     return None
   try:
-    stored = json.loads(path.read_text(encoding="utf-8"))
+    stored = json.loads(files.read_text(path))
     return stored["rows"] if stored["digest"] == found.digest else None
   except (ValueError, KeyError, TypeError):
     logging.warning("%s is torn and is made again", path)
@@ -173,6 +177,7 @@ def _evaluate(
   content = {"digest": found.digest, "rows": rows}
   path = experiment.paths.evaluation(found.regime, found.base_seed)
   files.write_atomic(path, json.dumps(content) + "\n")
+  network.forget_features()
   return rows
 
 
@@ -184,11 +189,8 @@ class _EvaluatedNetwork:
     self._frozen = FrozenNetwork(experiment, found.params)
     # Any of the masks will do: what lies below it is computed once, too.
     masked_from = found.masks[experiment.subroutines[0]].masked_from
-    self._dense = evaluation.evaluate_dense(
-      self._frozen.network(masked_from).metrics_fn,
-      found.params,
-      self._tests(masked_from),
-      batch_size=experiment.config.evaluation.batch_size,
+    self._dense = self._frozen.evaluate_dense(
+      masked_from, experiment.test_tasks, "test"
     )
 
   def dense_rows(self) -> list[dict[str, Any]]:
@@ -223,6 +225,10 @@ class _EvaluatedNetwork:
     )
     return [{**row, "control": "random_matched"} for row in matched]
 
+  def forget_features(self) -> None:
+    """Removes files that no later step reads."""
+    self._frozen.forget_features()
+
   def density_rows(self, subroutine: str) -> list[dict[str, Any]]:
     """Kept units of every leaf of every mask."""
     found = self._found.masks[subroutine]
@@ -248,19 +254,15 @@ class _EvaluatedNetwork:
     ablations: tuple[str, ...] = evaluation.ABLATIONS,
   ) -> list[dict[str, Any]]:
     """Rows of K masks; they need not be the learned ones."""
-    config = self._experiment.config
     found = self._found.masks[subroutine]
-    metrics = evaluation.evaluate_masks(
-      self._frozen.network(found.masked_from).metrics_fn,
-      self._found.params,
+    metrics = self._frozen.evaluate_masks(
+      found.masked_from,
       stacked,
-      found.spec,
-      self._tests(found.masked_from),
+      self._experiment.test_tasks,
+      "test",
       seeds=[setting["mask_seed"] for setting in found.settings],
       key=self._key("ablation", subroutine),
       ablations=ablations,
-      batch_size=config.evaluation.batch_size,
-      width=config.runtime.vmap_width,
     )
     kept = evaluation.kept_weights(stacked, found.spec)
     return [
@@ -278,13 +280,6 @@ class _EvaluatedNetwork:
       for ablation, tasks in metrics.items()
       for task, values in tasks.items()
     ]
-
-  def _tests(self, masked_from: Any) -> dict[str, types.Batch]:
-    """Returns {test task: its problems as far as nothing is masked}."""
-    return {
-      task: self._frozen.problems(masked_from, task, "test")
-      for task in self._experiment.test_tasks
-    }
 
   def _common(self, task: str, metrics: dict[str, Any]) -> dict[str, Any]:
     return {

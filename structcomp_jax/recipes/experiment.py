@@ -9,7 +9,13 @@ import jax
 from ml_collections import ConfigDict
 
 from structcomp_jax import masks, search, training, types
-from structcomp_jax.recipes import checks, language, paths, vision
+from structcomp_jax.recipes import (
+  checks,
+  feature_store,
+  language,
+  paths,
+  vision,
+)
 from structcomp_jax.recipes.domain import Domain, Network
 from structcomp_jax.tasks import datasets
 
@@ -47,6 +53,11 @@ class Experiment:
     return self.domain.network
 
   @property
+  def frozen_network(self) -> Network:
+    """The model as searches and evaluations compute it."""
+    return self.domain.frozen_network
+
+  @property
   def data_dir(self) -> pathlib.Path:
     """The TFDS directory."""
     data_dir = self.config.runtime.data_dir
@@ -67,6 +78,14 @@ class Experiment:
   # The data of one search, which the next step of the work asks for again.
   @functools.lru_cache(maxsize=4)  # noqa: B019 (an experiment lives as long)
   def load(self, task: str, split: str) -> types.Batch:
+    """Returns what `read` does, and keeps it."""
+    return feature_store.on_pages(self.read(task, split))
+
+  def forget_loaded(self) -> None:
+    """Keeps nothing of what `load` has returned."""
+    Experiment.load.cache_clear()
+
+  def read(self, task: str, split: str) -> types.Batch:
     """Returns one split of a task as the network reads it.
 
     Raises:
@@ -109,10 +128,17 @@ class Experiment:
       "masked_from",
       "grid_seed",
       "selection",
+      "cache",
       "cache_gigabytes",
+      "cache_dtype",
+      "compute_dtype",
     ):
       del fields[name]
-    return search.SearchConfig(**{**fields, **changes}, **self._runtime())
+    return search.SearchConfig(
+      **{**fields, **changes},
+      **self._runtime(),
+      data_devices=self.config.runtime.data_devices,
+    )
 
   def pruning_config(self) -> search.SearchConfig:
     """Returns the grid of masks that prune a network."""
@@ -136,9 +162,14 @@ class Experiment:
 
   def _runtime(self) -> dict[str, Any]:
     runtime = self.config.runtime
+    width = runtime.vmap_width
+    if width == "auto":
+      # Of base networks; that of a search is measured (`recipes.widths`).
+      # Batched matrix products are slower than single ones on a CPU.
+      width = 1 if jax.default_backend() == "cpu" else 0
     return {
       "steps_per_call": runtime.steps_per_call,
-      "vmap_width": runtime.vmap_width,
+      "vmap_width": width,
       "eval_batch_size": self.config.evaluation.batch_size,
     }
 

@@ -4,26 +4,42 @@ Below the first masked stage every candidate computes the same features, step
 after step: they are computed once and stand in for the data.
 """
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+import pathlib
+import shutil
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from structcomp_jax import trees, types
+from structcomp_jax import evaluation, masks, trees, types
+from structcomp_jax.io.progress import Progress
 from structcomp_jax.models import convolution
 from structcomp_jax.recipes import experiment as experiments
+from structcomp_jax.recipes import (
+  feature_place,
+  feature_store,
+  precision,
+  recorded,
+  widths,
+)
 from structcomp_jax.recipes.domain import Network
 
-_GIGABYTE = 1e9
+# Progress is shown where there are more chunks of features than this.
+_FEW_CHUNKS = 16
+# Of the problems that an evaluation has on the devices at a time. Making the
+# masked networks again for every chunk then costs little.
+_EVALUATION_BYTES = 2**29
 
 
 @functools.cache
-def _say_once(text: str, *values: Any) -> None:
-  logging.info(text, *values)
+def _say_once(text: str) -> None:
+  logging.info(text)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,75 +61,272 @@ class FrozenNetwork:
 
   def network(self, masked_from: Any) -> Network:
     """Returns the network to use with the problems of `problems`."""
-    stage = self._cached_before(masked_from)
-    network = self.experiment.network
-    return network.from_stage(stage) if stage else network
+    stage, place = self._cached_before(masked_from)
+    network = self.experiment.frozen_network
+    return network if place == "off" else network.from_stage(stage)
 
   def problems(self, masked_from: Any, task: str, split: str) -> types.Batch:
-    """Returns one split of a task, as far as nothing is masked."""
-    stage = self._cached_before(masked_from)
-    if not stage:
+    """Returns one split of a task, as far as nothing is masked.
+
+    Features lie where `search.cache` says; those of one stage at a time.
+    """
+    stage, place = self._cached_before(masked_from)
+    if place == "off":
       return self.experiment.load(task, split)
-    return self._features(stage, task, split)
+    kept = self._features
+    if kept.get("stage") != stage:
+      kept.clear()
+      kept["stage"] = stage
+      # What the training of base networks has left there.
+      self.experiment.forget_loaded()
+    if (task, split) not in kept:
+      kept[task, split] = self._make_features(stage, place, task, split)
+    return kept[task, split]
+
+  def feed(self, masked_from: Any) -> str:
+    """Returns how a search gets its batches of `problems`."""
+    _, place = self._cached_before(masked_from)
+    return "host" if place in ("host", "disk") else "device"
+
+  def evaluate_dense(
+    self, masked_from: Any, tasks: Sequence[str], split: str
+  ) -> evaluation.TaskMetrics:
+    """Returns {task: {metric: float}} of the network without a mask.
+
+    Args:
+      masked_from: what lies below it is computed once.
+      tasks: names of data sets.
+      split: of all of them.
+    """
+    return evaluation.evaluate_dense(
+      self.network(masked_from).metrics_fn,
+      self.params,
+      **self._evaluated(masked_from, tasks, split),
+    )
+
+  def evaluate_masks(
+    self,
+    masked_from: Any,
+    stacked: types.Mask,
+    tasks: Sequence[str],
+    split: str,
+    **kwargs: Any,
+  ) -> dict[str, evaluation.TaskMetrics]:
+    """Returns {ablation: {task: {metric: f32[K]}}} of K masks.
+
+    Args:
+      masked_from: the first masked stage.
+      stacked: {path: bool[K, ...]}.
+      tasks: names of data sets.
+      split: of all of them.
+      **kwargs: seeds, key and ablations of `evaluation.evaluate_masks`.
+    """
+    return evaluation.evaluate_masks(
+      self.network(masked_from).metrics_fn,
+      self.params,
+      stacked,
+      self.mask_spec(masked_from),
+      **self._evaluated(masked_from, tasks, split),
+      width=widths.for_evaluation(self.experiment, masked_from),
+      **kwargs,
+    )
+
+  def mask_spec(self, masked_from: Any) -> masks.MaskSpec:
+    """Returns which weights are masked."""
+    return self.experiment.mask_spec(self.params, masked_from)
+
+  def forget_features(self) -> None:
+    """Removes the files of all features, which nobody reads any more."""
+    self._features.clear()
+    root = self._root
+    for directory in root.glob(f"{self._name}-*"):
+      shutil.rmtree(directory)
+    if root.is_dir() and not any(root.iterdir()):
+      root.rmdir()
+
+  @property
+  def _root(self) -> pathlib.Path:
+    """Directory of all features on disk; every process has its own."""
+    root = self.experiment.paths.cache
+    if jax.process_count() == 1:
+      return root
+    return root / f"process_{jax.process_index()}"
 
   @functools.cached_property
-  def _features(self) -> Callable[[str, str, str], types.Batch]:
-    """`_compute_features`, whose last results are kept with the network."""
-    # As many as there are test tasks, at least.
-    return functools.lru_cache(maxsize=8)(self._compute_features)
+  def _name(self) -> str:
+    return self.fingerprint[:16]
 
-  def _compute_features(self, stage: str, task: str, split: str) -> types.Batch:
-    """Returns the features of a whole split, held in the host's memory."""
-    problems = self.experiment.load(task, split)
-    compute = jax.jit(self.experiment.network.features_before, static_argnums=2)
-    num_problems = trees.num_rows(problems)
-    chunk = self.experiment.config.evaluation.batch_size
-    with convolution.outside_of_loops():
-      parts = [
-        jax.device_get(
-          compute(
-            self.params,
-            trees.row(problems, slice(start, start + chunk)),
-            stage,
-          )
-        )
-        for start in range(0, num_problems, chunk)
-      ]
-    return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
+  @functools.cached_property
+  def _features(self) -> dict[Any, Any]:
+    """{"stage": stage, (task, split): features that enter it}."""
+    return {}
 
-  def _cached_before(self, masked_from: Any) -> str:
-    """Returns the stage whose input is cached, or nothing.
+  def _evaluated(self, masked_from, tasks, split) -> dict[str, Any]:
+    """Returns the arguments of an evaluation that say what to compute."""
+    datasets = {task: self.problems(masked_from, task, split) for task in tasks}
+    problem_bytes = feature_store.num_bytes(
+      trees.row(next(iter(datasets.values())), slice(1))
+    )
+    return {
+      "datasets": datasets,
+      "batch_size": self.experiment.config.evaluation.batch_size,
+      "chunk_size": max(_EVALUATION_BYTES // problem_bytes, 1),
+    }
 
-    Nothing is cached before the very first stage, nor where the features of
-    the largest split are larger than `search.cache_gigabytes`.
-    """
+  @functools.lru_cache(maxsize=8)  # noqa: B019 (lives as long)
+  def _cached_before(self, masked_from: Any) -> tuple[str, str]:
+    """Returns the first masked stage, and where what enters it is kept."""
     experiment = self.experiment
+    config = experiment.config.search
     stage = experiment.domain.masked_stages(masked_from)[0]
-    budget = experiment.config.search.cache_gigabytes
-    if stage == experiment.domain.stages[0] or not budget:
-      return ""
-    num_problems = max(
-      count
-      for task in experiment.test_tasks
-      for count in experiment.num_problems(task).values()
+    if stage == experiment.domain.stages[0]:
+      self._report_precision(stage, "off")
+      return stage, "off"
+    needed = feature_store.num_bytes(
+      self._shapes(stage, _most_used(experiment))
     )
-    batch = experiment.load("base", "validation")
-    shapes = jax.eval_shape(
-      lambda params, batch: experiment.network.features_before(
-        params, batch, stage
+    workdir = experiment.paths.workdir
+
+    def choose():
+      space = feature_place.Space.now(config.cache_gigabytes, workdir)
+      place, reason = feature_place.choose(config.cache, needed, space)
+      if place == "disk":
+        feature_store.check_free(self._root, needed)
+      return {"place": place, "reason": reason, "gigabytes": needed / 1e9}
+
+    chosen = recorded.recall(
+      workdir / "cache.json",
+      f"{jax.local_devices()[0].device_kind}, features that enter {stage}",
+      choose,
+    )
+    place = chosen["place"]
+    _say_once(feature_place.describe(stage, needed, place, chosen["reason"]))
+    self._report_precision(stage, place)
+    return stage, place
+
+  def _report_precision(self, stage: str, place: str) -> None:
+    """Logs and records what narrower dtypes than float32 change."""
+    experiment, config = self.experiment, self.experiment.config.search
+    network, dtypes = experiment.frozen_network, {}
+    if config.compute_dtype != "float32":
+      dtypes["computation"] = config.compute_dtype
+    if config.cache_dtype != "float32" and place != "off":
+      dtypes["features"] = config.cache_dtype
+    if not dtypes:
+      return
+    narrow_fn = network.metrics_fn
+    if place != "off":
+      program = self._program(stage)
+      from_stage = network.from_stage(stage).metrics_fn
+
+      def narrow_fn(params, problems):
+        return from_stage(params, program(params, problems))
+
+    found = recorded.recall(
+      experiment.paths.workdir / "precision.json",
+      f"network {self._name}, features that enter {stage}",
+      lambda: (
+        dtypes
+        | precision.measure(
+          experiment.network.metrics_fn,
+          narrow_fn,
+          self.params,
+          experiment.load("base", "validation"),
+          experiment.config.evaluation.batch_size,
+        )
       ),
-      self.params,
-      trees.row(batch, slice(1)),
     )
-    size = num_problems * sum(
-      leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes)
+    logging.info(precision.describe(dtypes, found))
+
+  def _shapes(self, stage: str, num_problems: int) -> feature_store.Shapes:
+    """Returns the shapes of what enters a stage."""
+    one = trees.row(self.experiment.load("base", "validation"), slice(1))
+    shapes = jax.eval_shape(self._program(stage), self.params, one)
+    return jax.tree.map(
+      lambda leaf: leaf.update(shape=(num_problems, *leaf.shape[1:])), shapes
     )
-    fits = size <= budget * _GIGABYTE
-    _say_once(
-      "features that enter %s: %.2f GB, %s (search.cache_gigabytes %g)",
-      stage,
-      size / _GIGABYTE,
-      "computed once" if fits else "too large, computed at every step",
-      budget,
+
+  def _program(self, stage: str):
+    config = self.experiment.config.search
+    return _features_program(
+      self.experiment.frozen_network, stage, config.cache_dtype
     )
-    return stage if fits else ""
+
+  def _make_features(
+    self, stage: str, place: str, task: str, split: str
+  ) -> types.Batch:
+    """Returns the features of a whole split, from their files if finished."""
+    num_problems = self.experiment.num_problems(task)[split]
+    shapes = self._shapes(stage, num_problems)
+    chunks = self._chunks(stage, task, split)
+    if place == "disk":
+      directory = self._directory(stage, task, split)
+      found = feature_store.from_disk(directory, shapes)
+      return found or feature_store.on_disk(directory, shapes, chunks)
+    on_accelerator = jax.default_backend() != "cpu"
+    if place == "device" and on_accelerator:
+      return feature_store.on_device(shapes, chunks)
+    return feature_store.in_memory(shapes, chunks)
+
+  def _chunks(self, stage, task, split) -> Iterator[types.Batch]:
+    """Yields the features of a split, all chunks from programs of one size."""
+    problems = self.experiment.read(task, split)
+    num_problems = trees.num_rows(problems)
+    size = min(self.experiment.config.evaluation.batch_size, num_problems)
+    program = self._program(stage)
+    label = f"features that enter {stage}: {task} {split}"
+    is_long = num_problems > _FEW_CHUNKS * size
+    with contextlib.ExitStack() as stack:
+      if is_long:
+        progress = stack.enter_context(Progress(num_problems, label))
+      for start in range(0, num_problems, size):
+        rows = np.arange(start, start + size) % num_problems
+        with convolution.outside_of_loops():
+          features = program(self.params, trees.row(problems, rows))
+        features = trees.row(features, slice(num_problems - start))
+        yield features
+        if is_long:
+          progress.update(trees.num_rows(features))
+
+  def _directory(self, stage: str, task: str, split: str) -> pathlib.Path:
+    dtype = self.experiment.config.search.cache_dtype
+    of_network = f"{self._name}-{stage}-{dtype}"
+    return self._root / of_network / f"{task}-{split}"
+
+
+@functools.lru_cache(maxsize=16)
+def _features_program(network: Network, stage: str, dtype: str):
+  """Returns (params, problems) -> features, compiled once for all networks."""
+
+  def narrowed(leaf):
+    is_float = jnp.issubdtype(leaf.dtype, jnp.floating)
+    is_wider = leaf.dtype.itemsize > jnp.dtype(dtype).itemsize
+    return leaf.astype(dtype) if is_float and is_wider else leaf
+
+  return jax.jit(
+    lambda params, problems: jax.tree.map(
+      narrowed, network.features_before(params, problems, stage)
+    )
+  )
+
+
+def _most_used(experiment: experiments.Experiment) -> int:
+  """Returns the most problems whose features are used at a time.
+
+  A search reads the training and validation problems of its task, the choice
+  of a setting two more validation splits, the evaluation all test splits.
+  """
+  size = experiment.num_problems
+  searched = list(experiment.subroutines)
+  if "pruned" in experiment.config.regimes:
+    searched.append("base")
+  judged = sum(
+    size(f"odd_{subroutine}")["validation"]
+    for subroutine in experiment.subroutines
+  )
+  of_searches = [
+    size(task)["train"] + size(task)["validation"] + judged for task in searched
+  ]
+  return max(
+    *of_searches, sum(size(task)["test"] for task in experiment.test_tasks)
+  )

@@ -1,8 +1,10 @@
 """The language domain: sentences, tokenizers, BERT."""
 
 import dataclasses
+import functools
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -29,6 +31,7 @@ class Language:
     subroutines: names of the two subroutines.
     test_tasks: names of the five test tasks.
     network: a BERT read out at its first token.
+    frozen_network: the same, computing in `search.compute_dtype`.
     stages: of the network, first to last.
     tokenizer: text to ids.
     length: tokens every sentence is padded to.
@@ -39,6 +42,7 @@ class Language:
   subroutines: tuple[str, ...]
   test_tasks: tuple[str, ...]
   network: Network
+  frozen_network: Network
   stages: tuple[str, ...]
   tokenizer: Any
   length: int
@@ -113,10 +117,14 @@ def make(config: ConfigDict) -> Language:
       f"model.max_positions {sizes.max_positions} is too short for a sentence "
       f"of {length} tokens; set it to {length} or more"
     )
+  make_network = functools.partial(
+    _network, bert.Bert(sizes), length, pretrained
+  )
   return Language(
     subroutines=spec.subroutines,
     test_tasks=spec.test_tasks,
-    network=_network(bert.Bert(sizes), length, pretrained),
+    network=make_network("float32"),
+    frozen_network=make_network(config.search.compute_dtype),
     stages=bert.stages(sizes),
     tokenizer=tokenizer,
     length=length,
@@ -126,9 +134,10 @@ def make(config: ConfigDict) -> Language:
 
 
 def _network(
-  model: bert.Bert, length: int, pretrained: types.Params | None
+  model: bert.Bert, length: int, pretrained: types.Params | None, dtype: str
 ) -> Network:
   """Returns the encoder, read out at its first token."""
+  model = model.clone(dtype=jnp.dtype(dtype))
 
   def init(key):
     token_ids = np.zeros((1, length), np.int32)
@@ -165,6 +174,7 @@ def _network(
       stage=stage,
       method="first_token_from",
     ),
+    dtype=dtype,
     pretrained=pretrained,
   )
 

@@ -1,5 +1,6 @@
 """One mask search and its files."""
 
+import dataclasses
 import functools
 import pathlib
 from typing import Any
@@ -11,7 +12,7 @@ from absl import logging
 from structcomp_jax import batching, masks, parallel, search, trees
 from structcomp_jax.io import files, hosts
 from structcomp_jax.io.values import plain
-from structcomp_jax.recipes import long_run
+from structcomp_jax.recipes import long_run, widths
 from structcomp_jax.recipes.frozen import FrozenNetwork
 from structcomp_jax.recipes.paths import MASKS
 
@@ -62,11 +63,22 @@ def _search(
 ) -> list[bool]:
   """Runs one search, going on where it was; returns who stayed finite."""
   params, fingerprint = frozen.params, frozen.fingerprint
-  spec = frozen.experiment.mask_spec(params, masked_from)
+  spec = frozen.mask_spec(masked_from)
   network = frozen.network(masked_from)
   candidates = config.candidates()
   _say_what_is_masked(spec)
   dataset = frozen.problems(masked_from, task, "train")
+  config = dataclasses.replace(config, feed=frozen.feed(masked_from))
+  width = widths.for_search(
+    frozen.experiment,
+    masked_from,
+    num_candidates=trees.num_rows(candidates),
+    batch_size=config.batch_size,
+    measure=lambda: search.choose_width(
+      network.loss_fn, params, spec, dataset, config, key=key
+    ),
+  )
+  config = dataclasses.replace(config, vmap_width=width)
   steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
   say_stopped = _SayStopped(directory, candidates)
   with long_run.LongRun(

@@ -30,6 +30,11 @@ class Paths:
   workdir: pathlib.Path
   main_regime: str
 
+  @property
+  def cache(self) -> pathlib.Path:
+    """Features on disk, until the work that reads them is finished."""
+    return self.workdir / "cache"
+
   def regime(self, regime: str) -> pathlib.Path:
     """Directory of everything that belongs to one regime."""
     return self.workdir if regime == self.main_regime else self.workdir / regime

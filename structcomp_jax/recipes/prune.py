@@ -56,19 +56,17 @@ def prune(
     label=f"pruning network {base_seed}",
   )
   stacked, settings = masks.load(directory / MASKS, frozen.fingerprint)
-  spec = experiment.mask_spec(params, masked_from)
-  accuracies = evaluation.evaluate_masks(
-    frozen.network(masked_from).metrics_fn,
-    params,
+  spec = frozen.mask_spec(masked_from)
+  accuracies = frozen.evaluate_masks(
+    masked_from,
     stacked,
-    spec,
-    {_TASK: frozen.problems(masked_from, _TASK, "validation")},
+    (_TASK,),
+    "validation",
     seeds=settings["mask_seed"],
     key=purpose_key(experiment.config.seed, "ablation"),
     ablations=("none",),
-    batch_size=experiment.config.evaluation.batch_size,
-    width=experiment.config.runtime.vmap_width,
   )["none"][_TASK]["accuracy"]
+  frozen.forget_features()
   best = int(np.argmax(np.where(settings["finite"], accuracies, -1.0)))
   chosen = {name: values[best] for name, values in settings.items()}
   info = {

@@ -89,3 +89,4 @@ def _search_subroutine(experiment, regime, base_seed, subroutine, label):
     penalties=(setting["penalty"],),
   )
   search_masks(directory, config=config, label=label, **setting)
+  frozen.forget_features()

@@ -22,7 +22,7 @@ import numpy as np
 
 from structcomp_jax import evaluation, masks, types
 from structcomp_jax.analysis.task_difference import CHANCE, OWN_THRESHOLD
-from structcomp_jax.io import files
+from structcomp_jax.io import files, hosts
 from structcomp_jax.recipes.frozen import FrozenNetwork
 from structcomp_jax.recipes.paths import MASKS, purpose_key
 
@@ -61,7 +61,7 @@ def choose(
   if all(len(axis) == 1 for axis in axes):
     return dict(zip(names, (axis[0] for axis in axes), strict=True))
   record = directory / "selection.json"
-  if not record.is_file():
+  if not files.exists(record):
     rows = []
     for masked_from in config.masked_from:
       grid = directory / "grid" / f"from_{masked_from}"
@@ -76,7 +76,7 @@ def choose(
     content = {"rule": config.selection, "chosen": best, "settings": rows}
     files.write_atomic(record, json.dumps(content, indent=2) + "\n")
   try:
-    chosen = json.loads(record.read_text())["chosen"]
+    chosen = json.loads(files.read_text(record))["chosen"]
     return {name: chosen[name] for name in names}
   except (ValueError, KeyError, TypeError) as error:
     raise types.UserError(
@@ -115,22 +115,20 @@ def _ablation_score(row: dict[str, Any]) -> float:
 
 def _judge(frozen, grid, subroutine, masked_from):
   """Returns one row per candidate of a grid search, on validation data."""
-  experiment, params = frozen.experiment, frozen.params
-  stacked, settings = masks.load(grid / MASKS, frozen.fingerprint)
-  spec = experiment.mask_spec(params, masked_from)
+  experiment = frozen.experiment
+  load = hosts.by_first(masks.load)
+  stacked, settings = load(grid / MASKS, frozen.fingerprint)
+  spec = frozen.mask_spec(masked_from)
   other = next(name for name in experiment.subroutines if name != subroutine)
   tasks = (subroutine, f"odd_{subroutine}", f"odd_{other}")
-  found = evaluation.evaluate_masks(
-    frozen.network(masked_from).metrics_fn,
-    params,
+  found = frozen.evaluate_masks(
+    masked_from,
     stacked,
-    spec,
-    {task: frozen.problems(masked_from, task, "validation") for task in tasks},
+    tasks,
+    "validation",
     seeds=settings["mask_seed"],
     key=purpose_key(experiment.config.seed, "ablation"),
     ablations=("none", "zero"),
-    batch_size=experiment.config.evaluation.batch_size,
-    width=experiment.config.runtime.vmap_width,
   )
   own, target, rest = tasks
   removed = evaluation.kept_weights(stacked, spec)["zero"]

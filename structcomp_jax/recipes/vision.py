@@ -47,6 +47,7 @@ class Vision:
     subroutines: names of the two subroutines.
     test_tasks: names of the six test tasks.
     network: a ResNet or ViT.
+    frozen_network: the same, computing in `search.compute_dtype`.
     model: its linen module.
     stages: its stages, first to last.
     config: of the experiment.
@@ -55,6 +56,7 @@ class Vision:
   subroutines: tuple[str, ...]
   test_tasks: tuple[str, ...]
   network: Network
+  frozen_network: Network
   model: resnet.ResNet | vit.ViT
   stages: tuple[str, ...]
   config: ConfigDict
@@ -110,19 +112,23 @@ def make(config: ConfigDict) -> Vision:
         "start from a variant of that family"
       ) from error
   spec = shapes.experiment_spec(config.experiment)
-  model = model_class(sizes)
+  model, image_size = model_class(sizes), config.model.image_size
   return Vision(
     subroutines=spec.subroutines,
     test_tasks=spec.test_tasks,
-    network=_network(model, config.model.image_size),
+    network=_network(model, image_size, "float32"),
+    frozen_network=_network(model, image_size, config.search.compute_dtype),
     model=model,
     stages=tuple(stages(sizes)),
     config=config,
   )
 
 
-def _network(model: resnet.ResNet | vit.ViT, image_size: int) -> Network:
+def _network(
+  model: resnet.ResNet | vit.ViT, image_size: int, dtype: str
+) -> Network:
   """Returns the network, which embeds every picture on its own."""
+  model = model.clone(dtype=jnp.dtype(dtype))
 
   def init(key):
     image = jnp.zeros((1, image_size, image_size, 3), jnp.uint8)
@@ -150,4 +156,5 @@ def _network(model: resnet.ResNet | vit.ViT, image_size: int) -> Network:
     embed_from=lambda params, batch, stage: apply(
       params, batch["features"], stage=stage, method="from_stage"
     ),
+    dtype=dtype,
   )

@@ -77,7 +77,14 @@ BAD_FIELDS = [
   ("search.learning_rates", "(0.0,)", ["search", "learning_rates", "positive"]),
   ("search.init_logits", "(1e999,)", ["search.init_logits inf"]),
   ("search.penalties", "()", ["penalties is empty"]),
-  ("runtime.vmap_width", "-1", ["runtime.vmap_width -1"]),
+  ("search.cache", "memory", ["search.cache 'memory'", "device, host, disk"]),
+  ("search.cache_dtype", "float16", ["cache_dtype 'float16'", "bfloat16"]),
+  ("search.compute_dtype", "half", ["compute_dtype 'half'", "bfloat16"]),
+  ("search.cache_gigabytes", "-1", ["search.cache_gigabytes -1.0", "off"]),
+  ("runtime.vmap_width", "-1", ["runtime.vmap_width -1", "or auto"]),
+  ("runtime.vmap_width", "wide", ["runtime.vmap_width 'wide'", "or auto"]),
+  ("runtime.data_devices", "0", ["runtime.data_devices 0"]),
+  ("runtime.data_devices", "3", ["data_devices 3", "64"]),
   ("runtime.cpu_devices", "-1", ["runtime.cpu_devices -1"]),
 ]
 
