@@ -68,6 +68,12 @@ def test_grid_refuses_values_no_search_can_run_with(axes, message):
     ),
     ({"num_mask_samples": 0}, "num_mask_samples 0; change one"),
     ({"data_order": "random"}, "'random'; choose per_candidate or shared"),
+    ({"feed": "disk"}, "unknown feed 'disk'; choose device or host"),
+    (
+      {"batch_size": 12, "num_mask_samples": 2, "data_devices": 4},
+      r"data_devices 4 cannot share 6 examples .* equally; change one of",
+    ),
+    ({"data_devices": 0}, "data_devices 0 cannot share 64 examples"),
   ],
 )
 def test_config_refuses_values_no_search_can_run_with(fields, message):
