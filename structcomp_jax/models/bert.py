@@ -20,11 +20,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
+from structcomp_jax.models import transformer
 from structcomp_jax.types import UserError
 
 # Hugging Face's names of the activations.
 _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
-  "gelu": functools.partial(jax.nn.gelu, approximate=False),
+  "gelu": transformer.gelu,
   "gelu_new": functools.partial(jax.nn.gelu, approximate=True),
   "relu": jax.nn.relu,
 }
@@ -187,21 +188,15 @@ class Attention(nn.Module):
     config = self.config
     project = functools.partial(_dense, config, config.hidden_size, self.dtype)
 
-    def heads(x: jax.Array) -> jax.Array:
-      return x.reshape(*x.shape[:-1], config.num_heads, -1)
-
     residual = hidden[:, :num_queries]
-    query = heads(project("query")(residual))
-    key = heads(project("key")(hidden))
-    value = heads(project("value")(hidden))
-    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key)
-    scores = scores.astype(jnp.float32) * query.shape[-1] ** -0.5
-    # A finite score keeps a row without any real token free of NaN.
-    masked_score = jnp.finfo(jnp.float32).min
-    scores = jnp.where(attention_mask[:, None, None, :], scores, masked_score)
-    weights = jax.nn.softmax(scores, axis=-1).astype(self.dtype)
-    mixed = jnp.einsum("bhqk,bkhd->bqhd", weights, value)
-    output = project("output")(mixed.reshape(residual.shape))
+    mixed = transformer.attend(
+      project("query")(residual),
+      project("key")(hidden),
+      project("value")(hidden),
+      num_heads=config.num_heads,
+      attention_mask=attention_mask,
+    )
+    output = project("output")(mixed)
     return _layer_norm(config, self.dtype)(output + residual)
 
 
@@ -340,16 +335,15 @@ def _initial_weight(config: BertConfig) -> nn.initializers.Initializer:
 def _dense(
   config: BertConfig, features: int, dtype: Any, name: str
 ) -> nn.Dense:
-  return nn.Dense(
-    features, dtype=dtype, kernel_init=_initial_weight(config), name=name
+  return transformer.dense(
+    features,
+    initializer_range=config.initializer_range,
+    dtype=dtype,
+    name=name,
   )
 
 
 def _layer_norm(config: BertConfig, dtype: Any) -> nn.LayerNorm:
-  # E[(x - m)^2], as the original; E[x^2] - m^2 loses digits.
-  return nn.LayerNorm(
-    epsilon=config.layer_norm_eps,
-    dtype=dtype,
-    use_fast_variance=False,
-    name="layer_norm",
+  return transformer.layer_norm(
+    epsilon=config.layer_norm_eps, dtype=dtype, name="layer_norm"
   )

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, UInt8
 
-from structcomp_jax.models import vision
+from structcomp_jax.models import transformer, vision
 from structcomp_jax.types import UserError
 
 _FROM_HUGGING_FACE = {
@@ -187,17 +187,13 @@ class Attention(nn.Module):
     config = self.config
     project = functools.partial(_dense, config, config.hidden_size, self.dtype)
 
-    def heads(x: jax.Array) -> jax.Array:
-      return x.reshape(*x.shape[:-1], config.num_heads, -1)
-
-    query = heads(project("query")(hidden[:, :num_queries]))
-    key = heads(project("key")(hidden))
-    value = heads(project("value")(hidden))
-    scores = jnp.einsum("bqhd,bkhd->bhqk", query, key)
-    scores = scores.astype(jnp.float32) * query.shape[-1] ** -0.5
-    weights = jax.nn.softmax(scores, axis=-1).astype(self.dtype)
-    mixed = jnp.einsum("bhqk,bkhd->bqhd", weights, value)
-    return project("output")(mixed.reshape(*mixed.shape[:2], -1))
+    mixed = transformer.attend(
+      project("query")(hidden[:, :num_queries]),
+      project("key")(hidden),
+      project("value")(hidden),
+      num_heads=config.num_heads,
+    )
+    return project("output")(mixed)
 
 
 class Layer(nn.Module):
@@ -221,7 +217,7 @@ class Layer(nn.Module):
     inner = _dense(
       config, config.intermediate_size, self.dtype, "intermediate"
     )(normed)
-    inner = jax.nn.gelu(inner, approximate=False)
+    inner = transformer.gelu(inner)
     output = _dense(config, config.hidden_size, self.dtype, "output")
     return hidden + output(inner)
 
@@ -305,18 +301,17 @@ def _initial_weight(config: ViTConfig) -> nn.initializers.Initializer:
 
 
 def _dense(config: ViTConfig, features: int, dtype: Any, name: str) -> nn.Dense:
-  return nn.Dense(
-    features, dtype=dtype, kernel_init=_initial_weight(config), name=name
+  return transformer.dense(
+    features,
+    initializer_range=config.initializer_range,
+    dtype=dtype,
+    name=name,
   )
 
 
 def _layer_norm(
   config: ViTConfig, dtype: Any, name: str | None = None
 ) -> nn.LayerNorm:
-  # E[(x - m)^2], as the original; E[x^2] - m^2 loses digits.
-  return nn.LayerNorm(
-    epsilon=config.layer_norm_eps,
-    dtype=dtype,
-    use_fast_variance=False,
-    name=name,
+  return transformer.layer_norm(
+    epsilon=config.layer_norm_eps, dtype=dtype, name=name
   )

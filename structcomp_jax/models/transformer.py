@@ -1,0 +1,104 @@
+"""What the transformers compute alike: dense layers, GELU, attention, norms.
+
+Every form below equals the one of the papers; the choice among equals is by
+measured time, see docs/design/step_cost.md.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float
+
+
+def dense(
+  features: int, *, initializer_range: float, dtype: Any, name: str
+) -> nn.Dense:
+  """Returns a dense layer for any number of leading axes."""
+  return nn.Dense(
+    features,
+    dtype=dtype,
+    kernel_init=nn.initializers.normal(stddev=initializer_range),
+    dot_general=_product_of_rows,
+    name=name,
+  )
+
+
+def layer_norm(
+  *, epsilon: float, dtype: Any, name: str | None = None
+) -> nn.LayerNorm:
+  """Returns a layer norm over the last axis."""
+  # E[(x - m)^2], as the original; E[x^2] - m^2 loses digits.
+  return nn.LayerNorm(
+    epsilon=epsilon, dtype=dtype, use_fast_variance=False, name=name
+  )
+
+
+def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
+  """x Phi(x): Hendrycks & Gimpel 2016, arXiv 1606.08415, equation 1.
+
+  With erf, as the published networks have it, in float32 whatever the dtype.
+  The erfc of `jax.nn.gelu` takes three passes over the array, erf one.
+
+  >>> gelu(jnp.array([-1.0, 0.0, 1.0])).round(4).tolist()
+  [-0.1587, 0.0, 0.8413]
+  """
+  wide = x.astype(jnp.float32)
+  return (wide * (0.5 + 0.5 * jax.lax.erf(wide * 0.5**0.5))).astype(x.dtype)
+
+
+def attend(
+  query: Float[Array, "batch queries hidden"],
+  key: Float[Array, "batch tokens hidden"],
+  value: Float[Array, "batch tokens hidden"],
+  *,
+  num_heads: int,
+  attention_mask: Bool[Array, "batch tokens"] | None = None,
+) -> Float[Array, "batch queries hidden"]:
+  """Scaled dot-product attention (Vaswani et al. 2017, section 3.2).
+
+  Args:
+    query: projected queries; head h has the h-th of `num_heads` equal parts
+      of the last axis.
+    key: projected keys.
+    value: projected values.
+    num_heads: divides the last axis.
+    attention_mask: true at tokens that may be looked at; None: all. Where
+      there is none, the result is the mean of the values.
+
+  Returns:
+    The weighted values, heads side by side. Scores are in float32.
+  """
+
+  def heads_first(x: jax.Array) -> jax.Array:
+    return x.reshape(*x.shape[:-1], num_heads, -1).swapaxes(1, 2)
+
+  # Heads beside the batch before the products, or XLA:CPU moves more axes.
+  query, key, value = map(heads_first, (query, key, value))
+  scores = jnp.einsum("bhqd,bhkd->bhqk", query, key)
+  scores = scores.astype(jnp.float32) * query.shape[-1] ** -0.5
+  if attention_mask is not None:
+    # A finite score keeps a row without any token free of NaN.
+    masked_score = jnp.finfo(jnp.float32).min
+    scores = jnp.where(attention_mask[:, None, None], scores, masked_score)
+  weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
+  mixed = jnp.einsum("bhqk,bhkd->bhqd", weights, value).swapaxes(1, 2)
+  return mixed.reshape(*mixed.shape[:2], -1)
+
+
+def _product_of_rows(
+  inputs: jax.Array, kernel: jax.Array, dimension_numbers: Any, **options: Any
+) -> jax.Array:
+  """A dense layer's product, with all leading axes of the inputs as one.
+
+  The kernel's gradient sums over the leading axes. Where there are two of
+  them, XLA:CPU transposes the cotangent first, together with the arithmetic
+  that it comes from, which took a fifth of a search step.
+  """
+  del dimension_numbers  # Last axis of the inputs, first of the kernel.
+  rows = inputs.reshape(-1, inputs.shape[-1])
+  product = jax.lax.dot_general(
+    rows, kernel, (((1,), (0,)), ((), ())), **options
+  )
+  return product.reshape(*inputs.shape[:-1], -1)
