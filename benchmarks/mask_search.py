@@ -40,7 +40,7 @@ from unittest import mock
 
 import jax
 
-from benchmarks import measure
+from benchmarks import measure, search_table
 from benchmarks.workload import Steps, Workload, load_experiment
 from structcomp_jax import parallel, search, trees
 
@@ -88,7 +88,7 @@ class Variant:
 
 def main() -> int:
   """Measures every network in a process of its own; returns the status."""
-  arguments = _arguments()
+  arguments = parser().parse_args()
   names = arguments.networks.split(",")
   if arguments.worker:
     print(json.dumps(measure_network(names[0], arguments)))
@@ -103,15 +103,16 @@ def main() -> int:
       )
     )
   results = {"facts": measure.facts(), "networks": networks}
-  print(measure.text_table(lines(results), num_left=4))
+  print(measure.text_table(search_table.lines(results), num_left=4))
   for network in networks:
-    print(about(network))
+    print(search_table.about(network))
   if arguments.json:
     pathlib.Path(arguments.json).write_text(json.dumps(results, indent=1))
   return 0
 
 
-def _arguments() -> argparse.Namespace:
+def parser() -> argparse.ArgumentParser:
+  """Returns the parser of the command line."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawTextHelpFormatter
   )
@@ -130,7 +131,7 @@ def _arguments() -> argparse.Namespace:
   parser.add_argument("--repeats", type=int, default=3)
   parser.add_argument("--json", help="also write all numbers to this file")
   parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-  return parser.parse_args()
+  return parser
 
 
 def measure_network(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -374,90 +375,6 @@ def _published_steps(workload: Workload) -> int:
   experiment = workload.experiment
   num_problems = experiment.num_problems(experiment.subroutines[0])["train"]
   return num_problems // experiment.config.search.batch_size
-
-
-# Tables.
-
-_HEAD = (
-  "network", "masked from", "reads", "candidates", "steps/s",
-  "problems/s x K", "of peak", "memory", "beside", ": training",
-  ": K alone", "cached : not",
-)  # fmt: skip
-
-
-def lines(results: dict[str, Any]) -> list[tuple[str, ...]]:
-  """Returns the table of all networks as lines of cells, the head first."""
-  found = [_HEAD]
-  for network in results["networks"]:
-    for row in network["rows"]:
-      found.append(_line(network, row))
-  return found
-
-
-def _line(network, row) -> tuple[str, ...]:
-  number, step = row["num_candidates"], statistics.median(row["seconds"])
-  how = f"by {row['width']}" if row["width"] else "at once"
-  how += " (auto)" if row["is_auto"] else ""
-  return (
-    network["network"],
-    str(row["masked_from"]),
-    "features" if row["is_cached"] else "problems",
-    f"{number} {how}" if number > 1 else "1",
-    f"{1 / step:.3g}",
-    f"{number * network['batch_size'] / step:.3g}",
-    f"{row['flops'] / step / max(network['peaks']):.2f}",
-    f"{row['total'] / 1e9:.2f} GB",
-    f"{row['temporary'] / 1e9:.2f} GB",
-    f"{against_training(row):.2f}",
-    f"{against_alone(network, row):.2f}" if number > 1 else "-",
-    f"{against_uncached(network, row):.2f}"
-    if row["is_cached"] and number == 1
-    else "-",
-  )
-
-
-def against_training(row: dict[str, Any]) -> float:
-  """Returns seconds of a candidate's step / seconds of a training step."""
-  ratio = measure.median_ratio(row["seconds"], row["training_seconds"])
-  return ratio / row["num_candidates"]
-
-
-def against_alone(network: dict[str, Any], row: dict[str, Any]) -> float:
-  """Returns the throughput of K candidates / that of one."""
-  alone = find(network, row["masked_from"], is_cached=row["is_cached"])
-  ratio = measure.median_ratio(alone["seconds"], row["seconds"])
-  return row["num_candidates"] * ratio
-
-
-def against_uncached(network: dict[str, Any], row: dict[str, Any]) -> float:
-  """Returns seconds of a step without cache / seconds of the same with it."""
-  uncached = find(network, row["masked_from"], is_cached=False)
-  return measure.median_ratio(uncached["seconds"], row["seconds"])
-
-
-def find(network, masked_from, *, num_candidates=1, **wanted) -> dict[str, Any]:
-  """Returns the first row of a network with these values."""
-  wanted |= {"masked_from": masked_from, "num_candidates": num_candidates}
-  return next(
-    row
-    for row in network["rows"]
-    if all(row[name] == value for name, value in wanted.items())
-  )
-
-
-def about(network: dict[str, Any]) -> str:
-  """Returns a line on batch, peak and host of one network."""
-  host = network["host"]
-  device = network["peak_device_bytes"]
-  return (
-    f"{network['network']}: {network['batch_size']} problems a step "
-    f"({network['why']}); {network['dtype']} matmul peak "
-    f"{max(network['peaks']) / 1e9:.0f} GFLOP/s; host "
-    f"{host['share']:.2%} of epochs of {host['steps_per_epoch']} steps from "
-    f"{host['masked_from']}, {host['published_share']:.3%} of published ones "
-    f"of {host['published_steps_per_epoch']}"
-    + (f"; most memory on the device {device / 1e9:.1f} GB" if device else "")
-  )
 
 
 if __name__ == "__main__":

@@ -20,47 +20,26 @@ minutes on two idle cores.
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import pathlib
 import statistics
 import sys
-import time
 from collections.abc import Mapping
 from typing import Any
-
-import jax
-import numpy as np
 
 # The device's memory is for both.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
+import jax
+import numpy as np
+
 from benchmarks import measure
 from benchmarks.mask_search import NETWORKS, stage_named
-from benchmarks.workload import (
-  Steps,
-  Workload,
-  load_experiment,
-  stored_problems,
-)
-from structcomp_jax import masks, trees
-from structcomp_jax.models import tokenizers
+from benchmarks.workload import Steps, Workload, load_experiment
 from structcomp_jax.recipes import vision
-from structcomp_jax.search import schedules
-
-try:
-  import torch
-
-  from benchmarks import torch_networks
-except ImportError as error:
-  raise SystemExit(
-    f"error: {error}; install PyTorch: pip install '.[torch]'"
-  ) from error
 
 _CASES = "resnet50:stage_4,resnet50:first,bert_small:0,bert_small:2"
-# The published tokenizer's.
-_NUM_TOKENS = 50
 # Problems in a step that keep a run to minutes; elsewhere as published.
 _BATCH_SIZE = {"cpu": {"vision": 4, "language": 64}}
 _CHECKED_STEPS = 3
@@ -107,38 +86,10 @@ def _arguments() -> argparse.Namespace:
   return parser.parse_args()
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Baseline:
-  """The search in PyTorch, and the batch that it repeats.
-
-  Attributes:
-    search: the search.
-    items: one batch.
-    betas: step -> {path: sharpness}.
-  """
-
-  search: torch_networks.MaskSearch
-  items: tuple[torch.Tensor, ...]
-  betas: Any
-
-  def run(self, num_steps: int) -> tuple[list[float], float]:
-    """Returns the losses of the first steps, and their seconds."""
-    started = time.perf_counter()
-    losses = [
-      self.search.step(self.items, self.betas(number))
-      for number in range(num_steps)
-    ]
-    return losses, time.perf_counter() - started
-
-  def stopwatch(self, least_seconds: float) -> measure.Stopwatch:
-    """Returns a stopwatch of one step; runs some."""
-    num_steps = max(1, round(least_seconds / self.run(1)[1]))
-    return lambda: self.run(num_steps)[1] / num_steps
-
-
 def measure_case(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
   """Returns all numbers of one case."""
-  torch.set_num_threads(len(os.sched_getaffinity(0)))  # As many as XLA has.
+  torch_search = _import_torch_search()
+  num_threads = torch_search.use_all_threads()
   name, _, stage = case.rpartition(":")
   masked_from = stage_named(stage)
   config, changes = NETWORKS.get(name, (name, {}))
@@ -153,11 +104,11 @@ def measure_case(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     )
     for number in numbers
   }
+  baseline = torch_search.make_baseline(workload, masked_from)
   losses = {
     "ours": _our_losses(ours[numbers[0]]),
-    "torch": make_baseline(workload, masked_from).run(_CHECKED_STEPS)[0],
+    "torch": baseline.run(_CHECKED_STEPS)[0],
   }
-  baseline = make_baseline(workload, masked_from)
   seconds = measure.take_turns(
     {
       "torch": baseline.stopwatch(_LEAST_SECONDS),
@@ -181,8 +132,19 @@ def measure_case(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     "losses": losses,
     "seconds": seconds,
     "flops": workload.useful_flops(masked_from, is_cached=is_cached),
-    "threads": torch.get_num_threads(),
+    "threads": num_threads,
   }
+
+
+def _import_torch_search() -> Any:
+  """Returns the module that needs PyTorch, which the tables do without."""
+  try:
+    from benchmarks import torch_search
+  except ImportError as error:
+    raise SystemExit(
+      f"error: {error}; install PyTorch: pip install '.[torch]'"
+    ) from error
+  return torch_search
 
 
 def _default_batch_size(experiment) -> int:
@@ -211,59 +173,6 @@ def _features_stopwatch(
   compute = workload.compute_features(stage)
   jax.block_until_ready(compute())
   return {"features": lambda: measure.elapsed(compute)}
-
-
-def make_baseline(workload: Workload, masked_from: Any) -> Baseline:
-  """Returns the same search of the same problems in PyTorch."""
-  spec = workload.spec(masked_from)
-  config = workload.search_config()
-  device = "cuda" if jax.default_backend() == "gpu" else "cpu"
-  network, items = _network_and_items(workload)
-  search = torch_networks.MaskSearch(
-    network.to(device),
-    spec.paths,
-    learning_rate=config.learning_rates[0],
-    init_logit=config.init_logits[0],
-    penalty=config.penalties[0],
-  )
-  schedule = schedules.get_schedule(config.schedule)
-
-  def betas(number):
-    beta = float(
-      schedule(
-        np.int32(number),
-        workload.steps_per_epoch,
-        config.num_epochs,
-        config.max_beta,
-      )
-    )
-    return masks.leaf_betas(spec, beta, config.constant_beta)
-
-  return Baseline(
-    search, tuple(torch.tensor(array).to(device) for array in items), betas
-  )
-
-
-def _network_and_items(workload: Workload):
-  """Returns the network with our weights, and its batch."""
-  experiment = workload.experiment
-  weights = trees.leaves_by_path(workload.params)
-  problems = stored_problems(experiment, workload.batch_size)
-  if isinstance(experiment.domain, vision.Vision):
-    model = experiment.domain.model
-    images = experiment.domain.encode(problems)["images"]
-    images = images.reshape(-1, *images.shape[2:]).transpose(0, 3, 1, 2)
-    images = (images.astype(np.float32) / 255 - 0.9) / 0.1
-    network = torch_networks.ResNet(weights, model.config)
-    return network, (np.ascontiguousarray(images),)
-  sizes = experiment.config.model
-  network = torch_networks.Bert(weights, sizes.num_layers, sizes.num_heads)
-  batch = tokenizers.encode(
-    experiment.domain.tokenizer,
-    problems.ravel(),
-    length=min(_NUM_TOKENS, sizes.max_positions),
-  )
-  return network, (batch["token_ids"], batch["attention_mask"])
 
 
 # Tables.

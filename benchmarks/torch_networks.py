@@ -6,7 +6,7 @@ frozen by `requires_grad`; a masked layer has `mask_logits` beside its weight
 and multiplies it with sigmoid(beta * logits) in its forward pass.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -239,53 +239,3 @@ def odd_one_out_loss(embeddings: torch.Tensor) -> torch.Tensor:
   cosines = directions @ directions.transpose(1, 2)
   odd = torch.full((len(cosines),), 3, device=cosines.device)
   return F.cross_entropy(-cosines.sum(-1), odd)
-
-
-class MaskSearch:
-  """The search for one mask; a loop over batches calls `step`.
-
-  Args:
-    network: `Bert` or `ResNet`; gets the masks.
-    paths: of the weights to mask, in our network.
-    learning_rate, init_logit, penalty: of our candidate.
-  """
-
-  def __init__(
-    self,
-    network: nn.Module,
-    paths: Sequence[str],
-    *,
-    learning_rate: float,
-    init_logit: float,
-    penalty: float,
-  ) -> None:
-    self._network, self._penalty = network, penalty
-    self._layers = [
-      layer
-      for layer in network.modules()
-      if isinstance(layer, Masked) and layer.path in paths
-    ]
-    for layer in self._layers:
-      layer.add_mask(init_logit)
-    self._optimizer = torch.optim.Adam(
-      [layer.mask_logits for layer in self._layers], lr=learning_rate
-    )
-
-  def step(
-    self, items: tuple[torch.Tensor, ...], betas: Mapping[str, float]
-  ) -> float:
-    """Takes one optimiser step; returns the loss without penalty.
-
-    Args:
-      items: what the network reads, arrays [problems * 4, ...].
-      betas: {path: sharpness of its mask}.
-    """
-    for layer in self._layers:
-      layer.beta = betas[layer.path]
-    self._optimizer.zero_grad()
-    embeddings = self._network(*items)
-    task_loss = odd_one_out_loss(embeddings.view(-1, 4, embeddings.shape[-1]))
-    size = sum(layer.mask.sum() for layer in self._layers)
-    (task_loss + self._penalty * size).backward()
-    self._optimizer.step()
-    return task_loss.item()

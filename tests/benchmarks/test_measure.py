@@ -1,0 +1,47 @@
+"""Turns, ratios and tables of the benchmarks."""
+
+import itertools
+
+import jax.numpy as jnp
+import pytest
+
+from benchmarks import measure
+
+
+def test_turns_go_forth_and_back():
+  calls = []
+
+  def stopwatch(name):
+    return lambda: calls.append(name) or len(calls)
+
+  seconds = measure.take_turns({n: stopwatch(n) for n in "abc"}, repeats=2)
+  assert "".join(calls) == "abccba"
+  assert seconds == {"a": [1, 6], "b": [2, 5], "c": [3, 4]}
+
+
+def test_a_slow_turn_does_not_change_a_ratio():
+  # The machine is ten times slower in the second turn, for both.
+  first, second = [2.0, 20.0, 2.2], [1.0, 10.0, 1.1]
+  assert measure.median_ratio(first, second) == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+  ("number", "power"), [(0.3, 1), (1, 1), (7.9, 4), (64, 64), (65, 64)]
+)
+def test_power_of_two_below(number, power):
+  assert measure.power_of_two_below(number) == power
+
+
+def test_num_bytes_counts_every_leaf():
+  tree = {"a": jnp.zeros((2, 3)), "b": [jnp.zeros(4, jnp.int8)]}
+  assert measure.num_bytes(tree) == 24 + 4
+
+
+def test_tables_have_a_cell_for_every_column():
+  lines = [("name", "number"), ("a", "1"), ("bcd", "22")]
+  text = measure.text_table(lines).splitlines()
+  assert text == ["name  number", "a          1", "bcd       22"]
+  markdown = measure.markdown_table(lines).splitlines()
+  assert len(markdown) == 4
+  assert len({line.count("|") for line in markdown}) == 1
+  assert all(a == b for a, b in itertools.pairwise(map(len, text)))

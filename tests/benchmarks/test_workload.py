@@ -1,0 +1,64 @@
+"""The steps that benchmarks time are those of a search."""
+
+import chex
+import jax
+import numpy as np
+import pytest
+
+from benchmarks import mask_search, measure, search_table
+from benchmarks.workload import Workload, load_experiment
+
+LANGUAGE = "configs/language/sv_singular.py:smoke"
+VISION = "configs/vision/inside_contact.py:smoke"
+
+
+@pytest.fixture(scope="module")
+def workload():
+  return Workload.make(load_experiment(VISION), batch_size=4, num_batches=2)
+
+
+def test_cached_and_uncached_steps_have_the_same_loss(workload):
+  states = [
+    workload.search("stage_2", is_cached=is_cached, num_candidates=2).run(2)[0]
+    for is_cached in (False, True)
+  ]
+  chex.assert_trees_all_close(states[0].loss_sum, states[1].loss_sum, rtol=1e-4)
+  assert np.all(states[0].loss_sum > 0)
+
+
+def test_useful_flops_leave_out_what_is_cached_and_frozen(workload):
+  everywhere = workload.useful_flops("first", is_cached=False)
+  late = workload.useful_flops("stage_2", is_cached=False)
+  cached = workload.useful_flops("stage_2", is_cached=True)
+  assert 0 < cached < late < everywhere
+
+
+def test_useful_flops_are_in_proportion_to_the_batch(workload):
+  one, four = (
+    workload.with_batch(size).useful_flops("first", is_cached=False)
+    for size in (1, 4)
+  )
+  assert four == pytest.approx(4 * one, rel=0.05)
+
+
+def test_training_steps_change_all_weights(workload):
+  state, _ = workload.training().run(1)
+  moved = jax.tree.map(
+    lambda new, old: bool((new[0] != old).any()), state.params, workload.params
+  )
+  assert all(jax.tree.leaves(moved))
+
+
+def test_a_network_is_measured(monkeypatch):
+  monkeypatch.setattr(measure, "_PEAK", {"cpu": (64, 1)})
+  monkeypatch.setattr(mask_search, "_LEAST_SECONDS", 0.0)
+  arguments = mask_search.parser().parse_args(
+    ["--repeats=1", "--candidates=1", "--auto=", "--batch_size=8"]
+  )
+  network = mask_search.measure_network(LANGUAGE, arguments)
+  head, *lines = search_table.lines({"networks": [network]})
+  ways = {(row["num_candidates"], row["is_cached"]) for row in network["rows"]}
+  assert ways == {(1, True), (1, False)}
+  assert {len(line) for line in lines} == {len(head)}
+  assert 0 < network["host"]["share"] < 1
+  assert "8 problems a step" in search_table.about(network)
