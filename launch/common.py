@@ -9,7 +9,7 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from launch import processes, relay
+from launch import compiled, processes, relay
 from structcomp_jax.types import UserError
 
 _DEBUG = flags.DEFINE_bool(
@@ -56,6 +56,7 @@ def main_with_config(run: Callable[..., None]) -> None:
     jax.config.update(
       "jax_num_cpu_devices", max(config.value.runtime.cpu_devices, 1)
     )
+    compiled.keep_programs(config.value.runtime.compilation_cache)
     with processes.joined():
       run(config.value, workdir.value)
 

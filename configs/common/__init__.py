@@ -106,6 +106,9 @@ def published() -> ConfigDict:
         # Devices that share the batches of a candidate, for networks whose
         # batch does not fit on one; the others split the candidates.
         "data_devices": 1,
+        # Directory of compiled programs, which later launches need not compile;
+        # empty: one below the user's cache directory; off: none.
+        "compilation_cache": "",
         "checkpoint_seconds": 20.0,
       },
     }
