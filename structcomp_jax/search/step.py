@@ -216,27 +216,33 @@ def search_step(
     key=key,
     penalty=candidate.penalty,
   )
-  direction, opt_state = ADAM.update(gradient, state.opt_state)
-  mask_logits = optax.apply_updates(
-    state.mask_logits, optax.tree.scale(-candidate.learning_rate, direction)
-  )
-  # A non-finite gradient makes its logits, and so the norm, not finite.
+  # One number that is not finite makes a norm so. A finite gradient moves
+  # logits by a few learning rates; theirs stops a candidate that runs away.
   finite = (
     state.finite
     & jnp.isfinite(loss)
-    & jnp.isfinite(optax.tree.norm(mask_logits))
+    & jnp.isfinite(optax.tree.norm(gradient))
+    & jnp.isfinite(optax.tree.norm(state.mask_logits))
   )
-  new_state = SearchState(
-    step=state.step + 1,
-    mask_logits=mask_logits,
-    opt_state=opt_state,
-    finite=finite,
-    loss_sum=state.loss_sum + task_loss,
-    size_sum=state.size_sum + size,
-  )
-  stopped = state.replace(step=state.step + 1, finite=finite)
-  return jax.tree.map(
-    lambda new, old: jnp.where(finite, new, old), new_state, stopped
+
+  def update(state: SearchState) -> SearchState:
+    direction, opt_state = ADAM.update(gradient, state.opt_state)
+    return state.replace(
+      mask_logits=optax.apply_updates(
+        state.mask_logits,
+        optax.tree.scale(-candidate.learning_rate, direction),
+      ),
+      opt_state=opt_state,
+      loss_sum=state.loss_sum + task_loss,
+      size_sum=state.size_sum + size,
+    )
+
+  # A branch instead of choosing among two states, which passes over both.
+  return jax.lax.cond(
+    finite,
+    update,
+    lambda state: state,
+    state.replace(step=state.step + 1, finite=finite),
   )
 
 

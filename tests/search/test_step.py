@@ -94,15 +94,15 @@ def test_penalty_does_not_depend_on_the_batch_size(relaxation):
   np.testing.assert_allclose(costs[0], 2 * amount, rtol=1e-5)
 
 
-@jax.jit
-def take_step(state, candidate, batch):
+@functools.partial(jax.jit, static_argnames="loss_fn")
+def take_step(state, candidate, batch, loss_fn=tiny.loss_fn):
   """Returns the state after one step at beta = 3."""
   return step.search_step(
     state,
     candidate,
     tiny.NETWORK.params,
     batch,
-    loss_fn=tiny.loss_fn,
+    loss_fn=loss_fn,
     spec=tiny.SPEC,
     config=search.SearchConfig(batch_size=16),
     beta=3.0,
@@ -145,3 +145,17 @@ def test_step_with_a_non_finite_loss_changes_nothing_but_the_flag():
   # Nothing wakes it up again.
   after = take_step(stopped, candidate, tiny.DATASET)
   chex.assert_trees_all_equal(after, stopped.replace(step=jnp.int32(3)))
+
+
+def test_step_with_a_non_finite_gradient_changes_nothing_but_the_flag():
+  def loss_fn(params, batch):
+    # Finite, but its slope at 0 is not.
+    return tiny.loss_fn(params, batch) + jnp.sqrt(0 * params["output"].sum())
+
+  candidate = trees.row(search.grid(learning_rates=(0.25,)), 0)
+  state = step.init_state(candidate, tiny.SPEC)
+  assert bool(jnp.isfinite(loss_fn(tiny.NETWORK.params, tiny.DATASET)))
+  chex.assert_trees_all_equal(
+    take_step(state, candidate, tiny.DATASET, loss_fn=loss_fn),
+    state.replace(step=jnp.int32(1), finite=jnp.bool_(False)),
+  )
