@@ -97,6 +97,18 @@ def test_many_devices_match_one(result):
   )
 
 
+def test_many_devices_give_the_bits_of_one_with_as_many_at_once():
+  one = tiny.run(config_like(vmap_width=1))
+  for num_devices in (2, 6):
+    spread = tiny.run(
+      config_like(vmap_width=1), devices=jax.devices()[:num_devices]
+    )
+    chex.assert_trees_all_equal(
+      jax.device_get(spread.mask_logits), jax.device_get(one.mask_logits)
+    )
+    assert spread.history == one.history
+
+
 @pytest.mark.parametrize("width", [1, 2])
 def test_vmap_width_changes_nothing(result, width):
   narrow = tiny.run(config_like(vmap_width=width))
