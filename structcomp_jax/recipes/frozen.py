@@ -73,15 +73,15 @@ class FrozenNetwork:
     stage, place = self._cached_before(masked_from)
     if place == "off":
       return self.experiment.load(task, split)
-    kept = self._features
-    if kept.get("stage") != stage:
-      kept.clear()
-      kept["stage"] = stage
+    if stage not in self._features:
+      self._keep_only(stage)
+      self._features[stage] = {}
       # What the training of base networks has left there.
       self.experiment.forget_loaded()
-    if (task, split) not in kept:
-      kept[task, split] = self._make_features(stage, place, task, split)
-    return kept[task, split]
+    of_stage = self._features[stage]
+    if (task, split) not in of_stage:
+      of_stage[task, split] = self._make_features(stage, place, task, split)
+    return of_stage[task, split]
 
   def feed(self, masked_from: Any) -> str:
     """Returns how a search gets its batches of `problems`."""
@@ -137,12 +137,16 @@ class FrozenNetwork:
 
   def forget_features(self) -> None:
     """Removes the files of all features, which nobody reads any more."""
+    self._keep_only("")
+    if self._root.is_dir() and not any(self._root.iterdir()):
+      self._root.rmdir()
+
+  def _keep_only(self, stage: str) -> None:
+    """Removes features that enter other stages, also their files."""
     self._features.clear()
-    root = self._root
-    for directory in root.glob(f"{self._name}-*"):
-      shutil.rmtree(directory)
-    if root.is_dir() and not any(root.iterdir()):
-      root.rmdir()
+    for directory in self._root.glob(f"{self._name}-*"):
+      if directory != self._directory(stage):
+        shutil.rmtree(directory)
 
   @property
   def _root(self) -> pathlib.Path:
@@ -158,7 +162,12 @@ class FrozenNetwork:
 
   @functools.cached_property
   def _features(self) -> dict[Any, Any]:
-    """{"stage": stage, (task, split): features that enter it}."""
+    """{stage: {(task, split): features that enter it}}; one stage."""
+    return {}
+
+  @functools.cached_property
+  def _places(self) -> dict[Any, tuple[str, str]]:
+    """{masked_from: what `_cached_before` returns}."""
     return {}
 
   def _evaluated(self, masked_from, tasks, split) -> dict[str, Any]:
@@ -173,9 +182,13 @@ class FrozenNetwork:
       "chunk_size": max(_EVALUATION_BYTES // problem_bytes, 1),
     }
 
-  @functools.lru_cache(maxsize=8)  # noqa: B019 (lives as long)
   def _cached_before(self, masked_from: Any) -> tuple[str, str]:
     """Returns the first masked stage, and where what enters it is kept."""
+    if masked_from not in self._places:
+      self._places[masked_from] = self._choose_place(masked_from)
+    return self._places[masked_from]
+
+  def _choose_place(self, masked_from: Any) -> tuple[str, str]:
     experiment = self.experiment
     config = experiment.config.search
     stage = experiment.domain.masked_stages(masked_from)[0]
@@ -260,7 +273,7 @@ class FrozenNetwork:
     shapes = self._shapes(stage, num_problems)
     chunks = self._chunks(stage, task, split)
     if place == "disk":
-      directory = self._directory(stage, task, split)
+      directory = self._directory(stage) / f"{task}-{split}"
       found = feature_store.from_disk(directory, shapes)
       return found or feature_store.on_disk(directory, shapes, chunks)
     on_accelerator = jax.default_backend() != "cpu"
@@ -288,10 +301,9 @@ class FrozenNetwork:
         if is_long:
           progress.update(trees.num_rows(features))
 
-  def _directory(self, stage: str, task: str, split: str) -> pathlib.Path:
+  def _directory(self, stage: str) -> pathlib.Path:
     dtype = self.experiment.config.search.cache_dtype
-    of_network = f"{self._name}-{stage}-{dtype}"
-    return self._root / of_network / f"{task}-{split}"
+    return self._root / f"{self._name}-{stage}-{dtype}"
 
 
 @functools.lru_cache(maxsize=16)

@@ -172,6 +172,11 @@ def test_finished_files_are_used_again(small_case, tmp_path):
   file.write_bytes(file.read_bytes()[:-4])
   _, mended = read()
   chex.assert_trees_all_equal(mended, expected)
+  # Features of another stage would not be read any more.
+  other = file.parents[1].with_name(f"{network.fingerprint[:16]}-x-float32")
+  other.mkdir()
+  read()
+  assert not other.exists()
   network.forget_features()
   assert not (tmp_path / "cache").exists()
 
