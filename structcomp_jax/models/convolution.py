@@ -55,7 +55,7 @@ def convolve(
 
   Differentiable in reverse mode. May be `vmap`ped over either argument or both.
   """
-  return _convolve(stride, *_varying_alike(images, kernel))
+  return _convolve(stride, *varying_alike(images, kernel))
 
 
 class Conv(nn.Module):
@@ -89,7 +89,7 @@ class Conv(nn.Module):
     )
 
 
-def _varying_alike(*arrays: jax.Array) -> list[jax.Array]:
+def varying_alike(*arrays: jax.Array) -> list[jax.Array]:
   """Lets all arrays differ between the devices of `shard_map` if one does.
 
   `jax.custom_vjp` asks this of what it differentiates.

@@ -22,7 +22,7 @@ from jax import lax
 from jaxtyping import Array, Float, UInt8
 
 from structcomp_jax.models import vision
-from structcomp_jax.models.convolution import Conv
+from structcomp_jax.models.convolution import Conv, varying_alike
 from structcomp_jax.types import UserError
 
 _EPSILON = 1e-5  # PyTorch's default, added to the variance
@@ -150,6 +150,37 @@ def _instance_norm_gradient(saved, cotangent):
 instance_norm.defvjp(_instance_norm, _instance_norm_gradient)
 
 
+def add_relu(
+  images: Float[Array, "batch height width channels"],
+  shortcut: Float[Array, "batch height width channels"],
+) -> Float[Array, "batch height width channels"]:
+  """Returns relu(images + shortcut), bit for bit.
+
+  XLA:CPU computes again whatever a step with one large operand, as ReLU is,
+  was made from, in every place that reads it. Along shortcuts that are all
+  blocks before. A last step with two operands is computed once.
+  """
+  return _add_relu(*varying_alike(images, shortcut))
+
+
+@jax.custom_vjp
+def _add_relu(images, shortcut):
+  return jnp.maximum(images, -shortcut) + shortcut
+
+
+def _add_relu_forward(images, shortcut):
+  output = _add_relu(images, shortcut)
+  return output, output
+
+
+def _add_relu_gradient(output, cotangent):
+  slope = jnp.where(output > 0, cotangent, 0)
+  return slope, slope
+
+
+_add_relu.defvjp(_add_relu_forward, _add_relu_gradient)
+
+
 def max_pool(
   images: Float[Array, "batch height width channels"],
 ) -> Float[Array, "batch out_height out_width channels"]:
@@ -222,7 +253,7 @@ class Block(nn.Module):
         images = jax.nn.relu(images)
       convolution = Conv(*layer, dtype=self.dtype, name=f"conv_{index}")
       images = instance_norm(convolution(images))
-    return jax.nn.relu(images + shortcut)
+    return add_relu(images, shortcut)
 
 
 class Stage(nn.Module):

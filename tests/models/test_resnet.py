@@ -179,6 +179,23 @@ def test_instance_norm():
   chex.assert_trees_all_close(resnet.instance_norm(flat), expected, atol=1e-3)
 
 
+def test_add_relu_is_the_relu_of_the_sum():
+  """Integers: many sums are zero, where the gradient is zero too."""
+  random = np.random.default_rng(0).integers(-2, 3, (3, 2, 4, 4, 5))
+  images, shortcut, slope = jnp.asarray(random, jnp.float32) * 0.1
+
+  def naive(images, shortcut):
+    return jax.nn.relu(images + shortcut)
+
+  actual, expected = (
+    (output, *transpose(slope))
+    for output, transpose in (
+      jax.vjp(fn, images, shortcut) for fn in (resnet.add_relu, naive)
+    )
+  )
+  chex.assert_trees_all_equal(actual, expected)
+
+
 @pytest.mark.parametrize("size", [6, 7])
 def test_max_pool_equals_that_of_flax_with_the_gradient_on_ties(size):
   """Few distinct values: most windows have ties."""
