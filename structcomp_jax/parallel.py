@@ -10,6 +10,7 @@ functions of this module, in the same order, with the same values.
 """
 
 import dataclasses
+import math
 import pathlib
 import re
 from collections.abc import Callable, Sequence
@@ -123,6 +124,19 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
   return place(tree, NamedSharding(mesh, EVERYWHERE))
 
 
+def spread(rows: Any, mesh: Mesh) -> Any:
+  """Returns rows that lie on the devices of a mesh, and on no others.
+
+  JAX arrays are given away: all rows would stay on the device they came from.
+  """
+  spread_rows = place(rows, NamedSharding(mesh, ROWS))
+  if mesh.shape[ROW_AXIS] > 1:  # A part is a copy; all may be the same memory.
+    for leaf in jax.tree.leaves(rows):
+      if isinstance(leaf, jax.Array) and len(leaf.devices()) == 1:
+        leaf.delete()
+  return spread_rows
+
+
 @dataclasses.dataclass(frozen=True)
 class Program:
   """A compiled function of rows; call it like the function.
@@ -155,6 +169,19 @@ class Program:
     return self.function.lower(*placed).compile()
 
 
+def resident_bytes(tree: Any, mesh: Mesh) -> int:
+  """Returns the memory that arrays take on each device of a mesh already.
+
+  Arrays that do not lie on all of its devices do not count.
+  """
+  devices = set(mesh.devices.flat)
+  return sum(
+    math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+    for leaf in jax.tree.leaves(tree)
+    if isinstance(leaf, jax.Array) and leaf.sharding.device_set == devices
+  )
+
+
 def peak_bytes(compiled: jax.stages.Compiled) -> int:
   """Returns the memory of a program on each device, arguments included."""
   memory = compiled.memory_analysis()
@@ -166,15 +193,15 @@ def peak_bytes(compiled: jax.stages.Compiled) -> int:
   )
 
 
-def bytes_per_device(mesh: Mesh) -> int | None:
-  """Returns the memory that one program may use on each device of a mesh.
+def free_bytes(mesh: Mesh) -> int | None:
+  """Returns the memory that is free on each device of a mesh.
 
-  That of an accelerator as its allocator was set up; for CPU devices an equal
-  part of what the machine has free. None where the system does not tell.
+  Of an accelerator what its allocator has left; for CPU devices an equal part
+  of what the machine has left. None where the system does not tell.
   """
   stats = mesh.local_devices[0].memory_stats()
   if stats and "bytes_limit" in stats:
-    return stats["bytes_limit"]
+    return stats["bytes_limit"] - stats["bytes_in_use"]
   try:
     text = pathlib.Path("/proc/meminfo").read_text(encoding="ascii")
   except OSError:

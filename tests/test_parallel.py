@@ -127,6 +127,17 @@ def test_a_single_row_has_no_batch_axis(num_rows, width, in_place):
   assert not batched
 
 
+def test_spread_rows_leave_the_device_they_came_from():
+  rows, host_rows = jnp.arange(8.0), np.arange(8, dtype=np.float32)
+  spread = parallel.spread((rows, host_rows), parallel.row_mesh(8))
+  chex.assert_trees_all_equal(*jax.device_get(spread))
+  assert all(len(leaf.devices()) == 8 for leaf in spread)
+  assert rows.is_deleted()
+  one = jnp.arange(8.0)
+  parallel.spread(one, parallel.row_mesh(8, jax.devices()[:1]))
+  np.testing.assert_array_equal(one, host_rows)
+
+
 def test_rows_do_not_talk_to_each_other():
   program = parallel.over_rows(scaled_cumsum, parallel.row_mesh(8))
   text = program.compile(make_rows(8), np.float32(1)).as_text()

@@ -161,8 +161,11 @@ def make_feed(
 
 def _order_on_host(key, seeds, num_examples, config):
   """Returns a function epoch -> i32[K, steps, batch] or i32[steps, batch]."""
-  # Where it waits for no search step.
-  cpu = jax.local_devices(backend="cpu")[0]
+  # Where it waits for no search step, if JAX_PLATFORMS allows it.
+  try:
+    cpu = jax.local_devices(backend="cpu")[0]
+  except RuntimeError:
+    cpu = jax.local_devices()[0]
   key = jax.device_put(key, cpu)
 
   @jax.jit

@@ -7,10 +7,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding
 
 from structcomp_jax import masks, parallel, trees, types
-from structcomp_jax.search import candidates, programs, step, width
+from structcomp_jax.search import candidates, memory, programs, step
 from structcomp_jax.search.feed import make_feed
 
 
@@ -90,13 +89,19 @@ def run(
   mesh = parallel.row_mesh(trees.num_rows(rows), devices, config.data_devices)
   with contextlib.closing(make_feed(dataset, config, key, mesh)) as feed:
     shared = {"frozen": params, "key": key, **feed.shared}
-    width.check_memory(loss_fn, spec, config, mesh, shared, feed)
     fixed = (spec, config, mesh, feed.steps_per_epoch)
     advance = programs.advance(loss_fn, *fixed)
+    end_epoch = programs.end_epoch(metrics_fn, *fixed)
+    memory.check(
+      memory.Needs(loss_fn, spec, config, mesh, shared, feed, state),
+      config.vmap_width,
+      end_epoch,
+      {"frozen": params, "key": key, "validation": validation},
+    )
     shared, validation = parallel.replicate((shared, validation), mesh)
     history = _History(
       rows,
-      programs.end_epoch(metrics_fn, *fixed),
+      end_epoch,
       {
         "frozen": shared["frozen"],
         "key": shared["key"],
@@ -104,9 +109,8 @@ def run(
       },
       feed.steps_per_epoch,
     )
-    state = parallel.place(
-      step.initial_state(rows, spec) if state is None else state,
-      NamedSharding(mesh, parallel.ROWS),
+    state = parallel.spread(
+      step.initial_state(rows, spec) if state is None else state, mesh
     )
     done = int(parallel.fetch(state.step)[0])
     total_steps = feed.steps_per_epoch * config.num_epochs

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from structcomp_jax import masks, parallel, search, trees
-from structcomp_jax.search import width as widths
+from structcomp_jax.search import memory, width
 from structcomp_jax.types import UserError
 
 from . import compilations
@@ -49,7 +49,7 @@ def seconds(monkeypatch):
   """{width: seconds of a step}, in place of a measurement."""
   table = {1: 3.0, 2: 2.0, 6: 1.0}
   monkeypatch.setattr(
-    widths._Trial, "seconds_per_step", lambda _, width: table[width]
+    width, "_seconds_per_step", lambda needs, width, *_: table[width]
   )
   return table
 
@@ -61,8 +61,8 @@ def needed(seconds):
 
 
 def limit_memory(monkeypatch, num_bytes):
-  """Pretends that a device has so much memory."""
-  monkeypatch.setattr(parallel, "bytes_per_device", lambda mesh: num_bytes)
+  """Pretends that a device has so much memory left."""
+  monkeypatch.setattr(parallel, "free_bytes", lambda mesh: num_bytes)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def limit_memory(monkeypatch, num_bytes):
   [(1, [1]), (6, [1, 2, 6]), (7, [1, 7]), (8, [1, 2, 4, 8]), (9, [1, 3, 9])],
 )
 def test_widths_divide_the_candidates(number, expected):
-  assert widths._doubling_divisors(number) == expected
+  assert memory.widths(number) == expected
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_the_fastest_width_is_chosen(seconds, table, expected):
 
 
 def test_the_steps_measured_are_not_compiled_again(monkeypatch):
-  monkeypatch.setattr(widths, "_SECONDS", 0.05)
+  monkeypatch.setattr(width, "_SECONDS", 0.05)
   chosen = call(search.choose_width)
   assert all(value > 0 for value in chosen.seconds_per_step.values())
   config = dataclasses.replace(CONFIG, vmap_width=chosen.width)
@@ -105,10 +105,10 @@ def test_memory_counts_the_states_of_all_candidates_once(needed):
   data = trees.num_elements((PARAMS, DATASET)) * 4
   states = len(CONFIG.seeds) * STATE_BYTES
   assert list(needed) == [1, 2, 6]
-  for width, num_bytes in needed.items():
+  for at_once, num_bytes in needed.items():
     assert num_bytes > data + states
     # On top of them, what the steps of one chunk make on their way.
-    assert num_bytes < data + states + 3 * width * STATE_BYTES
+    assert num_bytes < data + states + 3 * at_once * STATE_BYTES
 
 
 def test_what_does_not_fit_is_not_run(monkeypatch, needed):
@@ -122,11 +122,59 @@ def test_a_run_that_does_not_fit_names_a_width_that_does(monkeypatch, needed):
   limit_memory(monkeypatch, needed[2])
   with pytest.raises(
     UserError,
-    match=r"^6 candidates, 6 at once, need .* GB of the .* GB of a device; "
+    match=r"^6 candidates, 6 at once, need .* GB; a device has room for .* GB; "
     r"set vmap_width to 2 \(.* GB\)$",
   ):
     call(search.run)
   call(search.run, dataclasses.replace(CONFIG, vmap_width=2))
+
+
+def test_what_is_on_the_device_already_needs_no_more_room(monkeypatch, needed):
+  arguments = 6 * STATE_BYTES + trees.num_elements((PARAMS, DATASET)) * 4
+  limit_memory(monkeypatch, needed[6] - arguments)
+  with pytest.raises(UserError, match="a device has room for"):
+    call(search.run)
+  search.run(
+    loss_fn,
+    *jax.tree.map(jnp.asarray, (PARAMS,)),
+    SPEC,
+    jax.tree.map(jnp.asarray, DATASET),
+    CONFIG,
+    key=jax.random.key(0),
+    state=search.initial_state(CONFIG.candidates(), SPEC),
+    devices=jax.devices()[:1],
+  )
+
+
+def test_validation_that_does_not_fit_is_refused_before_the_run(
+  monkeypatch, needed
+):
+  limit_memory(monkeypatch, needed[1] + 4096 * _SIZE * 4)
+
+  def metrics_fn(params, batch):
+    hidden = jnp.tanh(batch["x"] @ params["first"])
+    return {"loss": jnp.mean((hidden @ params["second"]) ** 2, axis=1)}
+
+  def run(batch_size):
+    search.run(
+      loss_fn,
+      PARAMS,
+      SPEC,
+      DATASET,
+      dataclasses.replace(CONFIG, vmap_width=1, eval_batch_size=batch_size),
+      key=jax.random.key(0),
+      validation=DATASET,
+      metrics_fn=metrics_fn,
+      devices=jax.devices()[:1],
+    )
+
+  with pytest.raises(
+    UserError,
+    match=r"^validation, 1 candidates at once, needs .* GB; a device has "
+    r"room for .* GB; choose a smaller eval_batch_size",
+  ):
+    run(4096)
+  run(32)
 
 
 @pytest.mark.parametrize(
@@ -142,12 +190,13 @@ def test_error_when_nothing_fits(monkeypatch, needed, states_too_many, remedy):
   for function in (search.run, search.choose_width):
     with pytest.raises(
       UserError,
-      match=rf"^6 candidates, one at once, need .* GB of a device; {remedy}",
+      match=r"^6 candidates, one at once, need .* GB; a device has room for "
+      rf".* GB; {remedy}",
     ):
       call(function)
 
 
 def test_memory_of_the_machine_is_shared_by_its_cpu_devices():
-  one = parallel.bytes_per_device(parallel.row_mesh(1))
-  eight = parallel.bytes_per_device(parallel.row_mesh(8))
+  one = parallel.free_bytes(parallel.row_mesh(1))
+  eight = parallel.free_bytes(parallel.row_mesh(8))
   np.testing.assert_allclose(one / eight, 8, rtol=0.2)
