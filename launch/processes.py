@@ -36,10 +36,9 @@ flags.disclaim_key_flags()
 # A host that is silent for so long is taken for dead.
 _HEARTBEAT_SECONDS = 40
 _SECONDS_TO_START = 300
-# What XLA says where a peer ended in the middle of a computation.
+# What errors say where a peer ended in the middle of a computation.
 _PEER_LOST = re.compile(
-  r"gloo|nccl|coordination service|barrier|heartbeat|closed by peer"
-  r"|reset by peer|socket closed",
+  r"gloo .* failed|nccl|coordination service|(closed|reset) by peer",
   re.IGNORECASE,
 )
 
@@ -81,11 +80,8 @@ def joined() -> Iterator[None]:
 
 def is_lost_peer(error: Exception) -> bool:
   """Returns whether an error comes from another process that ended."""
-  return (
-    bool(_relays)
-    and isinstance(error, jax.errors.JaxRuntimeError)
-    and bool(_PEER_LOST.search(str(error)))
-  )
+  # Of several types: JaxRuntimeError, ValueError.
+  return bool(_relays and _PEER_LOST.search(str(error)))
 
 
 def end(status: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
+from absl import logging
 
 from structcomp_jax import parallel
 from structcomp_jax.io import checkpoints, files, hosts, metrics
@@ -62,6 +63,8 @@ class LongRun:
     # An early copy, since the arrays of the state are reused by the run.
     self.state = jax.tree.map(jnp.asarray, self.state)
     self._step = int(self.state.step[0])
+    if restored is not None:
+      logging.info("%s: goes on at step %d", label, self._step)
     metrics.rewind(directory / METRICS, lambda row: row["step"] <= self._step)
     self._writer = metrics.MetricsWriter(directory / METRICS)
     self._progress = Progress(total_steps, label, start=self._step)

@@ -43,11 +43,24 @@ class Outcome:
     return [line for line in lines if line.startswith("error: ")]
 
 
+@dataclasses.dataclass(frozen=True)
+class Started:
+  """A launch script that may still run.
+
+  Attributes:
+    pid: its process.
+    log: file of what it writes.
+  """
+
+  pid: int
+  log: pathlib.Path
+
+
 class Launcher:
   """Runs launch scripts, each in a process of its own."""
 
   def __init__(self, directory: pathlib.Path):
-    self._log = directory / "log"
+    self._directory, self._num_started = directory, 0
     self._server = subprocess.Popen(
       [sys.executable, "-m", "tests.launch.fork_server"],
       stdin=subprocess.PIPE,
@@ -63,27 +76,39 @@ class Launcher:
     )
 
   def __call__(self, verb: str, *arguments: str, absent=()) -> Outcome:
-    """Runs `python -m launch.VERB ARGUMENTS`.
+    """Runs `python -m launch.VERB ARGUMENTS`; see `start`."""
+    return self.wait(self.start(verb, *arguments, absent=absent))
+
+  def start(self, verb: str, *arguments: str, absent=()) -> Started:
+    """Starts `python -m launch.VERB ARGUMENTS`.
 
     Args:
       verb: e.g. "search".
       *arguments: of the command line.
       absent: packages to treat as not installed.
     """
-    request = {
-      "module": f"launch.{verb}",
-      "arguments": [str(argument) for argument in arguments],
-      "log": str(self._log),
-      "absent": list(absent),
-    }
-    self._server.stdin.write(json.dumps(request) + "\n")
-    self._server.stdin.flush()
-    status = int(self._server.stdout.readline())
-    return Outcome(status, self._log.read_text())
+    self._num_started += 1
+    log = self._directory / f"log_{self._num_started}"
+    pid = self._ask(
+      module=f"launch.{verb}",
+      arguments=[str(argument) for argument in arguments],
+      log=str(log),
+      absent=list(absent),
+    )
+    return Started(pid, log)
+
+  def wait(self, started: Started) -> Outcome:
+    """Waits until a script has ended; once for each."""
+    return Outcome(self._ask(wait=started.pid), started.log.read_text())
 
   def in_workdir(self, verb: str, workdir: pathlib.Path, *more: str) -> Outcome:
     """The same on the small experiment in `workdir`."""
     return self(verb, f"--config={CONFIG}", f"--workdir={workdir}", *more)
+
+  def _ask(self, **request) -> int:
+    self._server.stdin.write(json.dumps(request) + "\n")
+    self._server.stdin.flush()
+    return int(self._server.stdout.readline())
 
   def close(self) -> None:
     """Ends the server."""

@@ -2,7 +2,8 @@
 
 Started as a process of its own, since a test process has started JAX, and
 such a process must not fork. Reads requests from standard input, one JSON
-object per line, and answers each with the exit status.
+object per line, and answers one that starts a child with its process id, and
+one that waits for it with its exit status.
 """
 
 import importlib
@@ -23,11 +24,14 @@ def serve() -> None:
   _fill_caches()
   for line in sys.stdin:
     request = json.loads(line)
+    if "wait" in request:
+      _, status = os.waitpid(request["wait"], 0)
+      print(os.waitstatus_to_exitcode(status), flush=True)
+      continue
     child = os.fork()
     if not child:
       _run(**request)
-    _, status = os.waitpid(child, 0)
-    print(os.waitstatus_to_exitcode(status), flush=True)
+    print(child, flush=True)
 
 
 def _fill_caches() -> None:
