@@ -116,6 +116,13 @@ def fetch(tree: Any) -> Any:
   return jax.device_get(tree)
 
 
+def largest(number: float) -> float:
+  """Returns the largest of what all processes give, for one decision of all."""
+  if jax.process_count() == 1:
+    return number
+  return float(np.max(multihost_utils.process_allgather(np.float32(number))))
+
+
 def replicate(tree: Any, mesh: Mesh) -> Any:
   """Returns a PyTree whose arrays lie on every device of a mesh, ready for use.
 

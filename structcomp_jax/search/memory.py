@@ -54,7 +54,7 @@ class Needs:
     )
     free = parallel.free_bytes(mesh)
     here = parallel.resident_bytes((shared, state), mesh)
-    self.room = None if free is None else free + here
+    self.room = None if free is None else -int(parallel.largest(-free - here))
 
   def program(self, width: int) -> parallel.Program:
     """Returns the steps with so many candidates at once."""

@@ -79,7 +79,9 @@ def choose_width(
       if not seconds:
         shared = parallel.replicate(needs.shared, mesh)
       state = step.initial_state(rows, spec)
-      seconds[width] = _seconds_per_step(needs, width, state, shared, feed)
+      seconds[width] = parallel.largest(
+        _seconds_per_step(needs, width, state, shared, feed)
+      )
       if seconds[width] > (1 + _NOISE) * min(seconds.values()):
         break
     if not seconds:
@@ -102,8 +104,9 @@ def _seconds_per_step(needs, width, state, shared, feed):
     jax.block_until_ready(state)
     return time.perf_counter() - start
 
-  seconds_of(1)  # Memory is touched for the first time.
   least = seconds_of(1)
+  if least < _SECONDS:  # It has also touched memory for the first time.
+    least = seconds_of(1)
   num_steps = int(np.clip(_SECONDS / 4 / least, 1, feed.max_steps))
   left = _SECONDS - least
   while left > 0:
