@@ -31,7 +31,6 @@ import argparse
 import dataclasses
 import itertools
 import json
-import pathlib
 import statistics
 import sys
 import time
@@ -93,21 +92,15 @@ def main() -> int:
   if arguments.worker:
     print(json.dumps(measure_network(names[0], arguments)))
     return 0
-  networks = []
-  for name in names:
-    measure.say(f"measuring {name} ...")
-    passed = [a for a in sys.argv[1:] if not a.startswith("--networks")]
-    networks.append(
-      measure.elsewhere(
-        "benchmarks.mask_search", *passed, "--worker", f"--networks={name}"
-      )
-    )
-  results = {"facts": measure.facts(), "networks": networks}
+  results = {"command": measure.command(), "networks": []}
+  for network in measure.each_elsewhere(
+    "benchmarks.mask_search", "--networks", names
+  ):
+    results["networks"].append(network)
+    measure.store(results, arguments.json)
   print(measure.text_table(search_table.lines(results), num_left=4))
-  for network in networks:
+  for network in results["networks"]:
     print(search_table.about(network))
-  if arguments.json:
-    pathlib.Path(arguments.json).write_text(json.dumps(results, indent=1))
   return 0
 
 
@@ -146,6 +139,7 @@ def measure_network(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
   config = workload.experiment.config
   return {
     "network": name,
+    "facts": measure.facts(),
     "dtype": arguments.dtype,
     "batch_size": workload.batch_size,
     "why": why,

@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -102,7 +102,7 @@ def peak_device_bytes() -> int | None:
 
 
 def facts(*packages: str) -> dict[str, str]:
-  """Returns what a result depends on: machine, commit, command, versions."""
+  """Returns what a result depends on: machine, commit, versions."""
   device = jax.devices()[0]
   devices = device.device_kind if device.platform != "cpu" else "no accelerator"
   return {
@@ -110,7 +110,6 @@ def facts(*packages: str) -> dict[str, str]:
     "vectors": _vector_instructions(),
     "commit": _git("rev-parse", "--short", "HEAD"),
     "changed": _git("status", "--porcelain", "--untracked-files=no") and "yes",
-    "command": " ".join(["python -m", _module(), *sys.argv[1:]]),
     "python": platform.python_version(),
     **{
       name: importlib.metadata.version(name)
@@ -119,8 +118,10 @@ def facts(*packages: str) -> dict[str, str]:
   }
 
 
-def _module() -> str:
-  return f"benchmarks.{pathlib.Path(sys.argv[0]).stem}"
+def command() -> str:
+  """Returns the command line of this process."""
+  module = f"benchmarks.{pathlib.Path(sys.argv[0]).stem}"
+  return " ".join(["python -m", module, *sys.argv[1:]])
 
 
 def _git(*arguments: str) -> str:
@@ -159,6 +160,28 @@ def elsewhere(module: str, *arguments: str) -> Any:
     check=True,
   )
   return json.loads(done.stdout.splitlines()[-1])
+
+
+def each_elsewhere(
+  module: str, flag: str, names: Sequence[str]
+) -> Iterator[Any]:
+  """Runs this command line again for one name after the other.
+
+  Each in a new process, with `--worker` and with `flag` set to one name.
+
+  Yields:
+    What the process returned.
+  """
+  passed = [text for text in sys.argv[1:] if not text.startswith(flag)]
+  for name in names:
+    say(f"measuring {name} ...")
+    yield elsewhere(module, *passed, "--worker", f"{flag}={name}")
+
+
+def store(results: dict[str, Any], path: str | None) -> None:
+  """Writes results to a JSON file, if a path is given."""
+  if path:
+    pathlib.Path(path).write_text(json.dumps(results, indent=1) + "\n")
 
 
 def say(text: str) -> None:

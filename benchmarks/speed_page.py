@@ -19,7 +19,7 @@ from benchmarks import measure, search_table, torch_baseline
 # What was measured, in words, and whether it is enough.
 _Judge = Callable[[dict[str, Any], dict[str, Any]], tuple[str, bool]]
 # Facts that differ between the two runs.
-_OF_A_RUN = ("command", "commit", "changed")
+_OF_A_RUN = ("commit", "changed")
 _ABOUT = """\
 # Speed of mask search
 
@@ -49,7 +49,7 @@ def page(search: dict[str, Any], torch: dict[str, Any]) -> str:
   """Returns the whole page."""
   sections = [
     _ABOUT,
-    _facts(search["facts"], torch["facts"]),
+    _facts(search, torch),
     "## Targets",
     measure.markdown_table(target_lines(search, torch)),
     "## Search steps",
@@ -61,15 +61,18 @@ def page(search: dict[str, Any], torch: dict[str, Any]) -> str:
   return "\n\n".join(sections) + "\n"
 
 
-def _facts(search: dict[str, str], torch: dict[str, str]) -> str:
-  shared = {
-    name: value for name, value in torch.items() if name not in _OF_A_RUN
-  }
-  lines = [f"- {name}: {value}" for name, value in shared.items() if value]
+def _facts(search: dict[str, Any], torch: dict[str, Any]) -> str:
+  """Returns what both runs were made with; the versions of the second."""
+  facts = [search["networks"][0]["facts"], torch["cases"][0]["facts"]]
+  lines = [
+    f"- {name}: {value}"
+    for name, value in facts[1].items()
+    if name not in _OF_A_RUN
+  ]
   lines += [
-    f"- `{facts['command']}`, commit {facts['commit']}"
-    + (" with changes" if facts["changed"] else "")
-    for facts in (search, torch)
+    f"- `{run['command']}`, commit {of_run['commit']}"
+    + (" with changes" if of_run["changed"] else "")
+    for run, of_run in zip((search, torch), facts, strict=True)
   ]
   return "\n".join(lines)
 

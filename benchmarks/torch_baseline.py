@@ -22,7 +22,6 @@ minutes on two idle cores.
 import argparse
 import json
 import os
-import pathlib
 import statistics
 import sys
 from collections.abc import Mapping
@@ -54,20 +53,14 @@ def main() -> int:
   if arguments.worker:
     print(json.dumps(measure_case(cases[0], arguments)))
     return 0
-  found = []
-  for case in cases:
-    measure.say(f"measuring {case} ...")
-    passed = [a for a in sys.argv[1:] if not a.startswith("--cases")]
-    found.append(
-      measure.elsewhere(
-        "benchmarks.torch_baseline", *passed, "--worker", f"--cases={case}"
-      )
-    )
-  results = {"facts": measure.facts("torch"), "cases": found}
+  results = {"command": measure.command(), "cases": []}
+  for case in measure.each_elsewhere(
+    "benchmarks.torch_baseline", "--cases", cases
+  ):
+    results["cases"].append(case)
+    measure.store(results, arguments.json)
   print(measure.text_table(lines(results), num_left=3))
-  if arguments.json:
-    pathlib.Path(arguments.json).write_text(json.dumps(results, indent=1))
-  disagreeing = [case["case"] for case in found if not agrees(case)]
+  disagreeing = [case["case"] for case in results["cases"] if not agrees(case)]
   if disagreeing:
     print(f"the losses of {', '.join(disagreeing)} do not agree")
   return 1 if disagreeing else 0
@@ -122,6 +115,7 @@ def measure_case(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
   )
   return {
     "case": case,
+    "facts": measure.facts("torch"),
     "network": name,
     "masked_from": masked_from,
     "is_cached": is_cached,

@@ -19,7 +19,6 @@ import optax
 
 from benchmarks import measure
 from structcomp_jax import masks, parallel, search, training, trees, types
-from structcomp_jax.models import convolution
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import vision
 from structcomp_jax.recipes.domain import Network
@@ -192,9 +191,8 @@ class Workload:
   def compute_features(self, stage: str) -> Callable[[], types.Batch]:
     """Returns the compiled function that computes what enters a stage."""
     before = self.network.features_before
-    with convolution.outside_of_loops():
-      compute = jax.jit(functools.partial(before, stage=stage))
-      compiled = compute.lower(self.params, self.problems).compile()
+    compute = jax.jit(functools.partial(before, stage=stage))
+    compiled = compute.lower(self.params, self.problems).compile()
     return lambda: compiled(self.params, self.problems)
 
   def search_config(
@@ -312,6 +310,5 @@ class Workload:
     def loss(masked, batch):
       return network.loss_fn(trees.replace_leaves(self.params, masked), batch)
 
-    with convolution.outside_of_loops():
-      lowered = jax.jit(jax.value_and_grad(loss)).lower(masked, batch)
+    lowered = jax.jit(jax.value_and_grad(loss)).lower(masked, batch)
     return lowered.cost_analysis()["flops"]

@@ -4,6 +4,8 @@ import pytest
 
 from benchmarks import search_table, speed_page, torch_baseline
 
+FACTS = {"commit": "abc", "changed": "", "machine": "m"}
+
 
 def row(**changes):
   return {
@@ -26,6 +28,7 @@ def network(name, **changes):
   four = row(num_candidates=4, flops=240.0)
   return {
     "network": name,
+    "facts": FACTS,
     "dtype": "float32",
     "batch_size": 8,
     "why": "published",
@@ -53,6 +56,7 @@ def network(name, **changes):
 def case(name, times_faster, **changes):
   return {
     "case": name,
+    "facts": FACTS,
     "network": name.partition(":")[0],
     "masked_from": name.partition(":")[2],
     "is_cached": True,
@@ -70,13 +74,12 @@ def case(name, times_faster, **changes):
   }
 
 
-FACTS = {"commit": "abc", "changed": "", "command": "c", "machine": "m"}
 SEARCH = {
-  "facts": FACTS,
+  "command": "python -m benchmarks.mask_search",
   "networks": [network("bert_small"), network("resnet50")],
 }
 TORCH = {
-  "facts": FACTS,
+  "command": "python -m benchmarks.torch_baseline",
   "cases": [case("resnet50:stage_4", 3.6), case("resnet50:first", 1.7)],
 }
 
