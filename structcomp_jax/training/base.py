@@ -292,7 +292,7 @@ def _programs(
     ),
     mesh,
     width=config.vmap_width,
-    donate=True,
+    in_place=True,
   )
   finish = parallel.over_rows(
     functools.partial(
