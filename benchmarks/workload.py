@@ -27,8 +27,6 @@ from structcomp_jax.tasks import syntax
 from structcomp_jax.tasks.shapes import drawing
 from structcomp_jax.training import base
 
-_KEY = jax.random.key(0)
-
 
 def load_experiment(
   name: str, changes: Mapping[str, Any] | None = None
@@ -135,7 +133,7 @@ class Workload:
     )
     return cls(
       experiment=experiment,
-      params=jax.jit(experiment.network.init)(_KEY),
+      params=jax.jit(experiment.network.init)(jax.random.key(0)),
       problems=jax.device_put(problems),
       batch_size=batch_size,
     )
@@ -244,7 +242,7 @@ class Workload:
       "dataset": problems,
       "done": jnp.int32(0),
       "frozen": self.params,
-      "key": _KEY,
+      "key": jax.random.key(0),
     }
     return Steps(program, make_rows, shared)
 
@@ -259,7 +257,7 @@ class Workload:
       self.spec(masked_from),
       problems,
       self.search_config(num_candidates),
-      key=_KEY,
+      key=jax.random.key(0),
       devices=jax.devices()[:1],
     ).width
 
@@ -283,7 +281,11 @@ class Workload:
       state = training.init_state(jnp.int32(0), self.params, config)
       return (jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], state),)
 
-    shared = {"dataset": self.problems, "draw_key": None, "key": _KEY}
+    shared = {
+      "dataset": self.problems,
+      "draw_key": None,
+      "key": jax.random.key(0),
+    }
     return Steps(program, jax.jit(make_rows), shared)
 
   def useful_flops(self, masked_from: Any, *, is_cached: bool) -> float:
