@@ -15,9 +15,8 @@ Windows are as large as size^2 images, so they are not kept for the backward
 pass but made again.
 """
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -29,12 +28,6 @@ from jaxtyping import Array, Float
 from structcomp_jax.models import windows
 
 _Bilinear = Callable[[jax.Array, jax.Array], jax.Array]
-
-
-@contextlib.contextmanager
-def outside_of_loops() -> Iterator[None]:
-  """Changes nothing: convolutions are as fast inside of loops."""
-  yield
 
 
 def convolve(

@@ -19,7 +19,6 @@ from absl import logging
 
 from structcomp_jax import evaluation, masks, trees, types
 from structcomp_jax.io.progress import Progress
-from structcomp_jax.models import convolution
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import (
   feature_place,
@@ -294,8 +293,7 @@ class FrozenNetwork:
         progress = stack.enter_context(Progress(num_problems, label))
       for start in range(0, num_problems, size):
         rows = np.arange(start, start + size) % num_problems
-        with convolution.outside_of_loops():
-          features = program(self.params, trees.row(problems, rows))
+        features = program(self.params, trees.row(problems, rows))
         features = trees.row(features, slice(num_problems - start))
         yield features
         if is_long:

@@ -6,7 +6,6 @@ import jax
 import numpy as np
 
 from structcomp_jax import trees, types
-from structcomp_jax.models import convolution
 
 
 def measure(
@@ -63,8 +62,7 @@ def _per_example(metrics_fn, params, problems, batch_size):
   parts = []
   for start in range(0, num_examples, batch_size):
     rows = np.arange(start, start + batch_size) % num_examples
-    with convolution.outside_of_loops():
-      parts.append(jax.device_get(program(params, trees.row(problems, rows))))
+    parts.append(jax.device_get(program(params, trees.row(problems, rows))))
   return jax.tree.map(
     lambda *values: np.concatenate(values)[:num_examples], *parts
   )
