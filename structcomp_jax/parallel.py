@@ -190,8 +190,13 @@ def resident_bytes(tree: Any, mesh: Mesh) -> int:
 
 
 def peak_bytes(compiled: jax.stages.Compiled) -> int:
-  """Returns the memory of a program on each device, arguments included."""
+  """Returns the memory of a program on each device, arguments included.
+
+  Zero where the backend does not tell.
+  """
   memory = compiled.memory_analysis()
+  if memory is None:
+    return 0
   return (
     memory.argument_size_in_bytes
     + memory.output_size_in_bytes
