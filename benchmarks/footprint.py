@@ -137,13 +137,13 @@ def _measure_search(workload: Workload, limits: Limits) -> dict[str, Any]:
   experiment = workload.experiment
   config = experiment.search_config()
   first_stages = experiment.config.search.masked_from
+  keeps_features = experiment.config.search.cache != "off"
   task = experiment.subroutines[0]
   steps = _num_steps(experiment, task, config.batch_size, config.num_epochs)
 
   def make(batch_size, stage=first_stages[0]):
-    return workload.with_batch(batch_size).search(
-      stage, is_cached=_is_cached(workload, stage)
-    )
+    is_cached = keeps_features and workload.can_be_cached(stage)
+    return workload.with_batch(batch_size).search(stage, is_cached=is_cached)
 
   counted = [make(config.batch_size, stage).flops for stage in first_stages]
   num_settings = trees.num_rows(config.candidates()) // len(config.seeds)
@@ -159,17 +159,6 @@ def _measure_search(workload: Workload, limits: Limits) -> dict[str, Any]:
     "steps": steps,
     "flops_of_run": num_masks * steps * flops,
   }
-
-
-def _is_cached(workload: Workload, masked_from: Any) -> bool:
-  """Whether a search computes what enters its first masked stage once."""
-  if not workload.can_be_cached(masked_from):
-    return False
-  experiment = workload.experiment
-  num_problems = max(experiment.num_problems("base").values())
-  size = measure.num_bytes(workload.feature_shapes(masked_from))
-  budget = experiment.config.search.cache_gigabytes
-  return size / workload.batch_size * num_problems <= budget * 1e9
 
 
 def _num_steps(experiment, task, batch_size, num_epochs) -> int:

@@ -1,10 +1,11 @@
 """Writes the page on speed from the numbers of two benchmarks.
 
     python -m benchmarks.speed_page --mask_search=FILE --torch_baseline=FILE
-      --out=docs/results/speed.md
+      --out=docs/results/speed.md [--readme=README.md]
 
 The files are what `benchmarks.mask_search` and `benchmarks.torch_baseline`
-wrote for `--json`.
+wrote for `--json`. In the README, the table of targets replaces what lies
+between the two speed comments.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from benchmarks import measure, search_table, torch_baseline
 _Judge = Callable[[dict[str, Any], dict[str, Any]], tuple[str, bool]]
 # Facts that differ between the two runs.
 _OF_A_RUN = ("commit", "changed")
+_BEGIN, _END = "<!-- speed -->", "<!-- /speed -->"
 _ABOUT = """\
 # Speed of mask search
 
@@ -36,13 +38,33 @@ def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   for name in ("mask_search", "torch_baseline", "out"):
     parser.add_argument(f"--{name}", required=True, type=pathlib.Path)
+  parser.add_argument("--readme", type=pathlib.Path)
   arguments = parser.parse_args()
   search, torch = (
     json.loads(path.read_text())
     for path in (arguments.mask_search, arguments.torch_baseline)
   )
   arguments.out.write_text(page(search, torch))
+  if arguments.readme:
+    table = measure.markdown_table(target_lines(search, torch))
+    text = arguments.readme.read_text()
+    arguments.readme.write_text(with_table(text, table))
   return 0
+
+
+def with_table(text: str, table: str) -> str:
+  """Returns a text whose speed comments have a table between them.
+
+  Raises:
+    SystemExit: it has no such comments.
+  """
+  before, begin, rest = text.partition(_BEGIN)
+  _, end, after = rest.partition(_END)
+  if not end:
+    raise SystemExit(
+      f"error: there is no place for the table; add {_BEGIN} and {_END}"
+    )
+  return f"{before}{begin}\n\n{table}\n\n{end}{after}"
 
 
 def page(search: dict[str, Any], torch: dict[str, Any]) -> str:

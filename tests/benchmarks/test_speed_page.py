@@ -118,3 +118,12 @@ def test_the_page_has_every_section():
   page = speed_page.page(SEARCH, TORCH)
   for heading in ("Targets", "Search steps", "Against PyTorch"):
     assert f"## {heading}\n" in page
+
+
+def test_the_table_replaces_the_one_before():
+  text = "a\n<!-- speed -->\nold\n<!-- /speed -->\nb"
+  once = speed_page.with_table(text, "| new |")
+  assert "old" not in once and "| new |" in once
+  assert speed_page.with_table(once, "| new |") == once
+  with pytest.raises(SystemExit, match="<!-- speed -->"):
+    speed_page.with_table("no comments", "| new |")
