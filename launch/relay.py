@@ -23,6 +23,8 @@ _ASIDE = re.compile(
   rb"|[IWEF]\d{4} [\d:.]+ +\d+ (coordination_\w+|client|service|preemption_\w+)"
   rb"\.(cc|h):"
   rb"|Additional GRPC error information|:UNKNOWN:Error received from peer"
+  # Which processes are silent.
+  rb"|\d+$|The tasks have crashed\. "
 )
 
 

@@ -67,12 +67,14 @@ def check_shared(path: str | os.PathLike, config: Mapping[str, Any]) -> None:
   )
   token = Path(path) / hosts.agree(f".{secrets.token_hex(8)}.tmp")
   files.write_atomic(token, "")
-  hosts.check_all(
-    _appears(token),
-    f"does not see what process 0 writes to {path}; put the work directory "
-    "on a file system that all hosts share",
-  )
-  files.remove(token)
+  try:
+    hosts.check_all(
+      _appears(token),
+      f"does not see what process 0 writes to {path}; put the work directory "
+      "on a file system that all hosts share",
+    )
+  finally:
+    files.remove(token)
 
 
 def json_config(config: Mapping[str, Any]) -> dict[str, Any]:

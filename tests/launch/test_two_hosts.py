@@ -115,6 +115,9 @@ NOISE = b"""\
 [Gloo] Rank 0 is connected to 1 peer ranks. Expected number of ... 1
 training ...
 E1121 07:40:12.578692    5087 coordination_service_agent.cc:289] Polled an error
+E1121 07:40:12.578692    5087 coordination_service.cc:718] The following tasks
+1
+The tasks have crashed. Check the task logs for an earlier error
 F1121 07:40:12.578697    5087 client.h:80] Terminating process because the JAX \
 distributed service detected fatal errors. This most likely
 Additional GRPC error information from remote target
