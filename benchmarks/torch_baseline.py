@@ -12,9 +12,10 @@ program. Network, weights, problems, settings and loss are the same: the losses
 of the first steps are printed side by side and must agree.
 
 Both take turns in one process, with the same number of threads. Printed is how
-many times faster ours is per candidate: the median over turns. "with features"
-adds their cost, spread over the published number of epochs of one candidate.
-Pictures are noise, sentences are real. A case is a network of
+many times faster ours is per candidate: the median over turns. "arithmetic" is
+how many times as much PyTorch multiplies and adds; "with features" adds their
+cost, spread over the published number of epochs of one candidate. Pictures are
+noise, sentences are real. A case is a network of
 `benchmarks.mask_search`, or any configs/FILE.py:VARIANT, and a stage. About ten
 minutes on two idle cores.
 """
@@ -125,6 +126,7 @@ def measure_case(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     "candidates": numbers,
     "losses": losses,
     "seconds": seconds,
+    "torch_flops": baseline.flops(),
     "flops": workload.useful_flops(masked_from, is_cached=is_cached),
     "threads": num_threads,
   }
@@ -173,8 +175,8 @@ def _features_stopwatch(
 
 _HEAD = (
   "network", "masked from", "ours reads", "problems", "PyTorch s/step",
-  "K", "ours s/step/K", "times faster", "with features", "loss 1: PyTorch",
-  "ours", "loss 3: PyTorch", "ours",
+  "K", "ours s/step/K", "arithmetic", "times faster", "with features",
+  "loss 1: PyTorch", "ours", "loss 3: PyTorch", "ours",
 )  # fmt: skip
 
 
@@ -197,6 +199,7 @@ def _line(case: dict[str, Any], number: int) -> tuple[str, ...]:
     f"{statistics.median(seconds['torch']):.3f}",
     str(number),
     f"{statistics.median(seconds[str(number)]) / number:.3f}",
+    f"{case['torch_flops'] / case['flops']:.2f}",
     f"{times_faster(case, number):.2f}",
     f"{times_faster(case, number, with_features=True):.2f}"
     if case["is_cached"]

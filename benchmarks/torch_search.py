@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import torch
 from torch import nn
+from torch.utils import flop_counter
 
 from benchmarks import measure, torch_networks
 from benchmarks.workload import Workload, stored_problems
@@ -102,6 +103,12 @@ class Baseline:
       for number in range(num_steps)
     ]
     return losses, time.perf_counter() - started
+
+  def flops(self) -> float:
+    """Returns what PyTorch counts for the products of one step."""
+    with flop_counter.FlopCounterMode(display=False) as counter:
+      self.run(1)
+    return counter.get_total_flops()
 
   def stopwatch(self, least_seconds: float) -> measure.Stopwatch:
     """Returns a stopwatch of one step; runs some."""
