@@ -57,8 +57,8 @@ _MINILM = {
 # name: (config, changes to it)
 NETWORKS = {
   "bert_small": (_BERT, {}),
-  "minilm": (_BERT, _MINILM),
   "resnet50": ("configs/vision/inside_contact.py:resnet50", {}),
+  "minilm": (_BERT, _MINILM),
   "wideresnet50": ("configs/vision/inside_contact.py:wideresnet50", {}),
 }
 # FLOPs of a search step from the first stage that keep a run to minutes.
