@@ -12,6 +12,7 @@ import pytest
 from jax import lax
 
 from structcomp_jax import parallel
+from structcomp_jax.models import windows
 from structcomp_jax.models.convolution import Conv, convolve
 
 # (height, width, kernel size, stride): odd and even sizes, pixels that no
@@ -79,6 +80,32 @@ def test_equals_lax_with_both_gradients(case, backend):
     for fn in (convolve, reference)
   )
   chex.assert_trees_all_close(actual, expected, rtol=1e-5, atol=3e-5)
+
+
+@every_case
+def test_products_of_windows_equal_lax(case):
+  """What `vmap` batches, by itself."""
+  images, kernel, stride = make(case)
+
+  @jax.jit
+  def products(images, kernel, cotangent):
+    return (
+      windows.convolve(stride, images, kernel),
+      windows.image_gradient(stride, images.shape[1:3], cotangent, kernel),
+      windows.kernel_gradient(stride, len(kernel), images, cotangent),
+    )
+
+  expected, transpose = jax.vjp(
+    functools.partial(reference, stride=stride), images, kernel
+  )
+  random = np.random.default_rng(1).standard_normal(expected.shape, np.float32)
+  cotangent = jnp.asarray(random)
+  chex.assert_trees_all_close(
+    products(images, kernel, cotangent),
+    (expected, *transpose(cotangent)),
+    rtol=1e-5,
+    atol=3e-5,
+  )
 
 
 @pytest.mark.parametrize(
