@@ -167,20 +167,26 @@ def _order_on_host(key, seeds, num_examples, config):
   except RuntimeError:
     cpu = jax.local_devices()[0]
   key = jax.device_put(key, cpu)
-
-  @jax.jit
-  def compute(key, seeds, epoch):
-    order = jax.vmap(
-      lambda seed: step.epoch_order(key, seed, epoch, num_examples, config)
-    )(seeds)
-    return order.reshape(*order.shape[:2], -1)
+  is_shared = config.data_order == "shared"
+  config = programs.as_compiled(config)
 
   def on_host(epoch: int) -> np.ndarray:
     with jax.default_device(cpu):
-      order = np.asarray(compute(key, seeds, np.int32(epoch)))
-    return order[0] if config.data_order == "shared" else order
+      order = np.asarray(
+        _orders(key, seeds, np.int32(epoch), num_examples, config)
+      )
+    return order[0] if is_shared else order
 
   return on_host
+
+
+@functools.partial(jax.jit, static_argnames=("num_examples", "config"))
+def _orders(key, seeds, epoch, num_examples, config):
+  """Returns i32[K, steps, batch]."""
+  order = jax.vmap(
+    lambda seed: step.epoch_order(key, seed, epoch, num_examples, config)
+  )(seeds)
+  return order.reshape(*order.shape[:2], -1)
 
 
 def _device_dtype(array: np.ndarray) -> Any:

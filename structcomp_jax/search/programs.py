@@ -27,7 +27,7 @@ def advance(
   The memory of `state` is reused. See `step.run_steps` for `shared`, and
   `batch_spec` for where the batches of `feed = "host"` lie.
   """
-  return _advance(loss_fn, spec, _as_compiled(config), mesh, steps_per_epoch)
+  return _advance(loss_fn, spec, as_compiled(config), mesh, steps_per_epoch)
 
 
 def end_epoch(
@@ -41,8 +41,20 @@ def end_epoch(
 
   `shared` has "frozen", "validation" and "key", unused without `metrics_fn`.
   """
-  return _end_epoch(
-    metrics_fn, spec, _as_compiled(config), mesh, steps_per_epoch
+  config = as_compiled(config)
+  config = dataclasses.replace(config, feed="device")  # Either will do.
+  return _end_epoch(metrics_fn, spec, config, mesh, steps_per_epoch)
+
+
+def as_compiled(config: step.SearchConfig) -> step.SearchConfig:
+  """Returns the settings without those that are data to the programs."""
+  return dataclasses.replace(
+    config,
+    seeds=(),
+    learning_rates=(),
+    init_logits=(),
+    penalties=(),
+    steps_per_call=0,
   )
 
 
@@ -55,18 +67,6 @@ def batch_spec(config: step.SearchConfig) -> PartitionSpec:
   if config.data_order == "shared":
     return PartitionSpec(None, data)
   return PartitionSpec(parallel.ROW_AXIS, None, data)
-
-
-def _as_compiled(config):
-  """Drops what is data: other values of it run the same program."""
-  return dataclasses.replace(
-    config,
-    seeds=(),
-    learning_rates=(),
-    init_logits=(),
-    penalties=(),
-    steps_per_call=0,
-  )
 
 
 @functools.lru_cache(maxsize=16)
