@@ -1,0 +1,106 @@
+"""The commands that launch/tpu_vm.sh gives, to a `gcloud` that only listens."""
+
+import os
+import subprocess
+
+import pytest
+
+from tests.launch.fixtures import ROOT
+
+GCLOUD = """#!/bin/sh
+echo "$@" >> "{log}"
+case "$*" in
+  *describe*) cat "{state}" ;;
+  *create*) echo ACTIVE > "{state}" ;;
+esac
+"""
+
+
+@pytest.fixture
+def tpu_vm(tmp_path):
+  """Runs the script; returns its result and the commands it gave."""
+  log, state = tmp_path / "log", tmp_path / "state"
+  (tmp_path / "gcloud").write_text(GCLOUD.format(log=log, state=state))
+  (tmp_path / "gcloud").chmod(0o755)
+  surroundings = {
+    **os.environ,
+    "PATH": f"{tmp_path}:{os.environ['PATH']}",
+    "PROJECT": "project",
+    "ZONE": "zone",
+    "NFS": "host:/share",
+    "SECONDS_BETWEEN_LOOKS": "0",
+  }
+
+  def run(*arguments, was="NONE", **changes):
+    state.write_text(f"{was}\n")
+    log.write_text("")
+    result = subprocess.run(
+      [ROOT / "launch" / "tpu_vm.sh", *arguments],
+      env={**surroundings, **changes},
+      capture_output=True,
+      text=True,
+    )
+    return result, log.read_text()
+
+  return run
+
+
+def test_create_asks_and_waits(tpu_vm):
+  result, commands = tpu_vm("create")
+  assert result.returncode == 0, result.stderr
+  asked, looked = commands.splitlines()
+  assert asked.startswith("compute tpus queued-resources create structcomp ")
+  assert "--spot --project=project --zone=zone" in asked
+  assert "describe" in looked
+  _, commands = tpu_vm("create", SPOT="0")
+  assert "--spot" not in commands
+
+
+def test_run_starts_every_host_with_the_same_command(tpu_vm):
+  result, commands = tpu_vm(
+    "run", "configs/a.py:b", "/mnt/structcomp/w", "--config.x=('a b',)"
+  )
+  assert result.returncode == 0, result.stderr
+  assert commands.count("ssh") == 1
+  assert "--worker=all" in commands
+  assert "-m launch.run --distributed --config=configs/a.py:b" in commands
+  assert r"--config.x=\(\'a\ b\'\,\)" in commands
+
+
+def test_resume_makes_a_lost_slice_anew(tpu_vm):
+  arguments = ("resume", "configs/a.py", "/mnt/structcomp/w")
+  result, commands = tpu_vm(*arguments, was="SUSPENDED")
+  assert result.returncode == 0, result.stderr
+  steps = ("delete", "create", "scp", "apt-get", "rm -f /mnt", "launch.run")
+  places = [commands.index(step) for step in steps]
+  assert places == sorted(places)
+  result, commands = tpu_vm(*arguments, was="ACTIVE")
+  assert result.returncode == 0, result.stderr
+  assert "create" not in commands
+  assert "rm -f" not in commands
+  assert "launch.run" in commands
+
+
+@pytest.mark.parametrize(
+  ("arguments", "changes", "expected"),
+  [
+    (("start",), {}, "unknown verb start"),
+    (("create",), {"ZONE": ""}, "set ZONE"),
+    (("run", "configs/a.py"), {}, "CONFIG and WORKDIR"),
+    (("run", "configs/a.py", "/home/w"), {}, "below /mnt/structcomp"),
+  ],
+)
+def test_mistakes_are_one_line(tpu_vm, arguments, changes, expected):
+  result, commands = tpu_vm(*arguments, **changes)
+  assert result.returncode == 1
+  assert commands == ""
+  (line,) = result.stderr.splitlines()
+  assert line.startswith("error: ")
+  assert expected in line
+
+
+def test_help_names_every_verb(tpu_vm):
+  result, _ = tpu_vm("--help")
+  assert result.returncode == 0
+  for verb in ("create", "install", "run", "log", "resume", "delete"):
+    assert f"tpu_vm.sh {verb} " in result.stdout
