@@ -92,8 +92,8 @@ def test_cached_features_give_the_same_metrics_and_gradient(case, tmp_path):
     metrics_and_gradient(case, with_search(case, tmp_path / cache, cache=cache))
     for cache in ("off", "device")
   )
-  # The prefix is compiled on its own and rounds on its own.
-  chex.assert_trees_all_close(plain, cached, atol=1e-5)
+  # Mostly the same bits; products as small as these may round differently.
+  chex.assert_trees_all_close(plain, cached, atol=1e-6, rtol=1e-6)
   assert any(np.any(leaf) for leaf in cached[1].values())
 
 
