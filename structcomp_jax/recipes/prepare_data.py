@@ -1,12 +1,14 @@
 """Step 1: the data sets of an experiment, as TFDS directories."""
 
+import contextlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from absl import logging
 from ml_collections import ConfigDict
 
 from structcomp_jax.io import hosts
+from structcomp_jax.io.progress import Progress
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import pretrain, session
 from structcomp_jax.tasks import datasets
@@ -18,11 +20,29 @@ def build(
   num_problems: Mapping[str, int] | None = None,
 ) -> None:
   """Builds one data set unless it is there, and says what is in it."""
-  builder = datasets.prepare(name, data_dir, num_problems)
+  with contextlib.ExitStack() as stack:
+    builder = datasets.prepare(
+      name, data_dir, num_problems, on_problem=_progress(name, stack)
+    )
   sizes = ", ".join(
     f"{split} {count}" for split, count in builder.split_sizes.items()
   )
   logging.info("%s: %s problems in %s", name, sizes, builder.data_dir)
+
+
+def _progress(
+  name: str, stack: contextlib.ExitStack
+) -> Callable[[str, int], None]:
+  """Returns a function that counts the problems of every split."""
+  of_split = {}
+
+  def on_problem(split: str, count: int) -> None:
+    if split not in of_split:
+      stack.close()  # Shows that the split before is complete.
+      of_split[split] = stack.enter_context(Progress(count, f"{name} {split}"))
+    of_split[split].update()
+
+  return on_problem
 
 
 @hosts.by_first

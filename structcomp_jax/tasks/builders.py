@@ -5,7 +5,7 @@ only when a data set is prepared or loaded.
 """
 
 import abc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +26,8 @@ class ProblemsBuilder(
 
   # Whether building takes minutes, so that a progress bar is welcome.
   IS_SLOW = False
+  # (split, number of its problems) -> None, called after each of them.
+  on_problem: Callable[[str, int], None] | None = None
   # Checksums of downloads: there are none. TFDS would look for a file of them
   # beside the module, with importlib_resources, which it does not install.
   url_infos: ClassVar[dict[str, Any]] = {}
@@ -71,6 +73,8 @@ class ProblemsBuilder(
     (feature,) = self.info.features
     for index, problem in enumerate(self.make_problems(split, count)):
       yield index, {feature: problem}
+      if self.on_problem is not None:
+        self.on_problem(split, count)
 
 
 def _split_sizes(

@@ -11,8 +11,7 @@ import io
 import os
 import pathlib
 import shutil
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +41,8 @@ def prepare(
   name: str,
   data_dir: str | os.PathLike,
   num_problems: Mapping[str, int] | None = None,
+  *,
+  on_problem: Callable[[str, int], None] | None = None,
 ) -> "ProblemsBuilder":
   """Builds a data set unless it is there already.
 
@@ -54,6 +55,8 @@ def prepare(
     name: builder and config, e.g. "syntax_subroutines/sv_singular.base".
     data_dir: the TFDS directory; made if missing.
     num_problems: problems per split, the first ones; all by default.
+    on_problem: called with a split and the number of its problems after each
+      of them, where building takes minutes: for progress.
 
   Returns:
     The builder. `builder.split_sizes` and `builder.info.metadata` describe
@@ -74,7 +77,7 @@ def prepare(
       # Another process may have finished while this one waited.
       builder = _make_builder(name, data_dir, num_problems)
       if not pathlib.Path(builder.data_dir).exists():
-        _build(builder)
+        _build(builder, on_problem)
   _check_prepared(builder)
   _check_split_sizes(builder)
   for split in builder.info.splits:
@@ -142,14 +145,15 @@ def _make_builder(
       ) from error
 
 
-def _build(builder: "ProblemsBuilder") -> None:
+def _build(
+  builder: "ProblemsBuilder", on_problem: Callable[[str, int], None] | None
+) -> None:
   import tensorflow_datasets as tfds
 
   # Its bars are made for terminals; a log would fill with them.
-  if builder.IS_SLOW and sys.stderr.isatty():
-    tfds.enable_progress_bar()
-  else:
-    tfds.disable_progress_bar()
+  tfds.disable_progress_bar()
+  if builder.IS_SLOW:
+    builder.on_problem = on_problem
   with _quiet():
     builder.download_and_prepare(
       download_config=tfds.download.DownloadConfig(try_download_gcs=False)
