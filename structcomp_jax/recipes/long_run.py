@@ -1,5 +1,6 @@
 """A training or search while it runs: progress, metrics, checkpoints."""
 
+import functools
 import pathlib
 import time
 from typing import Any
@@ -69,6 +70,7 @@ class LongRun:
     self._writer = metrics.MetricsWriter(directory / METRICS)
     self._progress = Progress(total_steps, label, start=self._step)
     self._saved_at = time.monotonic()
+    _say_compiling(type(state))
 
   def __call__(self, state: Any, rows: list[dict[str, Any]]) -> None:
     """Takes the state and the new metrics rows of a run."""
@@ -95,6 +97,12 @@ class LongRun:
   def __exit__(self, *unused: object) -> None:
     self._progress.close()
     self._writer.close()
+
+
+@functools.cache
+def _say_compiling(kind: type) -> None:
+  """Says, once for each kind of run, why nothing moves at first."""
+  logging.info("compiling ...")
 
 
 def forget_checkpoint(directory: pathlib.Path) -> None:
