@@ -7,6 +7,7 @@ Pictures are noise, sentences are real; no data has to be prepared.
 import dataclasses
 import functools
 import importlib
+import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -293,24 +294,34 @@ class Workload:
 
     The loss and its gradient in the masked weights, as XLA counts them before
     any optimisation, with every convolution as `lax`'s own: products with
-    padding and windows do not count.
+    padding, of pictures or of sentences, and windows do not count.
     """
     network, problems = self.network, self.problems
     if is_cached:
       stage = self.experiment.domain.masked_stages(masked_from)[0]
       network = network.from_stage(stage)
       problems = self.feature_shapes(masked_from)
-    batch = jax.tree.map(
-      lambda leaf: jax.ShapeDtypeStruct(
-        (self.batch_size, *leaf.shape[1:]), leaf.dtype
-      ),
-      dict(problems),
-    )
     leaves = trees.leaves_by_path(self.params)
     masked = {path: leaves[path] for path in self.spec(masked_from).paths}
 
     def loss(masked, batch):
       return network.loss_fn(trees.replace_leaves(self.params, masked), batch)
 
-    lowered = jax.jit(jax.value_and_grad(loss)).lower(masked, batch)
-    return lowered.cost_analysis()["flops"]
+    def count(*length):
+      """Counts a batch whose sentences are cut to `length`, if it is given."""
+      batch = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(
+          (self.batch_size, 4, *length, *leaf.shape[2 + len(length) :]),
+          leaf.dtype,
+        ),
+        dict(problems),
+      )
+      lowered = jax.jit(jax.value_and_grad(loss)).lower(masked, batch)
+      return lowered.cost_analysis()["flops"]
+
+    if "attention_mask" not in self.problems:
+      return count()
+    # All sentences as long as the mean one: between two whole numbers.
+    rest, length = math.modf(self.problems["attention_mask"].sum(-1).mean())
+    shorter, longer = count(int(length)), count(int(length) + 1)
+    return shorter + rest * (longer - shorter)
