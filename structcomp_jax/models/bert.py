@@ -21,6 +21,7 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
 from structcomp_jax.models import transformer
+from structcomp_jax.models.packing import Packing, Rows
 from structcomp_jax.types import UserError
 
 # Hugging Face's names of the activations.
@@ -83,7 +84,9 @@ class BertConfig:
   def __post_init__(self):
     for field in dataclasses.fields(self):
       value = getattr(self, field.name)
-      if field.type in (int, float) and not _is_positive(value, field.type):
+      if field.type in (int, float) and not (
+        isinstance(value, int | field.type) and value > 0
+      ):
         raise UserError(
           f"BERT config: {field.name} is {value!r}; "
           f"give a positive {field.type.__name__}"
@@ -129,10 +132,6 @@ class BertConfig:
     return cls(**values)
 
 
-def _is_positive(value: Any, kind: type) -> bool:
-  return isinstance(value, int | kind) and value > 0
-
-
 def stages(config: BertConfig) -> tuple[str, ...]:
   """Returns the stage names in the order of computation.
 
@@ -160,7 +159,7 @@ class Embeddings(nn.Module):
       nn.Embed,
       features=config.hidden_size,
       dtype=self.dtype,
-      embedding_init=_initial_weight(config),
+      embedding_init=nn.initializers.normal(config.initializer_range),
     )
     words = embed(config.vocab_size, name="word_embeddings")(token_ids)
     positions = embed(config.max_positions, name="position_embeddings")(
@@ -169,35 +168,21 @@ class Embeddings(nn.Module):
     types = embed(config.type_vocab_size, name="token_type_embeddings")(
       token_type_ids
     )
-    return _layer_norm(config, self.dtype)(words + positions[None] + types)
+    norm = _layer_norm(config, self.dtype, "layer_norm")
+    return norm(words + positions[None] + types)
 
 
 class Attention(nn.Module):
-  """Multi-head self-attention, residual sum and layer norm."""
+  """The layers around multi-head self-attention."""
 
   config: BertConfig
   dtype: Any = jnp.float32
 
-  @nn.compact
-  def __call__(
-    self,
-    hidden: Float[Array, "batch length hidden"],
-    attention_mask: Bool[Array, "batch length"],
-    num_queries: int | None = None,
-  ) -> Float[Array, "batch queries hidden"]:
-    config = self.config
-    project = functools.partial(_dense, config, config.hidden_size, self.dtype)
-
-    residual = hidden[:, :num_queries]
-    mixed = transformer.attend(
-      project("query")(residual),
-      project("key")(hidden),
-      project("value")(hidden),
-      num_heads=config.num_heads,
-      attention_mask=attention_mask,
-    )
-    output = project("output")(mixed)
-    return _layer_norm(config, self.dtype)(output + residual)
+  def setup(self):
+    project = functools.partial(_dense, self.config, self.config.hidden_size)
+    self.query, self.key, self.value = (project(self.dtype) for _ in range(3))
+    self.output = project(self.dtype)
+    self.layer_norm = _layer_norm(self.config, self.dtype)
 
 
 class Layer(nn.Module):
@@ -206,24 +191,50 @@ class Layer(nn.Module):
   config: BertConfig
   dtype: Any = jnp.float32
 
-  @nn.compact
-  def __call__(
-    self,
-    hidden: Float[Array, "batch length hidden"],
-    attention_mask: Bool[Array, "batch length"],
-    num_queries: int | None = None,
-  ) -> Float[Array, "batch queries hidden"]:
-    """Computes the first `num_queries` positions; None means all."""
-    config = self.config
-    hidden = Attention(config, self.dtype, name="attention")(
-      hidden, attention_mask, num_queries
+  def setup(self):
+    config, dtype = self.config, self.dtype
+    self.attention = Attention(config, dtype)
+    self.intermediate = _dense(config, config.intermediate_size, dtype)
+    self.output = _dense(config, config.hidden_size, dtype)
+    self.layer_norm = _layer_norm(config, dtype)
+
+  def __call__(self, rows: Rows, packing: Packing) -> Rows:
+    """Computes all tokens."""
+    query, key, value = packing.map(Layer._project, self, rows)
+    mixed = self._attend(packing.unpack(query), key, value, packing)
+    return packing.map(Layer._finish, self, packing.pack(mixed), rows)
+
+  def first_token(
+    self, rows: Rows, packing: Packing
+  ) -> Float[Array, "batch hidden"]:
+    """Computes the first token of every sentence."""
+    first = packing.unpack(rows)[:, 0]
+    query = self.attention.query(first)
+    key, value = packing.map(Layer._project_others, self, rows)
+    mixed = self._attend(query[:, None], key, value, packing)
+    return self._finish(mixed[:, 0], first)
+
+  def _project(self, tokens):
+    return self.attention.query(tokens), *self._project_others(tokens)
+
+  def _project_others(self, tokens):
+    return self.attention.key(tokens), self.attention.value(tokens)
+
+  def _attend(self, query, key, value, packing):
+    return transformer.attend(
+      query,
+      packing.unpack(key),
+      packing.unpack(value),
+      num_heads=self.config.num_heads,
+      attention_mask=packing.attention_mask,
     )
-    inner = _dense(
-      config, config.intermediate_size, self.dtype, "intermediate"
-    )(hidden)
-    inner = _ACTIVATIONS[config.hidden_act](inner)
-    output = _dense(config, config.hidden_size, self.dtype, "output")(inner)
-    return _layer_norm(config, self.dtype)(output + hidden)
+
+  def _finish(self, mixed, residual):
+    """Everything after the attention, of every token by itself."""
+    attention = self.attention
+    hidden = attention.layer_norm(attention.output(mixed) + residual)
+    inner = _ACTIVATIONS[self.config.hidden_act](self.intermediate(hidden))
+    return self.layer_norm(self.output(inner) + hidden)
 
 
 class Bert(nn.Module):
@@ -232,6 +243,9 @@ class Bert(nn.Module):
   Attributes:
     config: sizes.
     dtype: of the computation; parameters are float32 always.
+    tokens_per_sentence: mean number of real tokens, if known: `first_token`
+      and `first_token_from` then compute padding only in unusual batches. It
+      changes the time and nothing else.
 
   Positions are padded on the right; `attention_mask` is true (or 1) at real
   tokens. Every method raises UserError for sequences longer than
@@ -240,6 +254,7 @@ class Bert(nn.Module):
 
   config: BertConfig
   dtype: Any = jnp.float32
+  tokens_per_sentence: float | None = None
 
   def setup(self):
     self.embeddings = Embeddings(self.config, self.dtype)
@@ -256,7 +271,7 @@ class Bert(nn.Module):
   ) -> Float[Array, "batch length hidden"]:
     """Returns the last hidden state of every position."""
     hidden = self._embed(token_ids, token_type_ids)
-    return self._layers(hidden, attention_mask, 0, self.config.num_layers)
+    return self._layers(hidden, attention_mask, self.config.num_layers)
 
   def first_token(
     self,
@@ -281,7 +296,7 @@ class Bert(nn.Module):
   ) -> Float[Array, "batch length hidden"]:
     """Returns what goes into `stage`, one of `stages(config)[1:]`."""
     stop = self._index(stage)
-    return self._layers(self._embed(token_ids), attention_mask, 0, stop)
+    return self._layers(self._embed(token_ids), attention_mask, stop)
 
   def first_token_from(
     self,
@@ -291,11 +306,11 @@ class Bert(nn.Module):
     stage: str,
   ) -> Float[Array, "batch hidden"]:
     """Returns the last hidden state at [CLS], given what enters `stage`."""
-    last = self.config.num_layers - 1
-    hidden = self._layers(hidden, attention_mask, self._index(stage), last)
-    return self.layer[last](hidden, _as_bool(attention_mask), num_queries=1)[
-      :, 0
-    ]
+    packing = Packing(attention_mask, self.tokens_per_sentence)
+    rows = packing.pack(hidden)
+    for layer in self.layer[self._index(stage) : -1]:
+      rows = layer(rows, packing)
+    return self.layer[-1].first_token(rows, packing)
 
   def _embed(self, token_ids, token_type_ids=None):
     if token_ids.shape[1] > self.config.max_positions:
@@ -308,11 +323,12 @@ class Bert(nn.Module):
       token_type_ids = jnp.zeros_like(token_ids)
     return self.embeddings(token_ids, token_type_ids)
 
-  def _layers(self, hidden, attention_mask, start, stop):
-    attention_mask = _as_bool(attention_mask)
-    for layer in self.layer[start:stop]:
-      hidden = layer(hidden, attention_mask)
-    return hidden
+  def _layers(self, hidden, attention_mask, stop):
+    packing = Packing(attention_mask)
+    rows = packing.pack(hidden)
+    for layer in self.layer[:stop]:
+      rows = layer(rows, packing)
+    return packing.unpack(rows)
 
   def _index(self, stage: str) -> int:
     names = stages(self.config)[1:]
@@ -324,26 +340,9 @@ class Bert(nn.Module):
     return names.index(stage)
 
 
-def _as_bool(attention_mask: jax.Array) -> jax.Array:
-  return jnp.asarray(attention_mask) != 0
+def _dense(config: BertConfig, features: int, dtype: Any) -> nn.Dense:
+  return transformer.dense(features, config.initializer_range, dtype)
 
 
-def _initial_weight(config: BertConfig) -> nn.initializers.Initializer:
-  return nn.initializers.normal(stddev=config.initializer_range)
-
-
-def _dense(
-  config: BertConfig, features: int, dtype: Any, name: str
-) -> nn.Dense:
-  return transformer.dense(
-    features,
-    initializer_range=config.initializer_range,
-    dtype=dtype,
-    name=name,
-  )
-
-
-def _layer_norm(config: BertConfig, dtype: Any) -> nn.LayerNorm:
-  return transformer.layer_norm(
-    epsilon=config.layer_norm_eps, dtype=dtype, name="layer_norm"
-  )
+def _layer_norm(config: BertConfig, *args: Any) -> nn.LayerNorm:
+  return transformer.layer_norm(config.layer_norm_eps, *args)

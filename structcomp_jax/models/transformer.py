@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float
 
 
 def dense(
-  features: int, *, initializer_range: float, dtype: Any, name: str
+  features: int, initializer_range: float, dtype: Any, name: str | None = None
 ) -> nn.Dense:
   """Returns a dense layer for any number of leading axes."""
   return nn.Dense(
@@ -26,7 +26,7 @@ def dense(
 
 
 def layer_norm(
-  *, epsilon: float, dtype: Any, name: str | None = None
+  epsilon: float, dtype: Any, name: str | None = None
 ) -> nn.LayerNorm:
   """Returns a layer norm over the last axis."""
   # E[(x - m)^2], as the original; E[x^2] - m^2 loses digits.

@@ -301,17 +301,10 @@ def _initial_weight(config: ViTConfig) -> nn.initializers.Initializer:
 
 
 def _dense(config: ViTConfig, features: int, dtype: Any, name: str) -> nn.Dense:
-  return transformer.dense(
-    features,
-    initializer_range=config.initializer_range,
-    dtype=dtype,
-    name=name,
-  )
+  return transformer.dense(features, config.initializer_range, dtype, name)
 
 
 def _layer_norm(
   config: ViTConfig, dtype: Any, name: str | None = None
 ) -> nn.LayerNorm:
-  return transformer.layer_norm(
-    epsilon=config.layer_norm_eps, dtype=dtype, name=name
-  )
+  return transformer.layer_norm(config.layer_norm_eps, dtype, name)

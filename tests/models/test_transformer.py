@@ -17,7 +17,7 @@ def normal(seed, *shape):
 
 
 def dense(dtype=jnp.float32):
-  return transformer.dense(5, initializer_range=0.3, dtype=dtype, name=None)
+  return transformer.dense(5, 0.3, dtype)
 
 
 @pytest.mark.parametrize("shape", [(7,), (2, 7), (2, 3, 7), (2, 2, 3, 7)])
