@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
@@ -21,6 +22,9 @@ CHOICES = {
   "regimes": ("scratch", "lm_pretrained", "pruned", "random_init"),
   "model.tokenizer": ("word", "checkpoint"),
 }
+
+# Below, moving tokens costs as much as computing padding.
+_LEAST_HIDDEN_SIZE = 256
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -111,15 +115,20 @@ def make(config: ConfigDict) -> Language:
         "model.tokenizer 'word' does not fit the weights of a checkpoint; "
         "set it to 'checkpoint'"
       )
-  length = _longest(config, tokenizer)
+  lengths = _sentence_lengths(config, tokenizer)
+  length = int(lengths.max())
   if length > sizes.max_positions:
     raise types.UserError(
       f"model.max_positions {sizes.max_positions} is too short for a sentence "
       f"of {length} tokens; set it to {length} or more"
     )
-  make_network = functools.partial(
-    _network, bert.Bert(sizes), length, pretrained
+  encoder = bert.Bert(
+    sizes,
+    tokens_per_sentence=float(lengths.mean())
+    if _packing_pays(config, sizes)
+    else None,
   )
+  make_network = functools.partial(_network, encoder, length, pretrained)
   return Language(
     subroutines=spec.subroutines,
     test_tasks=spec.test_tasks,
@@ -179,23 +188,38 @@ def _network(
   )
 
 
-def _longest(config: ConfigDict, tokenizer: Any) -> int:
-  """Returns the number of tokens of the experiment's longest sentence.
+def _sentence_lengths(config: ConfigDict, tokenizer: Any) -> np.ndarray:
+  """Returns the number of tokens of every sentence of the experiment.
 
   Both tokenizers split at white space first, so that the tokens of a sentence
   are those of its words: a hundred words to look at, not all sentences.
   """
   problems = syntax.make_datasets(config.experiment, config.data.policy)
-  sentences = {
+  sentences = [
     str(sentence)
     for splits in problems.values()
     for split in splits.values()
     for sentence in split.ravel()
-  }
+  ]
   words = sorted({word for sentence in sentences for word in sentence.split()})
   ends = tokenizer.num_special_tokens_to_add(False)
   encoded = tokenizers.encode(tokenizer, words)["attention_mask"].sum(-1) - ends
   num_tokens = dict(zip(words, encoded.tolist(), strict=True))
-  return ends + max(
-    sum(map(num_tokens.get, sentence.split())) for sentence in sentences
+  lengths = {
+    sentence: ends + sum(map(num_tokens.get, sentence.split()))
+    for sentence in set(sentences)
+  }
+  return np.array([lengths[sentence] for sentence in sentences])
+
+
+def _packing_pays(config: ConfigDict, sizes: bert.BertConfig) -> bool:
+  """Whether to compute padding in unusual batches only.
+
+  Measured on a CPU; on an accelerator a branch waits for the host. Devices
+  that share a batch would take different branches.
+  """
+  return (
+    jax.default_backend() == "cpu"
+    and config.runtime.data_devices == 1
+    and sizes.hidden_size >= _LEAST_HIDDEN_SIZE
   )
