@@ -19,7 +19,7 @@ one core (`taskset -c 0`) where others compute. About five minutes.
 import argparse
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -89,29 +89,39 @@ def operations(layer: tuple[int, ...]) -> float:
   return 6.0 * batch * (side // stride) ** 2 * size**2 * inputs * outputs
 
 
-def speed(run: Callable[[int], object], count: float, seconds: float) -> float:
-  """Returns operations per second of process time, the best of five runs.
+def speeds(
+  runs: Sequence[tuple[Callable[[int], object], float]], seconds: float
+) -> list[float]:
+  """Returns operations per second of process time, the best of three runs.
+
+  They take turns, so that what else the machine does meets all of them.
 
   Args:
-    run: does so many repeats.
-    count: operations of one.
+    runs: functions that do so many repeats, and the operations of one.
     seconds: how long a run takes, about.
   """
 
-  def took(repeats):
+  def took(run, repeats):
     started = time.process_time()
     jax.block_until_ready(run(repeats))
     return time.process_time() - started
 
-  took(1)
-  repeats = max(1, int(seconds / took(1)))
-  return count * repeats / min(took(repeats) for _ in range(5))
+  for run, _ in runs:
+    took(run, 1)
+  repeats = [max(1, int(seconds / took(run, 1))) for run, _ in runs]
+  best = [np.inf] * len(runs)
+  for _ in range(3):
+    best = [
+      min(least, took(run, many) / many)
+      for least, (run, _), many in zip(best, runs, repeats, strict=True)
+    ]
+  return [count / least for least, (_, count) in zip(best, runs, strict=True)]
 
 
-def layer_speed(
-  fn: Callable, layer: tuple[int, ...], rows: int, seconds: float
-) -> float:
-  """Returns operations per second of a layer in a loop."""
+def layer_run(
+  fn: Callable, layer: tuple[int, ...], rows: int
+) -> tuple[Callable[[int], object], float]:
+  """Returns a function that repeats a layer in a loop, and its operations."""
   batch, side, inputs, outputs, size, stride = layer
   random = np.random.default_rng(0)
   axis = (rows,) if rows > 1 else ()  # One kernel is not batched.
@@ -138,22 +148,18 @@ def layer_speed(
     jnp.asarray(array, "float32") for array in (images, kernels, slopes)
   ]
   compiled = jax.jit(run)
-  return speed(
-    lambda repeats: compiled(repeats, *arrays),
-    rows * operations(layer),
-    seconds,
-  )
+  return lambda repeats: compiled(repeats, *arrays), rows * operations(layer)
 
 
-def matrix_speed(seconds: float) -> float:
-  """Returns operations per second of a large matrix product."""
+def matrix_run() -> tuple[Callable[[int], object], float]:
+  """Returns the same of a large matrix product."""
   matrix = jnp.full((_SIDE_OF_MATRIX,) * 2, 1 / _SIDE_OF_MATRIX)
   product = jax.jit(
     lambda repeats: lax.fori_loop(
       0, repeats, lambda _, power: power @ matrix, matrix
     )
   )
-  return speed(product, 2 * _SIDE_OF_MATRIX**3, seconds)
+  return product, 2 * _SIDE_OF_MATRIX**3
 
 
 def main() -> None:
@@ -167,14 +173,12 @@ def main() -> None:
   print(f"{'layer':26}{'kernels':>8}" + "".join(f"{way:>9}" for way in WAYS))
   for name, layer in LAYERS.items():
     for rows in (1, arguments.rows):
-      peak = matrix_speed(arguments.seconds)
-      fractions = [
-        layer_speed(fn, layer, rows, arguments.seconds) / peak
-        for fn in WAYS.values()
-      ]
+      peak, *ways = speeds(
+        [matrix_run(), *(layer_run(fn, layer, rows) for fn in WAYS.values())],
+        arguments.seconds,
+      )
       print(
-        f"{name:26}{rows:8}"
-        + "".join(f"{fraction:9.2f}" for fraction in fractions),
+        f"{name:26}{rows:8}" + "".join(f"{way / peak:9.2f}" for way in ways),
         flush=True,
       )
 
