@@ -173,3 +173,16 @@ def test_a_loop_over_its_own_result_is_traced_once(num_devices):
     rows = program(rows, jnp.float32(2))
   program(np.arange(8, dtype=np.float32), jnp.float32(2))  # as restored
   np.testing.assert_array_equal(rows, np.arange(8) * 8)
+
+
+def test_values_of_the_host_go_to_a_mesh_and_back():
+  tree = {"rows": np.arange(16.0, dtype=np.float32), "key": jax.random.key(0)}
+  mesh = parallel.row_mesh(8)
+  placed = parallel.replicate(tree, mesh)
+  assert placed["rows"].sharding.device_set == set(mesh.devices.flat)
+  fetched = parallel.fetch({"rows": placed["rows"], "count": 3})
+  assert isinstance(fetched["rows"], np.ndarray)
+  chex.assert_trees_all_equal(fetched, {"rows": tree["rows"], "count": 3})
+  chex.assert_trees_all_equal(
+    jax.random.key_data(placed["key"]), jax.random.key_data(tree["key"])
+  )
