@@ -107,8 +107,10 @@ run() {
   [[ $2 == "$MOUNT"/* ]] || fail "WORKDIR $2 must lie below $MOUNT, which all" \
     "hosts see"
   local command
+  # The first host stores compiled programs, and all read them.
   command=$(printf '%q ' .venv/bin/python -m launch.run --distributed \
-    --config="$1" --workdir="$2" "${@:3}")
+    --config="$1" --workdir="$2" \
+    --config.runtime.compilation_cache="$MOUNT/compiled" "${@:3}")
   on_hosts all "cd $SOURCE && { nohup $command > ~/$LOG 2>&1 < /dev/null & }"
   echo "started on all hosts; follow it with: $0 log"
 }

@@ -64,6 +64,7 @@ def test_run_starts_every_host_with_the_same_command(tpu_vm):
   assert commands.count("ssh") == 1
   assert "--worker=all" in commands
   assert "-m launch.run --distributed --config=configs/a.py:b" in commands
+  assert "--config.runtime.compilation_cache=/mnt/structcomp/" in commands
   assert r"--config.x=\(\'a\ b\'\,\)" in commands
 
 
