@@ -2,18 +2,20 @@
 
 from structcomp_jax.evaluation.conditions import (
   ABLATIONS,
+  Group,
   TaskMetrics,
-  evaluate_dense,
-  evaluate_masks,
+  dense,
+  evaluate,
   kept_weights,
   network,
 )
 
 __all__ = [
   "ABLATIONS",
+  "Group",
   "TaskMetrics",
-  "evaluate_dense",
-  "evaluate_masks",
+  "dense",
+  "evaluate",
   "kept_weights",
   "network",
 ]

@@ -4,12 +4,13 @@
     zero    the ablated network: what the mask keeps is set to zero
     random  the ablated network: what the mask keeps is drawn anew
 
-All three and every test task are one compiled program over all masks, fed
-with one chunk of the problems of all tasks after another.
+One compiled program evaluates every network, those of learned masks, of control
+masks and the dense one, on every test task. It is fed with one chunk of the
+problems of all tasks after another.
 """
 
+import dataclasses
 import functools
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,125 +26,129 @@ ABLATIONS = ("none", "zero", "random")
 TaskMetrics = dict[str, dict[str, Any]]
 
 
+@dataclasses.dataclass(frozen=True)
+class Group:
+  """K masks of one frozen network, and which networks to make of them.
+
+  Attributes:
+    stacked: {path: bool[K, ...]}.
+    seeds: K mask seeds; the random ablation of a seed is always the same.
+    ablations: which of `ABLATIONS`.
+  """
+
+  stacked: types.Mask
+  seeds: Sequence[int]
+  ablations: tuple[str, ...] = ABLATIONS
+
+
+def dense(spec: masks.MaskSpec) -> Group:
+  """Returns the group of the network without a mask: one that keeps all."""
+  ones = {
+    leaf.path: np.ones((1, *leaf.mask_shape), bool) for leaf in spec.leaves
+  }
+  return Group(ones, seeds=(0,), ablations=("none",))
+
+
 def network(
   params: types.Params,
   mask: types.Mask,
+  spec: masks.MaskSpec,
+  key: jax.Array,
   ablation: jax.Array,
-  draw: masks.Fill = None,
 ) -> types.Params:
   """Returns the network of one ablation.
+
+  The random ablation redraws from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as
+  published.
 
   Args:
     params: the dense network.
     mask: {path: bool[...]}.
+    spec: the masked leaves.
+    key: fixes the random draw.
     ablation: i32, index into `ABLATIONS`; traced, so that one program serves
       all three.
-    draw: the weights of the random ablation, from `masks.make_fill`; None
-      where nobody asks for it.
   """
   is_subnetwork = ablation == ABLATIONS.index("none")
   kept = {path: units == is_subnetwork for path, units in mask.items()}
-  if draw is None:
-    return masks.merge(params, kept)
-  is_random = ablation == ABLATIONS.index("random")
-  fill = {path: jnp.where(is_random, value, 0) for path, value in draw.items()}
+  # A zero that varies from row to row, as the draw does.
+  zero = jnp.float32(0) * ablation
+
+  def draw():
+    return masks.make_fill("random", params, spec, key)
+
+  def zeros():
+    return jax.tree.map(
+      lambda leaf: jnp.full(leaf.shape, zero, leaf.dtype), jax.eval_shape(draw)
+    )
+
+  fill = jax.lax.cond(ablation == ABLATIONS.index("random"), draw, zeros)
   return masks.merge(params, kept, fill)
 
 
 @functools.lru_cache(maxsize=16)
-def _dense_program(metrics_fn, batch_size):
-  return jax.jit(
-    lambda params, chunk: batching.per_example(
-      functools.partial(metrics_fn, params), chunk, batch_size
+def _program(metrics_fn, spec, mesh, batch_size, width):
+  """Compiled once for all networks of one selection."""
+
+  def evaluate_network(row, shared):
+    made = network(
+      shared["params"],
+      trees.row(shared["masks"], row["mask"]),
+      spec,
+      jax.random.fold_in(shared["key"], row["seed"]),
+      row["ablation"],
     )
-  )
+    return batching.per_example(
+      functools.partial(metrics_fn, made), shared["chunk"], batch_size
+    )
+
+  return parallel.over_rows(evaluate_network, mesh, width=width)
 
 
-@functools.lru_cache(maxsize=16)
-def _mask_program(metrics_fn, spec, ablations, mesh, batch_size, width):
-  """Compiled once for all masks of one selection on one kind of network."""
-
-  def evaluate_row(row, shared):
-    mask, seed = row
-    params, draw = shared["params"], None
-    if "random" in ablations:
-      # U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as published; once per mask.
-      key = jax.random.fold_in(shared["key"], seed)
-      draw = masks.make_fill("random", params, spec, key)
-
-    def evaluate_ablation(ablation):
-      made = network(params, mask, ablation, draw)
-      return batching.per_example(
-        functools.partial(metrics_fn, made), shared["chunk"], batch_size
-      )
-
-    indices = [ABLATIONS.index(ablation) for ablation in ablations]
-    return jax.lax.map(evaluate_ablation, jnp.array(indices))
-
-  return parallel.over_rows(evaluate_row, mesh, width=width)
-
-
-def evaluate_dense(
+def evaluate(
   metrics_fn: types.MetricsFn,
   params: types.Params,
-  datasets: Mapping[str, types.Batch],
-  *,
-  batch_size: int = 256,
-  chunk_size: int = 0,
-) -> TaskMetrics:
-  """Returns {task: {metric: float}} of the network without a mask.
-
-  Args:
-    metrics_fn: (params, batch) -> {metric: f32[batch]}.
-    params: the network.
-    datasets: as in `evaluate_masks`.
-    batch_size: examples computed at a time.
-    chunk_size: examples on the device at a time; 0: all.
-  """
-  program = functools.partial(_dense_program(metrics_fn, batch_size), params)
-  return _means(_values(program, datasets, batch_size, chunk_size), datasets)
-
-
-def evaluate_masks(
-  metrics_fn: types.MetricsFn,
-  params: types.Params,
-  stacked: types.Mask,
   spec: masks.MaskSpec,
+  groups: Mapping[str, Group],
   datasets: Mapping[str, types.Batch],
   *,
-  seeds: Sequence[int],
   key: jax.Array,
-  ablations: tuple[str, ...] = ABLATIONS,
   batch_size: int = 256,
   chunk_size: int = 0,
   width: int = 0,
-  devices: tuple[Any, ...] | None = None,
-) -> dict[str, TaskMetrics]:
-  """Evaluates K masks of one frozen network under the given ablations.
+  devices: Sequence[Any] | None = None,
+) -> dict[str, dict[str, TaskMetrics]]:
+  """Evaluates all networks that some masks make of one frozen network.
 
   Args:
     metrics_fn: (params, batch) -> {metric: f32[batch]}.
     params: the frozen network.
-    stacked: {path: bool[K, ...]}.
     spec: the masked leaves.
+    groups: {name: masks}, e.g. those learned, controls and `dense(spec)`.
     datasets: {test task: arrays [examples, ...]}, alike but for the number
       of examples; NumPy arrays may be mapped from files.
-    seeds: K mask seeds; the random ablation of a seed is always the same.
     key: base key of the random ablation.
-    ablations: which of `ABLATIONS`.
     batch_size: examples computed at a time.
     chunk_size: examples of all tasks together that lie on the devices at a
-      time; 0: all. The masked networks are made again for every chunk.
-    width: masks computed at once on a device; 0: all.
+      time; 0: all. The networks are made again for every chunk.
+    width: networks computed at once on a device; 0: all.
     devices: default: all of `jax.devices()`.
 
   Returns:
-    {ablation: {test task: {metric: f32[K]}}}, NumPy arrays.
+    {name: {ablation: {test task: {metric: f32[K]}}}}, NumPy arrays.
   """
-  mesh = parallel.row_mesh(len(seeds), devices)
-  program = _mask_program(metrics_fn, spec, ablations, mesh, batch_size, width)
-  rows = (stacked, np.asarray(seeds, np.int32))
-  shared = parallel.replicate({"params": params, "key": key}, mesh)
+  rows = _rows(groups)
+  num_networks = trees.num_rows(rows)
+  rows = _fill_up(rows, len(jax.devices() if devices is None else devices))
+  mesh = parallel.row_mesh(trees.num_rows(rows), devices)
+  program = _program(metrics_fn, spec, mesh, batch_size, width)
+  stacked = jax.tree.map(
+    lambda *parts: np.concatenate(parts),
+    *(parallel.fetch(dict(group.stacked)) for group in groups.values()),
+  )
+  shared = parallel.replicate(
+    {"params": params, "masks": stacked, "key": key}, mesh
+  )
   values = _values(
     lambda chunk: program(
       rows, {**shared, "chunk": parallel.replicate(chunk, mesh)}
@@ -152,11 +157,47 @@ def evaluate_masks(
     batch_size,
     chunk_size,
   )
-  means = _means(values, datasets)
-  return {
-    ablation: jax.tree.map(operator.itemgetter(np.s_[:, index]), means)
-    for index, ablation in enumerate(ablations)
-  }
+  means = _means(trees.row(values, slice(num_networks)), datasets)
+  return _by_group(means, groups)
+
+
+def _rows(groups: Mapping[str, Group]) -> dict[str, np.ndarray]:
+  """Returns {"mask", "seed", "ablation": i32[networks]}.
+
+  "mask" counts the masks of all groups, one after another.
+  """
+  rows, start = [], 0
+  for group in groups.values():
+    for ablation in group.ablations:
+      for index, seed in enumerate(group.seeds, start):
+        rows.append((index, seed, ABLATIONS.index(ablation)))
+    start += len(group.seeds)
+  columns = np.array(rows, np.int32).T
+  return dict(zip(("mask", "seed", "ablation"), columns, strict=True))
+
+
+def _fill_up(
+  rows: dict[str, np.ndarray], num_devices: int
+) -> dict[str, np.ndarray]:
+  """Repeats rows where the devices would not have equally many."""
+  num_rows = trees.num_rows(rows)
+  rows_each = -(-num_rows // num_devices)
+  used = -(-num_rows // rows_each)
+  return {name: np.resize(row, used * rows_each) for name, row in rows.items()}
+
+
+def _by_group(
+  means: TaskMetrics, groups: Mapping[str, Group]
+) -> dict[str, dict[str, TaskMetrics]]:
+  """Cuts f32[networks] into {name: {ablation: f32[K]}}, tasks inside."""
+  result, start = {}, 0
+  for name, group in groups.items():
+    result[name] = {}
+    for ablation in group.ablations:
+      stop = start + len(group.seeds)
+      result[name][ablation] = trees.row(means, slice(start, stop))
+      start = stop
+  return result
 
 
 def _values(

@@ -187,11 +187,35 @@ class _EvaluatedNetwork:
   def __init__(self, experiment: experiments.Experiment, found: _Found):
     self._experiment, self._found = experiment, found
     self._frozen = FrozenNetwork(experiment, found.params)
-    # Any of the masks will do: what lies below it is computed once, too.
-    masked_from = found.masks[experiment.subroutines[0]].masked_from
-    self._dense = self._frozen.evaluate_dense(
-      masked_from, experiment.test_tasks, "test"
-    )
+    self._groups, self._metrics = {}, {}
+    for subroutine in experiment.subroutines:
+      groups = self._make_groups(subroutine)
+      self._groups[subroutine] = groups
+      self._metrics[subroutine] = self._frozen.evaluate(
+        found.masks[subroutine].masked_from,
+        groups,
+        experiment.test_tasks,
+        "test",
+        key=self._key("ablation", subroutine),
+      )
+    # The dense network is the same for every subroutine.
+    dense = self._metrics[experiment.subroutines[0]]["dense"]["none"]
+    self._dense = trees.row(dense, 0)
+
+  def _make_groups(self, subroutine: str) -> dict[str, evaluation.Group]:
+    """Returns the learned masks and what they are compared with."""
+    found = self._found.masks[subroutine]
+    seeds = [setting["mask_seed"] for setting in found.settings]
+    key = self._key("control", subroutine)
+    keys = jax.vmap(lambda seed: jax.random.fold_in(key, seed))(np.array(seeds))
+    return {
+      "learned": evaluation.Group(found.stacked, seeds),
+      "random_matched": evaluation.Group(
+        _random_like(found.stacked, keys), seeds, ("none", "zero")
+      ),
+      # Here too, so that one program serves all subroutines.
+      "dense": evaluation.dense(found.spec),
+    }
 
   def dense_rows(self) -> list[dict[str, Any]]:
     """Rows of the network without a mask: `subroutine` is empty."""
@@ -201,29 +225,24 @@ class _EvaluatedNetwork:
     )  # fmt: skip
     return [
       {
-        **self._common(task, found),
+        **self._common(task, self._dense[task]),
         **empty,
         "subroutine": "",
         "ablation": "none",
       }
-      for task, found in self._dense.items()
+      for task in self._experiment.test_tasks
     ]
 
   def mask_rows(self, subroutine: str) -> list[dict[str, Any]]:
     """Rows of every mask, ablation and test task."""
-    return self._rows(subroutine, self._found.masks[subroutine].stacked)
+    return self._rows(subroutine, "learned")
 
   def control_rows(self, subroutine: str) -> list[dict[str, Any]]:
     """The same for random masks that keep as many weights in every leaf."""
-    found = self._found.masks[subroutine]
-    key = self._key("control", subroutine)
-    keys = jax.vmap(lambda seed: jax.random.fold_in(key, seed))(
-      np.array([setting["mask_seed"] for setting in found.settings])
-    )
-    matched = self._rows(
-      subroutine, _random_like(found.stacked, keys), ("none", "zero")
-    )
-    return [{**row, "control": "random_matched"} for row in matched]
+    control = "random_matched"
+    return [
+      {**row, "control": control} for row in self._rows(subroutine, control)
+    ]
 
   def forget_features(self) -> None:
     """Removes files that no later step reads."""
@@ -247,24 +266,11 @@ class _EvaluatedNetwork:
       for leaf in found.spec.leaves
     ]
 
-  def _rows(
-    self,
-    subroutine: str,
-    stacked: types.Mask,
-    ablations: tuple[str, ...] = evaluation.ABLATIONS,
-  ) -> list[dict[str, Any]]:
-    """Rows of K masks; they need not be the learned ones."""
+  def _rows(self, subroutine: str, name: str) -> list[dict[str, Any]]:
+    """Rows of one group of masks."""
     found = self._found.masks[subroutine]
-    metrics = self._frozen.evaluate_masks(
-      found.masked_from,
-      stacked,
-      self._experiment.test_tasks,
-      "test",
-      seeds=[setting["mask_seed"] for setting in found.settings],
-      key=self._key("ablation", subroutine),
-      ablations=ablations,
-    )
-    kept = evaluation.kept_weights(stacked, found.spec)
+    group = self._groups[subroutine][name]
+    kept = evaluation.kept_weights(group.stacked, found.spec)
     return [
       {
         **self._common(task, {k: v[index] for k, v in values.items()}),
@@ -277,7 +283,7 @@ class _EvaluatedNetwork:
         "selected": True,
       }
       for index, setting in enumerate(found.settings)
-      for ablation, tasks in metrics.items()
+      for ablation, tasks in self._metrics[subroutine][name].items()
       for task, values in tasks.items()
     ]
 

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import pathlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -87,47 +87,38 @@ class FrozenNetwork:
     _, place = self._cached_before(masked_from)
     return "host" if place in ("host", "disk") else "device"
 
-  def evaluate_dense(
-    self, masked_from: Any, tasks: Sequence[str], split: str
-  ) -> evaluation.TaskMetrics:
-    """Returns {task: {metric: float}} of the network without a mask.
-
-    Args:
-      masked_from: what lies below it is computed once.
-      tasks: names of data sets.
-      split: of all of them.
-    """
-    return evaluation.evaluate_dense(
-      self.network(masked_from).metrics_fn,
-      self.params,
-      **self._evaluated(masked_from, tasks, split),
-    )
-
-  def evaluate_masks(
+  def evaluate(
     self,
     masked_from: Any,
-    stacked: types.Mask,
+    groups: Mapping[str, evaluation.Group],
     tasks: Sequence[str],
     split: str,
-    **kwargs: Any,
-  ) -> dict[str, evaluation.TaskMetrics]:
-    """Returns {ablation: {task: {metric: f32[K]}}} of K masks.
+    *,
+    key: jax.Array,
+  ) -> dict[str, dict[str, evaluation.TaskMetrics]]:
+    """Returns {group: {ablation: {task: {metric: f32[K]}}}}.
 
     Args:
       masked_from: the first masked stage.
-      stacked: {path: bool[K, ...]}.
+      groups: masks, and which networks to make of them.
       tasks: names of data sets.
       split: of all of them.
-      **kwargs: seeds, key and ablations of `evaluation.evaluate_masks`.
+      key: base key of the random ablation.
     """
-    return evaluation.evaluate_masks(
+    datasets = {task: self.problems(masked_from, task, split) for task in tasks}
+    problem_bytes = feature_store.num_bytes(
+      trees.row(datasets[tasks[0]], slice(1))
+    )
+    return evaluation.evaluate(
       self.network(masked_from).metrics_fn,
       self.params,
-      stacked,
       self.mask_spec(masked_from),
-      **self._evaluated(masked_from, tasks, split),
+      groups,
+      datasets,
+      key=key,
+      batch_size=self.experiment.config.evaluation.batch_size,
+      chunk_size=max(_EVALUATION_BYTES // problem_bytes, 1),
       width=widths.for_evaluation(self.experiment, masked_from),
-      **kwargs,
     )
 
   def mask_spec(self, masked_from: Any) -> masks.MaskSpec:
@@ -168,18 +159,6 @@ class FrozenNetwork:
   def _places(self) -> dict[Any, tuple[str, str]]:
     """{masked_from: what `_cached_before` returns}."""
     return {}
-
-  def _evaluated(self, masked_from, tasks, split) -> dict[str, Any]:
-    """Returns the arguments of an evaluation that say what to compute."""
-    datasets = {task: self.problems(masked_from, task, split) for task in tasks}
-    problem_bytes = feature_store.num_bytes(
-      trees.row(next(iter(datasets.values())), slice(1))
-    )
-    return {
-      "datasets": datasets,
-      "batch_size": self.experiment.config.evaluation.batch_size,
-      "chunk_size": max(_EVALUATION_BYTES // problem_bytes, 1),
-    }
 
   def _cached_before(self, masked_from: Any) -> tuple[str, str]:
     """Returns the first masked stage, and where what enters it is kept."""

@@ -57,15 +57,15 @@ def prune(
   )
   stacked, settings = masks.load(directory / MASKS, frozen.fingerprint)
   spec = frozen.mask_spec(masked_from)
-  accuracies = frozen.evaluate_masks(
+  group = evaluation.Group(stacked, settings["mask_seed"], ("none",))
+  found = frozen.evaluate(
     masked_from,
-    stacked,
+    {"pruned": group},
     (_TASK,),
     "validation",
-    seeds=settings["mask_seed"],
     key=purpose_key(experiment.config.seed, "ablation"),
-    ablations=("none",),
-  )["none"][_TASK]["accuracy"]
+  )
+  accuracies = found["pruned"]["none"][_TASK]["accuracy"]
   frozen.forget_features()
   best = int(np.argmax(np.where(settings["finite"], accuracies, -1.0)))
   chosen = {name: values[best] for name, values in settings.items()}

@@ -121,15 +121,14 @@ def _judge(frozen, grid, subroutine, masked_from):
   spec = frozen.mask_spec(masked_from)
   other = next(name for name in experiment.subroutines if name != subroutine)
   tasks = (subroutine, f"odd_{subroutine}", f"odd_{other}")
-  found = frozen.evaluate_masks(
+  group = evaluation.Group(stacked, settings["mask_seed"], ("none", "zero"))
+  found = frozen.evaluate(
     masked_from,
-    stacked,
+    {"grid": group},
     tasks,
     "validation",
-    seeds=settings["mask_seed"],
     key=purpose_key(experiment.config.seed, "ablation"),
-    ablations=("none", "zero"),
-  )
+  )["grid"]
   own, target, rest = tasks
   removed = evaluation.kept_weights(stacked, spec)["zero"]
   return [

@@ -1,7 +1,5 @@
 """What the compiled evaluation says, against networks merged by hand."""
 
-import functools
-
 import chex
 import jax
 import jax.numpy as jnp
@@ -54,17 +52,22 @@ def metrics_fn(params, batch):
   return {"loss": loss[:, 0], "accuracy": is_right.astype(jnp.float32)}
 
 
-def evaluate(datasets=DATASETS, **kwargs):
-  """Evaluates the three masks on one device."""
+def evaluate_groups(groups, datasets=DATASETS, **kwargs):
+  """Evaluates masks, by default on one device."""
   defaults = {
-    "seeds": SEEDS,
     "key": KEY,
     "batch_size": 3,
     "devices": tuple(jax.devices()[:1]),
   }
-  return evaluation.evaluate_masks(
-    metrics_fn, PARAMS, STACKED, SPEC, datasets, **defaults | kwargs
+  return evaluation.evaluate(
+    metrics_fn, PARAMS, SPEC, groups, datasets, **defaults | kwargs
   )
+
+
+def evaluate(seeds=SEEDS, ablations=evaluation.ABLATIONS, **kwargs):
+  """Evaluates the three masks."""
+  group = evaluation.Group(STACKED, seeds, ablations)
+  return evaluate_groups({"learned": group}, **kwargs)["learned"]
 
 
 def by_hand(params):
@@ -142,21 +145,21 @@ def test_how_it_is_computed_changes_nothing(results, kwargs):
 def test_chunks_change_no_bit(results, chunk_size):
   # The last chunk is filled up, and a chunk spans both data sets.
   chex.assert_trees_all_equal(evaluate(chunk_size=chunk_size), results)
-  dense = functools.partial(
-    evaluation.evaluate_dense, metrics_fn, PARAMS, DATASETS, batch_size=3
-  )
-  chex.assert_trees_all_equal(dense(chunk_size=chunk_size), dense())
 
 
-def test_chunks_share_one_program():
+def test_one_program_for_all_networks_tasks_and_chunks():
   traced = []
 
   def counted(params, batch):
     traced.append(batch["x"].shape)
     return metrics_fn(params, batch)
 
-  evaluation.evaluate_dense(
-    counted, PARAMS, DATASETS, batch_size=3, chunk_size=6
+  groups = {
+    "learned": evaluation.Group(STACKED, SEEDS),
+    "dense": evaluation.dense(SPEC),
+  }
+  evaluation.evaluate(
+    counted, PARAMS, SPEC, groups, DATASETS, key=KEY, batch_size=3, chunk_size=6
   )
   assert traced == [(3, 4)]
 
@@ -181,15 +184,26 @@ def test_ablations_do_not_depend_on_each_other(results, ablations):
   chex.assert_trees_all_equal(found, expected)
 
 
-def test_dense_matches_an_all_ones_mask_and_the_means_by_hand():
-  dense = evaluation.evaluate_dense(metrics_fn, PARAMS, DATASETS, batch_size=3)
-  ones = {
-    leaf.path: jnp.ones((1, *leaf.mask_shape), bool) for leaf in SPEC.leaves
-  }
-  masked = evaluation.evaluate_masks(
-    metrics_fn, PARAMS, ones, SPEC, DATASETS, seeds=(0,), key=KEY, batch_size=3
+def test_groups_do_not_depend_on_each_other(results):
+  other = jax.tree.map(jnp.logical_not, STACKED)
+  found = evaluate_groups(
+    {
+      "control": evaluation.Group(other, SEEDS, ("zero", "none")),
+      "learned": evaluation.Group(STACKED, SEEDS),
+      "dense": evaluation.dense(SPEC),
+    },
+    # 16 networks do not divide among them.
+    devices=tuple(jax.devices()[:3]),
   )
-  chex.assert_trees_all_close(trees.row(masked["none"], 0), dense, rtol=1e-6)
+  chex.assert_trees_all_close(found["learned"], results, rtol=1e-6)
+  # To remove what the complement keeps is to keep the mask.
+  chex.assert_trees_all_equal(
+    found["control"]["zero"], found["learned"]["none"]
+  )
+  chex.assert_trees_all_equal(
+    found["control"]["none"], found["learned"]["zero"]
+  )
+  dense = trees.row(found["dense"]["none"], 0)
   chex.assert_trees_all_close(dense, by_hand(PARAMS), rtol=1e-5)
 
 
