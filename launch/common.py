@@ -3,6 +3,7 @@
 import contextlib
 import logging as standard_logging
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
@@ -110,8 +111,17 @@ def _guarded(run: Callable[[], None]) -> None:
   logging.get_absl_handler().setFormatter(None)
   # Otherwise it tells which of its backends this machine does not have.
   standard_logging.getLogger("jax").setLevel(standard_logging.WARNING)
-  with contextlib.nullcontext() if _DEBUG.value else _one_line_errors():
+  with _tracebacks() if _DEBUG.value else _one_line_errors():
     run()
+
+
+@contextlib.contextmanager
+def _tracebacks() -> Iterator[None]:
+  try:
+    yield
+  except Exception:
+    traceback.print_exc()
+    processes.end(1)
 
 
 @contextlib.contextmanager
