@@ -227,7 +227,7 @@ class FrozenNetwork:
         )
       ),
     )
-    logging.info(precision.describe(dtypes, found))
+    _say_once(precision.describe(dtypes, found))
 
   def _shapes(self, stage: str, num_problems: int) -> feature_store.Shapes:
     """Returns the shapes of what enters a stage."""
