@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -105,12 +106,17 @@ def _refuse_other_flags() -> None:
 
 
 def _initialize() -> None:
+  address = _COORDINATOR_ADDRESS.value
+  if address is not None:
+    _check_port(address.rpartition(":")[2])
   jax.config.update("jax_cpu_collectives_implementation", "gloo")
   # It would keep SIGTERM from ending the process.
   jax.config.update("jax_enable_preemption_service", False)
+  if not _PROCESS_ID.value:
+    logging.info("waiting for all processes ...")
   try:
     jax.distributed.initialize(
-      coordinator_address=_COORDINATOR_ADDRESS.value,
+      coordinator_address=address,
       num_processes=_NUM_PROCESSES.value,
       process_id=_PROCESS_ID.value,
       heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
@@ -123,9 +129,28 @@ def _initialize() -> None:
     ) from error
   except jax.errors.JaxRuntimeError as error:
     raise UserError(
-      f"the processes did not find each other ({_one_line(error)}); check "
-      "--coordinator_address, and start all of them within "
-      f"{_SECONDS_TO_START // 60} minutes"
+      f"cannot begin ({_one_line(error)}); give all processes the address of "
+      "the first host and a port that is free there"
+    ) from error
+
+
+def _check_port(port: str) -> None:
+  """Raises UserError where JAX would crash."""
+  if not port.isdigit():
+    raise UserError("--coordinator_address has no port; write HOST:PORT")
+  if _PROCESS_ID.value != 0:
+    return
+  dual = socket.has_dualstack_ipv6()
+  try:
+    socket.create_server(
+      ("", int(port)),
+      family=socket.AF_INET6 if dual else socket.AF_INET,
+      dualstack_ipv6=dual,
+    ).close()
+  except (OSError, OverflowError) as error:
+    raise UserError(
+      f"port {port} of this host is not free; choose another in "
+      "--coordinator_address, the same for all processes"
     ) from error
 
 

@@ -14,13 +14,17 @@ PEER_LOST = (
   "error: another process of this run ended or cannot be reached, its own "
   "output says why; start all of them again with the same command to go on"
 )
+NOT_FOUND = (
+  "error: the processes did not find each other; check "
+  "--coordinator_address and start all of them within five minutes"
+)
 # JAX's last words, and what its C++ parts say of connections.
 _LAST_WORDS = re.compile(
   rb"Terminating process because the JAX distributed service"
 )
 _ASIDE = re.compile(
   rb"\[Gloo\] Rank \d+ is connected"
-  rb"|[IWEF]\d{4} [\d:.]+ +\d+ (coordination_\w+|client|service|preemption_\w+)"
+  rb"|[IWEF]\d{4} [\d:.]+ +\d+ (coordination_\w+|client|add_port)"
   rb"\.(cc|h):"
   rb"|Additional GRPC error information|:UNKNOWN:Error received from peer"
   # Which processes are silent.
@@ -32,7 +36,8 @@ def relay(lines: Iterable[bytes]) -> Iterator[bytes]:
   """Yields the lines that a user wants to see; the last error ends them."""
   for line in lines:
     if _LAST_WORDS.search(line):
-      yield PEER_LOST.encode() + b"\n"
+      reason = NOT_FOUND if b"DEADLINE_EXCEEDED" in line else PEER_LOST
+      yield reason.encode() + b"\n"
       return
     if not _ASIDE.match(line):
       yield line

@@ -108,6 +108,19 @@ def test_what_does_not_fit_is_one_line(launch, tmp_path):
   assert outcome.status == 1
   (line,) = outcome.errors
   assert "--coordinator_address, --num_processes and --process_id" in line
+  with socket.create_server(("", 0)) as taken:
+    port = taken.getsockname()[1]
+    outcome = launch.in_workdir(
+      "run",
+      tmp_path / "w",
+      "--distributed",
+      f"--coordinator_address=localhost:{port}",
+      "--num_processes=2",
+      "--process_id=0",
+    )
+  assert outcome.status == 1
+  (line,) = outcome.errors
+  assert f"port {port} of this host is not free" in line
   assert not (tmp_path / "w").exists()
 
 
@@ -131,6 +144,12 @@ def test_last_words_of_jax_become_one_line():
     b"training ...\n",
     relay.PEER_LOST.encode() + b"\n",
   ]
+
+
+def test_processes_that_do_not_come_are_another_line():
+  (*_, last_words, _, _) = NOISE.splitlines(keepends=True)
+  line = last_words.rstrip() + b" absl::Status: DEADLINE_EXCEEDED: Deadline\n"
+  assert list(relay.relay([line])) == [relay.NOT_FOUND.encode() + b"\n"]
 
 
 def test_own_error_is_the_last_line():
