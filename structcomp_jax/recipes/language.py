@@ -23,7 +23,8 @@ CHOICES = {
   "model.tokenizer": ("word", "checkpoint"),
 }
 
-# Below, moving tokens costs as much as computing padding.
+# Products grow with the square of the width, moving tokens with the width; by
+# estimate, moving costs less than padding from here on.
 _LEAST_HIDDEN_SIZE = 256
 
 
