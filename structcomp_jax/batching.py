@@ -1,14 +1,29 @@
 """Data sets held in memory: a dict of arrays with one leading example axis.
 
-Everything here is pure and may run inside jit.
+Everything here but `empty` is pure and may run inside jit.
 """
 
-from collections.abc import Callable
+import math
+import mmap
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from structcomp_jax import trees, types
+
+
+def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
+  """Returns an array, not filled, that all devices of a CPU can share.
+
+  It begins at a page. `jax.device_put` uses an array where it lies if that is
+  a multiple of 64 bytes, and otherwise makes a copy for every CPU device.
+  """
+  size = math.prod(shape) * np.dtype(dtype).itemsize
+  pages = mmap.mmap(-1, max(size, 1))
+  return np.frombuffer(pages, np.uint8, count=size).view(dtype).reshape(shape)
 
 
 def take(dataset: types.Batch, indices: jax.Array) -> types.Batch:

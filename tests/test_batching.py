@@ -20,6 +20,16 @@ def sums(batch):
   return {"sum": jnp.sum(batch["x"], axis=1), "y": batch["y"]}
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, jnp.bfloat16])
+def test_devices_of_a_cpu_share_an_array(dtype):
+  array = batching.empty((3, 5), dtype)
+  array[:] = 1
+  for device in jax.devices():
+    copy = jax.device_put(array, device)
+    assert copy.unsafe_buffer_pointer() == array.ctypes.data
+  assert batching.empty((0, 5), dtype).shape == (0, 5)
+
+
 def test_take_keeps_examples_together():
   batch = batching.take(DATASET, jnp.array([6, 0, 6]))
   np.testing.assert_array_equal(batch["y"], [6, 0, 6])

@@ -260,8 +260,10 @@ def _concatenate(*arrays: Any) -> Any:
   """Joins arrays where they lie, on a device or in the host's memory."""
   if len(arrays) == 1:
     return arrays[0]
-  on_device = isinstance(arrays[0], jax.Array)
-  return (jnp if on_device else np).concatenate(arrays)
+  if isinstance(arrays[0], jax.Array):
+    return jnp.concatenate(arrays)
+  shape = (sum(map(len, arrays)), *arrays[0].shape[1:])
+  return np.concatenate(arrays, out=batching.empty(shape, arrays[0].dtype))
 
 
 def _means(

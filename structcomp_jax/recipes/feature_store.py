@@ -7,7 +7,6 @@ in parts and whole.
 import contextlib
 import functools
 import math
-import mmap
 import os
 import pathlib
 import shutil
@@ -19,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from structcomp_jax import trees, types
+from structcomp_jax import batching, trees, types
 from structcomp_jax.io import files
 
 # {name: jax.ShapeDtypeStruct [examples, ...]}
@@ -36,7 +35,10 @@ def num_bytes(shapes: Shapes) -> int:
 
 def in_memory(shapes: Shapes, chunks: Iterable[types.Batch]) -> types.Batch:
   """Returns NumPy arrays of all chunks, which the devices of a CPU share."""
-  arrays = {name: _empty(leaf) for name, leaf in shapes.items()}
+  arrays = {
+    name: batching.empty(leaf.shape, leaf.dtype)
+    for name, leaf in shapes.items()
+  }
   start = 0
   for chunk in chunks:
     stop = start + trees.num_rows(chunk)
@@ -47,11 +49,7 @@ def in_memory(shapes: Shapes, chunks: Iterable[types.Batch]) -> types.Batch:
 
 
 def on_pages(dataset: types.Batch) -> types.Batch:
-  """Returns a copy that the devices of a CPU share.
-
-  They use arrays where they lie if these begin at a multiple of 64 bytes, and
-  make a copy each if not.
-  """
+  """Returns a copy that the devices of a CPU share."""
   return in_memory(dataset, [dataset])
 
 
@@ -144,14 +142,6 @@ def check_free(path: pathlib.Path, needed: int) -> None:
       f"{free / 1e9:.2f} GB free; free disk space, or set search.cache to off "
       "in a new work directory"
     )
-
-
-def _empty(shape: jax.ShapeDtypeStruct) -> np.ndarray:
-  """Returns an array at the start of a page."""
-  size = num_bytes({"": shape})
-  pages = mmap.mmap(-1, max(size, 1))
-  array = np.frombuffer(pages, np.uint8, count=size)
-  return array.view(shape.dtype).reshape(shape.shape)
 
 
 @functools.partial(jax.jit, donate_argnums=0)
