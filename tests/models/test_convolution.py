@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import os
 import re
 
 import chex
@@ -80,6 +81,27 @@ def test_equals_lax_with_both_gradients(case, backend):
     for fn in (convolve, reference)
   )
   chex.assert_trees_all_close(actual, expected, rtol=1e-5, atol=3e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 4])
+def test_parts_of_a_batch_equal_the_whole(batch, monkeypatch):
+  """A layer with short rows is shared among cores."""
+  monkeypatch.setattr(os, "cpu_count", lambda: 2)
+  random = np.random.default_rng(0)
+  images = jnp.asarray(random.standard_normal((batch, 48, 48, 8), np.float32))
+  kernel = jnp.asarray(random.standard_normal((3, 3, 8, 96), np.float32))
+  fn = functools.partial(output_and_gradients, convolve)
+  parts = 2 if batch == 4 else 1
+  assert lowered(fn, images, kernel).count("stablehlo.convolution") == (
+    2 * parts + 1
+  )
+  expected = functools.partial(reference, stride=1)
+  chex.assert_trees_all_close(
+    jax.jit(fn)(images, kernel),
+    jax.jit(output_and_gradients, static_argnums=0)(expected, images, kernel),
+    rtol=1e-4,
+    atol=2e-3,
+  )
 
 
 @every_case
