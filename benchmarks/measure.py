@@ -119,9 +119,10 @@ def facts(*packages: str) -> dict[str, str]:
 
 
 def command() -> str:
-  """Returns the command line of this process."""
+  """Returns the command line of this process, but for the file it writes."""
   module = f"benchmarks.{pathlib.Path(sys.argv[0]).stem}"
-  return " ".join(["python -m", module, *sys.argv[1:]])
+  passed = [text for text in sys.argv[1:] if not text.startswith("--json")]
+  return " ".join(["python -m", module, *passed])
 
 
 def _git(*arguments: str) -> str:

@@ -84,19 +84,27 @@ def page(search: dict[str, Any], torch: dict[str, Any]) -> str:
 
 
 def _facts(search: dict[str, Any], torch: dict[str, Any]) -> str:
-  """Returns what both runs were made with; the versions of the second."""
-  facts = [search["networks"][0]["facts"], torch["cases"][0]["facts"]]
+  """Returns what both runs were made with, as the second one noted it."""
+  facts = torch["cases"][0]["facts"]
   lines = [
     f"- {name}: {value}"
-    for name, value in facts[1].items()
+    for name, value in facts.items()
     if name not in _OF_A_RUN
   ]
   lines += [
-    f"- `{run['command']}`, commit {of_run['commit']}"
-    + (" with changes" if of_run["changed"] else "")
-    for run, of_run in zip((search, torch), facts, strict=True)
+    f"- `{run['command']}`, commit {_commits(parts)}"
+    for run, parts in ((search, search["networks"]), (torch, torch["cases"]))
   ]
   return "\n".join(lines)
+
+
+def _commits(parts: list[dict[str, Any]]) -> str:
+  """Returns the commits that the parts of a run were measured at."""
+  found = {
+    facts["commit"] + (" with changes" if facts["changed"] else ""): None
+    for facts in (part["facts"] for part in parts)
+  }
+  return ", ".join(found)
 
 
 def target_lines(
