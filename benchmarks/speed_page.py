@@ -158,7 +158,7 @@ def _against_torch(case: str, least: float) -> _Judge:
       f"K = {number}": torch_baseline.times_faster(measured, number)
       for number in measured["candidates"]
     }
-    text = _listed(ratios)
+    text = f"{_listed(ratios)}; at peak {torch_baseline.at_peak(measured):.2f}"
     if measured["is_cached"]:
       number = measured["candidates"][0]
       whole = torch_baseline.times_faster(measured, number, with_features=True)

@@ -63,8 +63,10 @@ def case(name, times_faster, **changes):
     "batch_size": 8,
     "num_epochs": 10,
     "torch_flops": 300.0,
+    "peaks": [90.0, 100.0],
     "flops": 100.0,
     "candidates": [1, 4],
+    "widths": [1, 2],
     "losses": {"torch": [1.386, 1.3], "ours": [1.3861, 1.3]},
     "seconds": {
       "torch": [times_faster, 10 * times_faster],
