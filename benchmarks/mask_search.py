@@ -24,7 +24,7 @@ first masked stage. Printed are
 
 Programs that are compared are timed in turns; ratios are medians over turns.
 Every network has a process of its own. A network is a name below, or any
-configs/FILE.py:VARIANT. About twelve minutes on two idle cores.
+configs/FILE.py:VARIANT. More than half an hour on two idle cores.
 """
 
 import argparse

@@ -112,7 +112,9 @@ def target_lines(
 ) -> list[tuple[str, ...]]:
   """Returns what was aimed at, what came out, and whether it was reached."""
   networks = {one["network"]: one for one in search["networks"]}
-  cases = {one["case"]: one for one in torch["cases"]}
+  cases = {}
+  for one in torch["cases"]:
+    cases.setdefault(one["case"], []).append(one)
   found = [("", "target", "measured", "")]
   for what, target, judge in _TARGETS:
     try:
@@ -151,21 +153,33 @@ def _many_candidates(networks, cases):
 
 
 def _against_torch(case: str, least: float) -> _Judge:
+  """Judges by the largest batch: published ones are larger still, or equal."""
+
   def judge(networks, cases):
     del networks
-    measured = cases[case]
-    ratios = {
-      f"K = {number}": torch_baseline.times_faster(measured, number)
-      for number in measured["candidates"]
-    }
-    text = f"{_listed(ratios)}; at peak {torch_baseline.at_peak(measured):.2f}"
-    if measured["is_cached"]:
-      number = measured["candidates"][0]
-      whole = torch_baseline.times_faster(measured, number, with_features=True)
-      text += f"; K = {number} that bears the cost of its features {whole:.2f}"
-    return text, max(ratios.values()) >= least
+    by_size = sorted(cases[case], key=lambda one: one["batch_size"])
+    largest = by_size[-1]
+    best = max(
+      torch_baseline.times_faster(largest, number)
+      for number in largest["candidates"]
+    )
+    return "; ".join(map(_of_one_batch, by_size)), best >= least
 
   return judge
+
+
+def _of_one_batch(case: dict[str, Any]) -> str:
+  """Returns what was measured with one batch size."""
+  ratios = {
+    f"K = {number}": torch_baseline.times_faster(case, number)
+    for number in case["candidates"]
+  }
+  text = f"{_listed(ratios)}; at peak {torch_baseline.at_peak(case):.2f}"
+  if case["is_cached"]:
+    number = case["candidates"][0]
+    whole = torch_baseline.times_faster(case, number, with_features=True)
+    text += f"; K = {number} that bears the cost of its features {whole:.2f}"
+  return f"{case['batch_size']} problems: {text}"
 
 
 def _of_peak(networks, cases):
