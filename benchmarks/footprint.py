@@ -189,7 +189,7 @@ def _run(
   return {
     "published_batch_size": published,
     "batch_size": batch_size,
-    "state_bytes": measure.num_bytes(state),
+    "state_bytes": trees.num_bytes(state),
     "temporary_bytes": needed["temporary"],
     "total_bytes": needed["total"],
     "seconds": seconds,

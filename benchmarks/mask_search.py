@@ -144,7 +144,7 @@ def measure_network(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     "batch_size": workload.batch_size,
     "why": why,
     "weights": trees.num_elements(workload.params),
-    "network_bytes": measure.num_bytes(workload.params),
+    "network_bytes": trees.num_bytes(workload.params),
     "masked_weights": {
       str(stage): workload.spec(stage).num_weights for stage in stages
     },
@@ -266,7 +266,7 @@ def _bytes(program: Steps) -> dict[str, int]:
   shared = program.shared
   return {
     **measure.program_bytes(program.compiled),
-    "data": measure.num_bytes(shared["dataset"]),
+    "data": trees.num_bytes(shared["dataset"]),
   }
 
 

@@ -73,11 +73,6 @@ def matmul_peak(dtype: str) -> float:
   return 2 * size**3 * products / min(elapsed(run) for _ in range(3))
 
 
-def num_bytes(tree: Any) -> int:
-  """Returns the bytes of all arrays of a PyTree, or of their shapes."""
-  return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
-
-
 def program_bytes(compiled: Any) -> dict[str, int]:
   """Returns what a compiled program needs while it runs.
 

@@ -70,6 +70,11 @@ def num_elements(tree: chex.ArrayTree) -> int:
   return sum(int(np.size(leaf)) for leaf in jax.tree.leaves(tree))
 
 
+def num_bytes(tree: chex.ArrayTree) -> int:
+  """Returns the bytes of all leaves: arrays, or `jax.ShapeDtypeStruct`."""
+  return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
 def fingerprint(tree: chex.ArrayTree) -> str:
   """Returns a SHA-256 hex digest of paths, shapes, dtypes and bits."""
   digest = hashlib.sha256()

@@ -102,3 +102,8 @@ def test_fingerprint_is_stable_across_releases():
   """A stored fingerprint must keep naming the same network."""
   tree = {"layer": {"kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}}
   assert trees.fingerprint(tree)[:16] == "ac9cdab84846e47e"
+
+
+def test_num_bytes_counts_every_leaf():
+  tree = {"a": jnp.zeros((2, 3)), "b": [jnp.zeros(4, jnp.int8)]}
+  assert trees.num_bytes(tree) == 24 + 4

@@ -6,7 +6,6 @@ in parts and whole.
 
 import contextlib
 import functools
-import math
 import os
 import pathlib
 import shutil
@@ -23,14 +22,6 @@ from structcomp_jax.io import files
 
 # {name: jax.ShapeDtypeStruct [examples, ...]}
 Shapes = types.Batch
-
-
-def num_bytes(shapes: Shapes) -> int:
-  """Returns how much memory arrays take."""
-  return sum(
-    math.prod(leaf.shape) * leaf.dtype.itemsize
-    for leaf in jax.tree.leaves(shapes)
-  )
 
 
 def in_memory(shapes: Shapes, chunks: Iterable[types.Batch]) -> types.Batch:
@@ -84,7 +75,7 @@ def on_disk(
   try:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    check_free(directory, num_bytes(shapes))
+    check_free(directory, trees.num_bytes(shapes))
     with contextlib.ExitStack() as stack:
       opened = {
         name: stack.enter_context(open(temporary / f"{name}.npy", "wb"))

@@ -106,9 +106,7 @@ class FrozenNetwork:
       key: base key of the random ablation.
     """
     datasets = {task: self.problems(masked_from, task, split) for task in tasks}
-    problem_bytes = feature_store.num_bytes(
-      trees.row(datasets[tasks[0]], slice(1))
-    )
+    problem_bytes = trees.num_bytes(trees.row(datasets[tasks[0]], slice(1)))
     return evaluation.evaluate(
       self.network(masked_from).metrics_fn,
       self.params,
@@ -173,9 +171,7 @@ class FrozenNetwork:
     if stage == experiment.domain.stages[0]:
       self._report_precision(stage, "off")
       return stage, "off"
-    needed = feature_store.num_bytes(
-      self._shapes(stage, _most_used(experiment))
-    )
+    needed = trees.num_bytes(self._shapes(stage, _most_used(experiment)))
     workdir = experiment.paths.workdir
 
     def choose():

@@ -81,8 +81,9 @@ class Needs:
       self.state.replace(opt_state=()), for_validation
     )
     num_devices = self._mesh.shape[parallel.ROW_AXIS]
-    kept = num_bytes(self.state.opt_state) // num_devices
-    return parallel.peak_bytes(compiled) + kept + num_bytes(self._feed.shared)
+    kept = trees.num_bytes(self.state.opt_state) // num_devices
+    dataset = trees.num_bytes(self._feed.shared)
+    return parallel.peak_bytes(compiled) + kept + dataset
 
   def fit(self, needed: int) -> bool:
     """Whether there is so much room, as far as is known."""
@@ -90,12 +91,12 @@ class Needs:
 
   def explain(self, needed: int) -> str:
     """Returns why not even one candidate at once fits, and what would help."""
-    per_candidate = num_bytes(self.state) // trees.num_rows(self.rows)
+    per_candidate = trees.num_bytes(self.state) // trees.num_rows(self.rows)
     fitting = (self.room - needed) // per_candidate + self.num_local
     if fitting > 0:
       total = fitting * self._mesh.shape[parallel.ROW_AXIS]
       remedy = f"search at most {total} at a time"
-    elif self.fit(needed - num_bytes(self._feed.shared)):
+    elif self.fit(needed - trees.num_bytes(self._feed.shared)):
       remedy = "keep the training set on the host (feed)"
     else:
       remedy = "mask fewer layers"
@@ -157,11 +158,6 @@ def _narrower(needs, width, needed):
       )
     needed = less
   return needs.explain(needed)
-
-
-def num_bytes(tree: Any) -> int:
-  """Returns the bytes of all arrays, or of their shapes."""
-  return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def gigabytes(number: int) -> str:

@@ -2,7 +2,6 @@
 
 import itertools
 
-import jax.numpy as jnp
 import pytest
 
 from benchmarks import measure
@@ -30,11 +29,6 @@ def test_a_slow_turn_does_not_change_a_ratio():
 )
 def test_power_of_two_below(number, power):
   assert measure.power_of_two_below(number) == power
-
-
-def test_num_bytes_counts_every_leaf():
-  tree = {"a": jnp.zeros((2, 3)), "b": [jnp.zeros(4, jnp.int8)]}
-  assert measure.num_bytes(tree) == 24 + 4
 
 
 def test_tables_have_a_cell_for_every_column():
