@@ -4,7 +4,7 @@ BIN := .venv/bin
 QUICKSTART ?= runs/quickstart
 SMALL := sv_singular sv_plural anaphora_singular anaphora_plural
 
-.PHONY: quickstart test lint pretrained small clean
+.PHONY: quickstart test test-matrix test-wheel lint pretrained small clean
 
 quickstart: .venv/installed
 	@start=$$(date +%s); \
@@ -15,9 +15,19 @@ quickstart: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
+# A short suite on the oldest versions that pyproject.toml allows, and on the
+# newest Python of this machine.
+test-matrix:
+	$(PYTHON) tools/elsewhere.py oldest newest
+
+# Every test on the installed wheel, away from the sources.
+test-wheel:
+	$(PYTHON) tools/elsewhere.py wheel
+
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # The four language experiments at the size of two cores, then one report.
 small: .venv/installed
@@ -41,4 +51,4 @@ pretrained: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .venvs build dist *.egg-info

@@ -74,7 +74,7 @@ def _parse(args: Sequence[str]) -> Sequence[str]:
   except Exception as error:  # a config file may raise anything
     if "--debug" in args:
       raise
-    fail(f"{_cause(error)}; see --help")
+    fail(f"{cause(error)}; see --help")
   if len(rest) > 1:
     fail(f"unexpected argument {rest[1]!r}; flags are written --name=value")
   return rest
@@ -86,7 +86,7 @@ def _look_into_config() -> None:
     flags.FLAGS.config.to_dict()
 
 
-def _cause(error: Exception) -> str:
+def cause(error: Exception) -> str:
   """Returns what is wrong with the command line or the config file."""
   config = next((arg for arg in sys.argv if "config=" in arg), "--config")
   if isinstance(error, OSError):

@@ -18,6 +18,10 @@ from structcomp_jax import trees, types
 def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
   """Returns an array, not filled, that all devices of a CPU can share.
 
+  >>> array = empty((3, 2), np.float32)
+  >>> array.shape, array.ctypes.data % 64
+  ((3, 2), 0)
+
   It begins at a page. `jax.device_put` uses an array where it lies if that is
   a multiple of 64 bytes, and otherwise makes a copy for every CPU device.
   """
@@ -27,12 +31,19 @@ def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
 
 
 def take(dataset: types.Batch, indices: jax.Array) -> types.Batch:
-  """Returns the examples at `indices` (i32[batch])."""
+  """Returns the examples at `indices` (i32[batch]).
+
+  >>> take({"x": jnp.array([10, 11, 12])}, jnp.array([2, 0]))["x"].tolist()
+  [12, 10]
+  """
   return jax.tree.map(lambda array: jnp.take(array, indices, axis=0), dataset)
 
 
 def steps_per_epoch(dataset: types.Batch, batch_size: int) -> int:
   """Returns the number of full batches; the remainder waits an epoch.
+
+  >>> steps_per_epoch({"x": np.zeros((10, 2))}, batch_size=4)
+  2
 
   Raises:
     UserError: the data set is smaller than one batch.
@@ -49,7 +60,12 @@ def steps_per_epoch(dataset: types.Batch, batch_size: int) -> int:
 def epoch_order(
   key: jax.Array, epoch: jax.Array, num_examples: int, batch_size: int
 ) -> jax.Array:
-  """Returns i32[steps, batch_size], a fresh order for every epoch."""
+  """Returns i32[steps, batch_size], a fresh order for every epoch.
+
+  >>> order = epoch_order(jax.random.key(0), 0, num_examples=10, batch_size=4)
+  >>> order.shape, len(set(order.ravel().tolist()))
+  ((2, 4), 8)
+  """
   order = jax.random.permutation(jax.random.fold_in(key, epoch), num_examples)
   num_steps = num_examples // batch_size
   return order[: num_steps * batch_size].reshape(num_steps, batch_size)
@@ -61,6 +77,10 @@ def per_example(
   batch_size: int,
 ) -> dict[str, jax.Array]:
   """Returns per-example metrics of a whole data set, batch by batch.
+
+  >>> dataset = {"x": jnp.arange(5.0)}
+  >>> per_example(lambda batch: {"double": 2 * batch["x"]}, dataset, 2)
+  {'double': Array([0., 2., 4., 6., 8.], dtype=float32)}
 
   The last batch is filled up with examples from the start, whose values are
   dropped: one loop body to compile, whatever the sizes.
@@ -85,6 +105,10 @@ def mean_over(
   data_axis: str | None = None,
 ) -> dict[str, jax.Array]:
   """Returns {name: f32 scalar}: `per_example`, averaged over the data set.
+
+  >>> dataset = {"x": jnp.arange(5.0)}
+  >>> mean_over(lambda batch: {"double": 2 * batch["x"]}, dataset, 2)
+  {'double': Array(4., dtype=float32)}
 
   Args:
     metrics_fn, dataset, batch_size: as for `per_example`.

@@ -10,9 +10,6 @@ functions of this module, in the same order, with the same values.
 """
 
 import dataclasses
-import math
-import pathlib
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +18,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from structcomp_jax import trees, types
+from structcomp_jax import trees, types, varying
 
 ROW_AXIS = "candidate"
 DATA_AXIS = "data"
@@ -37,6 +34,9 @@ def row_mesh(
 ) -> Mesh:
   """Returns a mesh over as many devices as divide `num_rows` evenly.
 
+  >>> row_mesh(6, jax.devices()[:4]).size
+  3
+
   Where the devices belong to several processes, as many of each; if the rows
   do not divide that way, every process computes all of them by itself.
 
@@ -50,7 +50,7 @@ def row_mesh(
     UserError: a process has fewer than `data_devices` devices.
   """
   devices = list(jax.devices() if devices is None else devices)
-  of_process = {}
+  of_process: dict[int, list[Any]] = {}
   for device in devices:
     of_process.setdefault(device.process_index, []).append(device)
   shares = list(of_process.values())
@@ -75,6 +75,11 @@ def row_mesh(
 def place(tree: Any, sharding: jax.sharding.Sharding) -> Any:
   """Returns a PyTree whose arrays lie where a sharding says.
 
+  >>> mesh = row_mesh(4, jax.devices()[:2])
+  >>> rows = place({"seed": np.arange(4)}, NamedSharding(mesh, ROWS))
+  >>> [shard.data.tolist() for shard in rows["seed"].addressable_shards]
+  [[0, 1], [2, 3]]
+
   Unlike `jax.device_put`, it sends nothing between processes to compare what
   they gave.
 
@@ -98,6 +103,9 @@ def place(tree: Any, sharding: jax.sharding.Sharding) -> Any:
 def fetch(tree: Any) -> Any:
   """Returns a PyTree of NumPy arrays, also of rows that other processes hold.
 
+  >>> fetch({"loss": jax.numpy.array([0.5, 0.25])})
+  {'loss': array([0.5 , 0.25], dtype=float32)}
+
   One array after the other, since each is whole on a device meanwhile.
   """
 
@@ -117,7 +125,11 @@ def fetch(tree: Any) -> Any:
 
 
 def largest(number: float) -> float:
-  """Returns the largest of what all processes give, for one decision of all."""
+  """Returns the largest of what all processes give, for one decision of all.
+
+  >>> largest(2.5)  # Of a single process.
+  2.5
+  """
   if jax.process_count() == 1:
     return number
   return float(np.max(multihost_utils.process_allgather(np.float32(number))))
@@ -126,6 +138,10 @@ def largest(number: float) -> float:
 def replicate(tree: Any, mesh: Mesh) -> Any:
   """Returns a PyTree whose arrays lie on every device of a mesh, ready for use.
 
+  >>> params = replicate({"kernel": np.ones(3)}, row_mesh(2, jax.devices()[:2]))
+  >>> [shard.data.shape for shard in params["kernel"].addressable_shards]
+  [(3,), (3,)]
+
   What a program reads at every call is copied once this way, not each time.
   """
   return place(tree, NamedSharding(mesh, EVERYWHERE))
@@ -133,6 +149,10 @@ def replicate(tree: Any, mesh: Mesh) -> Any:
 
 def spread(rows: Any, mesh: Mesh) -> Any:
   """Returns rows that lie on the devices of a mesh, and on no others.
+
+  >>> rows = spread({"seed": np.arange(4)}, row_mesh(4, jax.devices()[:2]))
+  >>> [shard.data.tolist() for shard in rows["seed"].addressable_shards]
+  [[0, 1], [2, 3]]
 
   JAX arrays are given away: all rows would stay on the device they came from.
   """
@@ -153,7 +173,7 @@ class Program:
     shardings: one per argument.
   """
 
-  function: Callable[..., Any]
+  function: jax.stages.Wrapped
   shardings: tuple[NamedSharding, ...]
 
   def __call__(self, *arguments: Any) -> Any:
@@ -176,52 +196,6 @@ class Program:
     return self.function.lower(*placed).compile()
 
 
-def resident_bytes(tree: Any, mesh: Mesh) -> int:
-  """Returns the memory that arrays take on each device of a mesh already.
-
-  Arrays that do not lie on all of its devices do not count.
-  """
-  devices = set(mesh.devices.flat)
-  return sum(
-    math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
-    for leaf in jax.tree.leaves(tree)
-    if isinstance(leaf, jax.Array) and leaf.sharding.device_set == devices
-  )
-
-
-def peak_bytes(compiled: jax.stages.Compiled) -> int:
-  """Returns the memory of a program on each device, arguments included.
-
-  Zero where the backend does not tell.
-  """
-  memory = compiled.memory_analysis()
-  if memory is None:
-    return 0
-  return (
-    memory.argument_size_in_bytes
-    + memory.output_size_in_bytes
-    - memory.alias_size_in_bytes
-    + memory.temp_size_in_bytes
-  )
-
-
-def free_bytes(mesh: Mesh) -> int | None:
-  """Returns the memory that is free on each device of a mesh.
-
-  Of an accelerator what its allocator has left; for CPU devices an equal part
-  of what the machine has left. None where the system does not tell.
-  """
-  stats = mesh.local_devices[0].memory_stats()
-  if stats and "bytes_limit" in stats:
-    return stats["bytes_limit"] - stats["bytes_in_use"]
-  try:
-    text = pathlib.Path("/proc/meminfo").read_text(encoding="ascii")
-  except OSError:
-    return None
-  kilobytes = int(re.search(r"MemAvailable: +(\d+) kB", text)[1])
-  return kilobytes * 1024 // len(mesh.local_devices)
-
-
 def over_rows(
   fn: Callable[..., Any],
   mesh: Mesh,
@@ -232,6 +206,10 @@ def over_rows(
   in_place: bool = False,
 ) -> Program:
   """Compiles a function of one row into a program over many.
+
+  >>> program = over_rows(lambda row, shared: row["x"] + shared, row_mesh(4))
+  >>> program({"x": np.arange(4)}, 10).tolist()
+  [10, 11, 12, 13]
 
   With the default `specs`, `fn(row, shared)` becomes `program(rows, shared)`:
   `row` is any PyTree without the row axis, and `shared` is stored once however
@@ -251,6 +229,7 @@ def over_rows(
   Returns:
     The program; its result has the row axis in front.
   """
+  varying.mend_polynomials()
   has_rows = [bool(spec) and spec[0] == ROW_AXIS for spec in specs]
 
   def local_rows(*arguments):

@@ -1,13 +1,14 @@
 """Type aliases and protocols shared by every layer."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import chex
 import jax
+import numpy as np
 
 # A PyTree of model weights, of any container type. Never written to.
-Params = chex.ArrayTree
+Params: TypeAlias = chex.ArrayTree
 # {path: f32[...]}: one real score per unit that may be masked. Selected
 # leaves only; a leading candidate axis where a function says "stacked".
 MaskLogits = dict[str, jax.Array]
@@ -15,6 +16,8 @@ MaskLogits = dict[str, jax.Array]
 SoftMask = dict[str, jax.Array]
 # {path: bool[...]}: True is kept.
 Mask = dict[str, jax.Array]
+# The same, of JAX or NumPy arrays, where it is only read.
+AnyMask = Mapping[str, jax.Array | np.ndarray]
 # A dict of arrays whose leading axis is the example.
 Batch = Mapping[str, Any]
 
@@ -22,15 +25,21 @@ Batch = Mapping[str, Any]
 class LossFn(Protocol):
   """Mean loss of a network on one batch."""
 
-  def __call__(self, params: Params, batch: Batch) -> jax.Array:
+  def __call__(self, params: Params, batch: Batch, /) -> jax.Array:
     """Returns a float scalar, the mean over the examples of `batch`."""
+
+  def __hash__(self) -> int:
+    """Compiled programs are kept by function."""
 
 
 class MetricsFn(Protocol):
   """Per-example metrics of a network on one batch."""
 
-  def __call__(self, params: Params, batch: Batch) -> dict[str, jax.Array]:
+  def __call__(self, params: Params, batch: Batch, /) -> dict[str, jax.Array]:
     """Returns {name: f32[batch]}; "loss" is one of them."""
+
+  def __hash__(self) -> int:
+    """Compiled programs are kept by function."""
 
 
 class UserError(Exception):

@@ -1,9 +1,93 @@
-"""Every test runs on the CPU with eight devices."""
+"""How every test compiles, and one experiment run to its end.
 
+Every test runs on the CPU with eight devices.
+"""
+
+import atexit
 import os
+import shutil
+import tempfile
 
+import pytest
+
+# JAX reads these when it is imported, here and in the launch scripts.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Compiling takes most of the time of the tests, running very little of it.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+  # One for all processes of this run, none of which finds it given.
+  _compiled = tempfile.mkdtemp(prefix="structcomp_jax_")
+  atexit.register(shutil.rmtree, _compiled, ignore_errors=True)
+  os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled
 
 import jax
 
+from tests.launcher import Launcher
+
 jax.config.update("jax_num_cpu_devices", 8)
+
+
+def pytest_addoption(parser):
+  """Adds what only tests/recipes/test_golden.py reads."""
+  parser.addoption(
+    "--store-golden",
+    action="store_true",
+    help="store the tables of the smoke runs instead of comparing with them",
+  )
+
+
+def pytest_configure(config):
+  """Lets a test go on where another process is still writing a program.
+
+  JAX then compiles the program itself.
+  """
+  config.addinivalue_line(
+    "filterwarnings",
+    "ignore:Error (reading|writing) persistent compilation cache entry",
+  )
+
+
+@pytest.fixture(scope="module")
+def optimised():
+  """Compiles as users do.
+
+  For modules in which different programs must give the same bits: what XLA
+  optimises most is the order in which numbers are added up.
+  """
+  name = "jax_disable_most_optimizations"
+  before = jax.config.read(name)
+  jax.config.update(name, False)
+  jax.clear_caches()
+  yield
+  jax.config.update(name, before)
+  jax.clear_caches()
+
+
+@pytest.fixture(scope="session")
+def shared_directory(tmp_path_factory):
+  """One directory per test process."""
+  return tmp_path_factory.mktemp("launch")
+
+
+@pytest.fixture(scope="session")
+def launch(shared_directory):
+  """Runs launch scripts."""
+  launcher = Launcher(shared_directory)
+  yield launcher
+  launcher.close()
+
+
+@pytest.fixture(scope="session")
+def finished(launch, shared_directory):
+  """A finished work directory; copy it before you change it."""
+  workdir = shared_directory / "finished"
+  outcome = launch.in_workdir("run", workdir)
+  assert outcome.status == 0, outcome.text
+  return workdir
+
+
+@pytest.fixture
+def workdir(finished, tmp_path):
+  """A copy of a finished work directory."""
+  return shutil.copytree(finished, tmp_path / "workdir")

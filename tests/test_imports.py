@@ -6,22 +6,31 @@ import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
+import structcomp_jax
+
 PACKAGE = "structcomp_jax"
+# The package may be installed elsewhere than what stands beside the tests.
+_BESIDE = pathlib.Path(__file__).parents[1]
+ROOTS = {
+  PACKAGE: pathlib.Path(structcomp_jax.__file__).parents[1],
+  "launch": _BESIDE,
+  "configs": _BESIDE,
+}
 EVERYTHING = None  # any third-party package that is not reserved
 
 # Layer -> layers it may import, low to high. A layer may import itself.
-_BASE = {"types", "trees", "parallel", "batching"}
+_BASE = {"types", "trees", "varying", "parallel", "batching"}
 _LIBRARY = _BASE | {"masks", "search", "evaluation", "models", "tasks", "io"}
 LAYERS = {
   "types": set(),
   "trees": {"types"},
-  "parallel": {"types", "trees"},
+  "varying": set(),
+  "parallel": {"types", "trees", "varying"},
   "batching": {"types", "trees"},
   "masks": _BASE,
   "search": _BASE | {"masks"},
   "evaluation": _BASE | {"masks"},
-  "models": {"types", "trees"},
+  "models": {"types", "trees", "varying"},
   "tasks": {"types", "trees"},
   "io": {"types", "trees"},
   "training": _LIBRARY,
@@ -34,7 +43,7 @@ LAYERS = {
 # Layer -> third-party packages it may import (the standard library is free).
 _ARRAYS = {"jax", "jaxtyping", "chex", "numpy"}
 THIRD_PARTY = {
-  **dict.fromkeys(("types", "trees", "parallel", "batching"), _ARRAYS),
+  **dict.fromkeys(sorted(_BASE), _ARRAYS),
   "masks": _ARRAYS,
   "search": _ARRAYS | {"optax", "flax.struct"},
   "evaluation": _ARRAYS,
@@ -119,11 +128,11 @@ def violations(source, path):
 
 
 def source_files():
-  """Returns all checked files, relative to the repository root."""
+  """Returns all checked files, relative to their root."""
   files = [
-    file.relative_to(ROOT)
-    for folder in (PACKAGE, "launch", "configs")
-    for file in sorted((ROOT / folder).rglob("*.py"))
+    file.relative_to(root)
+    for folder, root in ROOTS.items()
+    for file in sorted((root / folder).rglob("*.py"))
   ]
   return [file for file in files if file.parts != (PACKAGE, "__init__.py")]
 
@@ -138,7 +147,8 @@ def test_every_file_belongs_to_a_known_layer():
 def test_imports_follow_the_layers(path):
   if layer_of(path) not in LAYERS:
     pytest.skip("reported by test_every_file_belongs_to_a_known_layer")
-  problems = violations((ROOT / path).read_text(encoding="utf-8"), path)
+  source = (ROOTS[path.parts[0]] / path).read_text(encoding="utf-8")
+  problems = violations(source, path)
   assert not problems, "\n".join(problems)
 
 

@@ -1,5 +1,7 @@
 """Rows on devices: who computes what, and that it does not matter."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -186,3 +188,30 @@ def test_values_of_the_host_go_to_a_mesh_and_back():
   chex.assert_trees_all_equal(
     jax.random.key_data(placed["key"]), jax.random.key_data(tree["key"])
   )
+
+
+@pytest.mark.parametrize(
+  "function",
+  [
+    jax.lax.erf,
+    jax.lax.erfc,
+    jax.lax.erf_inv,
+    jnp.sinc,
+    functools.partial(jax.nn.gelu, approximate=False),
+  ],
+)
+@pytest.mark.parametrize(("num_devices", "width"), [(1, 0), (8, 0), (8, 1)])
+def test_functions_written_as_polynomials_have_gradients(
+  function, num_devices, width
+):
+  """JAX 0.12 refuses them inside `shard_map`; see `varying`."""
+
+  def slope(row, scale):
+    return jax.grad(lambda values: (function(values) * scale).sum())(row)
+
+  rows = np.linspace(-0.9, 0.9, 80, dtype=np.float32).reshape(16, 5)
+  program = parallel.over_rows(
+    slope, parallel.row_mesh(16, jax.devices()[:num_devices]), width=width
+  )
+  expected = jax.jit(slope)(rows, 3.0)
+  np.testing.assert_allclose(program(rows, np.float32(3)), expected, rtol=1e-5)

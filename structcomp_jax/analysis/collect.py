@@ -2,13 +2,18 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from structcomp_jax.analysis import overlap, task_difference, workdir
 from structcomp_jax.analysis.task_difference import UNTRAINED_REGIME
 from structcomp_jax.masks import packed
 from structcomp_jax.types import UserError
+
+# {subroutine: masks}
+_Groups = dict[str, list[dict[str, np.ndarray]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +122,7 @@ def _fits(old: Network, new: Network) -> bool:
 def _merged(old: Network, new: Network) -> Network:
   """Returns both, without regimes of `new` that `old` has."""
   known = set(old.differences["regime"])
-  tables = {}
+  tables: dict[str, Any] = {}
   for name in ("differences", "controls", "densities", "training", "searches"):
     first, second = getattr(old, name), getattr(new, name)
     if second is not None and not second.empty:
@@ -139,7 +144,7 @@ def _merged(old: Network, new: Network) -> Network:
 
 def _overlaps(one: workdir.Workdir, differences: pd.DataFrame) -> pd.DataFrame:
   """Compares the reported masks of every base network."""
-  groups: dict[tuple[str, int], dict[str, list]] = {}
+  groups: dict[tuple[str, int], _Groups] = {}
   for (regime, seed, name), file in one.mask_files.items():
     stacked, settings = packed.load(file)
     reported = differences[
@@ -161,7 +166,9 @@ def _overlaps(one: workdir.Workdir, differences: pd.DataFrame) -> pd.DataFrame:
   return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _reported_rows(settings: dict, reported: pd.DataFrame) -> list[int]:
+def _reported_rows(
+  settings: dict[str, Any], reported: pd.DataFrame
+) -> list[int]:
   """Returns the candidate rows of a mask file that results.csv reports.
 
   Args:
@@ -183,7 +190,7 @@ def _as_text(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
   return table.assign(**text)
 
 
-def _same_leaves(groups: dict[str, list]) -> dict[str, list]:
+def _same_leaves(groups: _Groups) -> _Groups:
   """Keeps the leaves that all masks have, which masked_from may change."""
   every = [set(masks) for of_name in groups.values() for masks in of_name]
   shared = set.intersection(*every) if every else set()

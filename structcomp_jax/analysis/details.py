@@ -1,5 +1,7 @@
 """Tables of the report for readers who want to check."""
 
+from typing import Any
+
 import pandas as pd
 
 from structcomp_jax.analysis import figures, markup, wording
@@ -43,7 +45,9 @@ def statistics(network: Network) -> str:
   )
 
 
-def _test_row(name: str, quantity: str, test: clustered.Test) -> tuple:
+def _test_row(
+  name: str, quantity: str, test: clustered.Test
+) -> tuple[str, ...]:
   low, high = (number(bound, sign=True) for bound in test.interval)
   return (
     escape(name),
@@ -116,7 +120,7 @@ def search_table(differences: pd.DataFrame) -> str:
   return markup.table(list(columns.values()), rows, css_class="small")
 
 
-def _cell(value, column: str) -> str:
+def _cell(value: Any, column: str) -> str:
   if column in ("learning_rate", "mask_init", "penalty"):
     return f"{value:g}"
   if column in ("base_seed", "mask_seed"):
@@ -126,11 +130,9 @@ def _cell(value, column: str) -> str:
   return escape(value)
 
 
-def density_table(network: Network) -> str:
+def density_table(densities: pd.DataFrame) -> str:
   """Returns the mean kept fraction of every masked leaf."""
-  table = network.densities.assign(
-    fraction=network.densities["kept"] / network.densities["size"]
-  )
+  table = densities.assign(fraction=densities["kept"] / densities["size"])
   wide = table.pivot_table(
     index=["leaf", "size"],
     columns=["regime", "subroutine"],
@@ -193,5 +195,5 @@ def stopped(network: Network) -> str:
   )
 
 
-def _setting(value) -> str:
+def _setting(value: Any) -> str:
   return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import io
 from collections.abc import Callable
+from typing import Any, ParamSpec
 
 import matplotlib
 import numpy as np
@@ -39,7 +40,8 @@ REGIME_COLOURS = {
 MARKERS = "os^DvPX*"
 _SPARE_COLOURS = ("#56B4E9", "#F0E442", "#332288", "#882255")
 _PREDICTED = "#E8F3EC"
-_STYLE = {
+_Arguments = ParamSpec("_Arguments")
+_STYLE: dict[Any, Any] = {
   "font.size": 10,
   "font.family": "DejaVu Sans",
   "axes.spines.top": False,
@@ -58,11 +60,11 @@ _STYLE = {
 }
 
 
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+def styled(draw: Callable[_Arguments, Figure]) -> Callable[_Arguments, Figure]:
   """Runs a drawing function under the common style."""
 
   @functools.wraps(draw)
-  def run(*args, **kwargs):
+  def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Figure:
     with matplotlib.rc_context(_STYLE):
       return draw(*args, **kwargs)
 
@@ -174,7 +176,9 @@ def accuracy_figure(differences: pd.DataFrame) -> Figure:
   return figure
 
 
-def panels(lines: int, columns: int, *, width: float, height: float, **kwargs):
+def panels(
+  lines: int, columns: int, *, width: float, height: float, **kwargs: Any
+) -> tuple[Figure, Any]:
   """Returns a figure and its axes [lines][columns]; sizes are per panel."""
   figure = Figure(figsize=(width * columns, height * lines), layout="tight")
   return figure, figure.subplots(lines, columns, squeeze=False, **kwargs)
@@ -200,7 +204,7 @@ def _offset(index: int, count: int) -> float:
   return 0.0 if count == 1 else -0.28 + 0.56 * index / (count - 1)
 
 
-def marker(seed) -> str:
+def marker(seed: Any) -> str:
   """Returns the marker of a base seed."""
   with contextlib.suppress(ValueError, TypeError):
     return MARKERS[int(seed) % len(MARKERS)]

@@ -16,7 +16,7 @@ def escape(text: object) -> str:
   return html.escape(str(text))
 
 
-def number(value: float, digits: int = 2, *, sign: bool = False) -> str:
+def number(value: float | None, digits: int = 2, *, sign: bool = False) -> str:
   """Returns a number with a real minus sign; a dash where it is missing."""
   if value is None or math.isnan(value):
     return DASH

@@ -10,15 +10,15 @@ depends on which mask comes last and is not reproduced here.
 import itertools
 from collections.abc import Mapping, Sequence
 
+import jax
 import numpy as np
 import pandas as pd
 
 from structcomp_jax.masks import algebra
+from structcomp_jax.types import AnyMask
 
-Masks = Mapping[str, np.ndarray]
 
-
-def expected_iou(first: Masks, second: Masks) -> float:
+def expected_iou(first: AnyMask, second: AnyMask) -> float:
   """Returns the IoU to expect of random masks of the same sizes.
 
   Leaf by leaf, two random subsets of k1 and k2 of n weights share k1 k2 / n
@@ -34,7 +34,7 @@ def expected_iou(first: Masks, second: Masks) -> float:
   return both / either if either else float("nan")
 
 
-def pairwise(groups: Mapping[str, Sequence[Masks]]) -> pd.DataFrame:
+def pairwise(groups: Mapping[str, Sequence[AnyMask]]) -> pd.DataFrame:
   """Compares all masks of one base network.
 
   Args:
@@ -65,10 +65,10 @@ def pairwise(groups: Mapping[str, Sequence[Masks]]) -> pd.DataFrame:
   return pd.DataFrame(rows, columns=columns)
 
 
-def row(stacked: Masks, index: int) -> dict[str, np.ndarray]:
+def row(stacked: AnyMask, index: int) -> dict[str, np.ndarray]:
   """Returns the masks of one candidate as NumPy arrays."""
   return {path: np.asarray(leaf)[index] for path, leaf in stacked.items()}
 
 
-def _count(mask: np.ndarray) -> int:
+def _count(mask: jax.Array | np.ndarray) -> int:
   return int(np.count_nonzero(mask))

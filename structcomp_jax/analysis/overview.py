@@ -91,7 +91,11 @@ def _network(axis: Axes, kept: np.ndarray, colour: str, title: str) -> None:
 
 
 def _bars(
-  axis: Axes, rows: pd.DataFrame, condition: str, tests: tuple, colour: str
+  axis: Axes,
+  rows: pd.DataFrame,
+  condition: str,
+  tests: tuple[str, ...],
+  colour: str,
 ) -> None:
   columns = [f"{condition}_target", f"{condition}_other"]
   means = [rows[column].mean() for column in columns]
@@ -122,7 +126,9 @@ def _bars(
   axis.set_title("accuracy", loc="left", fontsize=9, weight="normal")
 
 
-def _arrow(figure: Figure, start: tuple, end: tuple) -> None:
+def _arrow(
+  figure: Figure, start: tuple[float, float], end: tuple[float, float]
+) -> None:
   figure.add_artist(
     FancyArrowPatch(
       start,

@@ -1,6 +1,7 @@
 """Figures of how things went: density per layer, learning curves."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -140,7 +141,7 @@ def leaf_group(leaf: str) -> str:
   return leaf.removesuffix("/kernel").removesuffix("/weight").replace("/", " ")
 
 
-def _from_zero(set_limits: Callable, largest: float) -> None:
+def _from_zero(set_limits: Callable[..., Any], largest: float) -> None:
   """Shows zero and all of the data, also where all is zero or missing."""
   top = largest if largest > 0 else 1.0
   set_limits(-0.03 * top, 1.06 * top)

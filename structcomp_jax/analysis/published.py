@@ -14,6 +14,7 @@ alone, so several of its random-init searches are repeats of one another.
 
 import functools
 import importlib.resources
+from typing import Any
 
 import pandas as pd
 
@@ -73,7 +74,9 @@ def load() -> pd.DataFrame:
     return pd.read_csv(file)
 
 
-def lookup(experiment: str, regime: str, subroutine: str, model: str = ""):
+def lookup(
+  experiment: str, regime: str, subroutine: str, model: str = ""
+) -> pd.Series | None:
   """Returns the published row to compare with, or None.
 
   Args:
@@ -155,9 +158,9 @@ def _test_name(experiment: str, task: int) -> str:
   return names[task - first_task].format(first, second)
 
 
-def _summary(group: tuple, rows: pd.DataFrame) -> dict:
+def _summary(group: tuple[str, ...], rows: pd.DataFrame) -> dict[str, Any]:
   kept = task_difference.usable(rows)
-  summary = dict(zip(GROUP, group, strict=True))
+  summary: dict[str, Any] = dict(zip(GROUP, group, strict=True))
   summary["trained"] = summary["regime"] != task_difference.UNTRAINED_REGIME
   summary["num_bases"] = kept["base_seed"].nunique()
   summary["num_failed_bases"] = (

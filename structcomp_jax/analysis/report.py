@@ -5,6 +5,7 @@ import json
 import pathlib
 import string
 from collections.abc import Sequence
+from typing import Any
 
 from structcomp_jax.analysis import (
   collect,
@@ -29,7 +30,7 @@ def build(
   out: str | pathlib.Path,
   *,
   base_threshold: float = BASE_THRESHOLD,
-) -> dict:
+) -> dict[str, Any]:
   """Writes the report.
 
   Args:

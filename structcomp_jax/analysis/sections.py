@@ -136,7 +136,9 @@ def network_section(network: Network) -> str:
   )
   if network.densities is not None:
     parts.append(
-      markup.folded("Weights kept per matrix", details.density_table(network))
+      markup.folded(
+        "Weights kept per matrix", details.density_table(network.densities)
+      )
     )
   parts.append(details.selections(network))
   return "\n".join(part for part in parts if part)

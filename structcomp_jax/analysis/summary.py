@@ -1,5 +1,7 @@
 """Means and spreads of the task differences, with their random-mask control."""
 
+from typing import Any
+
 import pandas as pd
 
 from structcomp_jax.analysis.task_difference import SEARCH_KEY, usable
@@ -56,9 +58,9 @@ def join_controls(
   return differences.merge(means, how="left", on=SEARCH_KEY)
 
 
-def _summary_row(key: tuple, group: pd.DataFrame) -> dict:
+def _summary_row(key: tuple[str, ...], group: pd.DataFrame) -> dict[str, Any]:
   kept = usable(group)
-  row = dict(zip([*NETWORK, "subroutine"], key, strict=True))
+  row: dict[str, Any] = dict(zip([*NETWORK, "subroutine"], key, strict=True))
   row["num_bases"] = kept["base_seed"].nunique()
   row["num_failed_bases"] = group["base_seed"].nunique() - row["num_bases"]
   row["n"] = len(kept)

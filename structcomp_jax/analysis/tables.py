@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+from typing import Any
 
 import pandas as pd
 
@@ -108,7 +109,7 @@ def grid_table(directories: list[Workdir]) -> str:
   return ("\n".join(lines) + "\n").replace("\u00a0", " ")
 
 
-def _grid_rows(one: Workdir) -> list[tuple]:
+def _grid_rows(one: Workdir) -> list[tuple[Any, ...]]:
   """Returns (experiment, subroutine, setting, regime, D_abl) of a grid."""
   rows = []
   for name, content in one.selections.items():
@@ -159,11 +160,12 @@ def published_differences(row: pd.Series) -> tuple[str, str, str]:
   return (*_differences(theirs), count)
 
 
-def _differences(row: pd.Series) -> list[str]:
-  return [
+def _differences(row: pd.Series) -> tuple[str, str]:
+  d_sub, d_abl = (
     markup.spread(row[f"{name}_mean"], row[f"{name}_sd"], sign=True)
     for name in ("d_sub", "d_abl")
-  ]
+  )
+  return d_sub, d_abl
 
 
 def _terminal_row(row: pd.Series) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ class Workdir:
   searches: pd.DataFrame
   selections: dict[str, Any]
   mask_files: dict[tuple[str, int, str], pathlib.Path]
-  timings: dict[str, float]
+  timings: dict[str, Any]
   versions: dict[str, Any]
 
 
@@ -92,7 +92,7 @@ def read(path: str | pathlib.Path) -> Workdir:
 
 
 def _regime_roots(
-  path: pathlib.Path, config: dict, regimes: list[str]
+  path: pathlib.Path, config: dict[str, Any], regimes: list[str]
 ) -> dict[str, pathlib.Path]:
   """Returns {regime: directory that holds its base/ and masks/}."""
   declared = config.get("regimes") or regimes
@@ -124,7 +124,7 @@ def _read_optional(
   return _read_table(path, columns) if path.is_file() else None
 
 
-def _read_json(path: pathlib.Path, *, required: bool = False) -> dict:
+def _read_json(path: pathlib.Path, *, required: bool = False) -> dict[str, Any]:
   if not path.is_file() and not required:
     return {}
   try:

@@ -36,13 +36,18 @@ class Group:
     ablations: which of `ABLATIONS`.
   """
 
-  stacked: types.Mask
+  stacked: types.AnyMask
   seeds: Sequence[int]
   ablations: tuple[str, ...] = ABLATIONS
 
 
 def dense(spec: masks.MaskSpec) -> Group:
-  """Returns the group of the network without a mask: one that keeps all."""
+  """Returns the group of the network without a mask: one that keeps all.
+
+  >>> spec = masks.select({"kernel": np.ones(2)}, [(".*", "weight")])
+  >>> dense(spec).stacked["kernel"].tolist()
+  [[True, True]]
+  """
   ones = {
     leaf.path: np.ones((1, *leaf.mask_shape), bool) for leaf in spec.leaves
   }
@@ -57,6 +62,13 @@ def network(
   ablation: jax.Array,
 ) -> types.Params:
   """Returns the network of one ablation.
+
+  >>> params = {"kernel": jnp.array([1.0, 2.0])}
+  >>> mask = {"kernel": jnp.array([True, False])}
+  >>> spec = masks.select(params, [(".*", "weight")])
+  >>> zero = jnp.int32(ABLATIONS.index("zero"))
+  >>> network(params, mask, spec, jax.random.key(0), zero)["kernel"].tolist()
+  [0.0, 2.0]
 
   The random ablation redraws from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as
   published.
@@ -119,6 +131,19 @@ def evaluate(
   devices: Sequence[Any] | None = None,
 ) -> dict[str, dict[str, TaskMetrics]]:
   """Evaluates all networks that some masks make of one frozen network.
+
+  >>> params = {"kernel": np.array([1.0, 2.0], np.float32)}
+  >>> mask = {"kernel": np.array([[True, False]])}
+  >>> metrics = evaluate(
+  ...   lambda params, batch: {"output": batch["x"] @ params["kernel"]},
+  ...   params,
+  ...   masks.select(params, [(".*", "weight")]),
+  ...   {"learned": Group(mask, seeds=(0,), ablations=("none", "zero"))},
+  ...   {"base": {"x": np.ones((4, 2), np.float32)}},
+  ...   key=jax.random.key(0),
+  ... )["learned"]
+  >>> [metrics[name]["base"]["output"].tolist() for name in ("none", "zero")]
+  [[1.0], [2.0]]
 
   Args:
     metrics_fn: (params, batch) -> {metric: f32[batch]}.
@@ -190,7 +215,8 @@ def _by_group(
   means: TaskMetrics, groups: Mapping[str, Group]
 ) -> dict[str, dict[str, TaskMetrics]]:
   """Cuts f32[networks] into {name: {ablation: f32[K]}}, tasks inside."""
-  result, start = {}, 0
+  result: dict[str, dict[str, TaskMetrics]] = {}
+  start = 0
   for name, group in groups.items():
     result[name] = {}
     for ablation in group.ablations:
@@ -285,13 +311,18 @@ def _means(
 
 
 def kept_weights(
-  stacked: types.Mask, spec: masks.MaskSpec
+  stacked: types.AnyMask, spec: masks.MaskSpec
 ) -> dict[str, np.ndarray]:
   """Returns {ablation: i64[K]}: maskable weights the network still has.
+
+  >>> spec = masks.select({"kernel": np.ones(3)}, [(".*", "weight")])
+  >>> kept = kept_weights({"kernel": np.array([[True, True, False]])}, spec)
+  >>> kept["none"].tolist(), kept["zero"].tolist()
+  ([2], [1])
 
   An ablated network has the complement, whatever the hole is filled with.
   """
   per_leaf = jax.vmap(lambda mask: masks.kept_weights(mask, spec))(stacked)
-  kept = sum(np.asarray(count, np.int64) for count in per_leaf.values())
+  kept = np.sum([np.asarray(n, np.int64) for n in per_leaf.values()], axis=0)
   removed = spec.num_weights - kept
   return {"none": kept, "zero": removed, "random": removed}

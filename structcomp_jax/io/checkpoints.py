@@ -31,7 +31,7 @@ FORMAT_VERSION = 1
 
 @hosts.by_first
 def save(
-  directory: str | os.PathLike,
+  directory: str | os.PathLike[str],
   step: int,
   tree: chex.ArrayTree,
   metadata: Mapping[str, Any],
@@ -65,7 +65,8 @@ def save(
     items["tree"] = ocp.args.PyTreeSave(arrays)
   try:
     directory.mkdir(parents=True, exist_ok=True)
-    serial = _latest_serial(directory, default=-1) + 1
+    latest = _latest_serial(directory)
+    serial = 0 if latest is None else latest + 1
     with _manager(directory) as manager:
       manager.save(serial, args=ocp.args.Composite(**items))
   except OSError as error:
@@ -78,7 +79,7 @@ def save(
 
 
 def restore(
-  directory: str | os.PathLike,
+  directory: str | os.PathLike[str],
   abstract_tree: chex.ArrayTree,
   *,
   fingerprint: str | None = None,
@@ -251,8 +252,8 @@ def _torn(directory: Path, cause: str) -> UserError:
 
 
 @hosts.by_first
-def _latest_serial(directory: Path, default: int | None = None) -> int | None:
-  """Returns the number of the newest complete save.
+def _latest_serial(directory: Path) -> int | None:
+  """Returns the number of the newest complete save, or None.
 
   Read from the directory names, not asked of the manager, which passes over
   a damaged checkpoint in silence: the run would start again from nothing.
@@ -260,10 +261,10 @@ def _latest_serial(directory: Path, default: int | None = None) -> int | None:
   try:
     names = os.listdir(directory)
   except FileNotFoundError:
-    return default
+    return None
   except OSError as error:
     raise files.storage_error(directory, error, "read") from error
-  return max((int(name) for name in names if name.isdigit()), default=default)
+  return max((int(name) for name in names if name.isdigit()), default=None)
 
 
 class _PatientHandler(ocp.type_handlers.NumpyHandler):
@@ -281,7 +282,7 @@ class _PatientHandler(ocp.type_handlers.NumpyHandler):
       super(_PatientHandler, self).deserialize([info], [arg])
       for info, arg in zip(infos, args, strict=True)
     ]
-    results = await asyncio.gather(*reads, return_exceptions=True)
+    results: list[Any] = await asyncio.gather(*reads, return_exceptions=True)
     for result in results:
       if isinstance(result, BaseException):
         raise result

@@ -21,7 +21,7 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def storage_error(
-  path: str | os.PathLike, error: OSError, action: str = "write"
+  path: str | os.PathLike[str], error: OSError, action: str = "write"
 ) -> UserError:
   """Returns the one-line `UserError` for a file operation that failed.
 
@@ -44,14 +44,14 @@ def storage_error(
   return UserError(f"cannot {action} {os.fspath(path)}: {cause}; {remedy}")
 
 
-def is_temporary(path: str | os.PathLike) -> bool:
+def is_temporary(path: str | os.PathLike[str]) -> bool:
   """Returns whether `path` is left from an interrupted `write_atomic`."""
   name = Path(path).name
   return name.startswith(".") and name.endswith(".tmp")
 
 
 @hosts.by_first
-def write_atomic(path: str | os.PathLike, content: str | bytes) -> None:
+def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
   """Writes a whole file; a reader or a crash sees the old or the new one.
 
   Args:
@@ -78,13 +78,13 @@ def write_atomic(path: str | os.PathLike, content: str | bytes) -> None:
 
 
 @hosts.by_first
-def exists(path: str | os.PathLike) -> bool:
+def exists(path: str | os.PathLike[str]) -> bool:
   """Returns whether there is such a file."""
   return Path(path).is_file()
 
 
 @hosts.by_first
-def read_text(path: str | os.PathLike) -> str:
+def read_text(path: str | os.PathLike[str]) -> str:
   """Returns the content of a small UTF-8 file.
 
   Raises:
@@ -95,7 +95,7 @@ def read_text(path: str | os.PathLike) -> str:
 
 
 @hosts.by_first
-def remove(path: str | os.PathLike) -> None:
+def remove(path: str | os.PathLike[str]) -> None:
   """Removes a file, or a directory as far as that is possible."""
   path = Path(path)
   if path.is_dir():
@@ -105,7 +105,7 @@ def remove(path: str | os.PathLike) -> None:
 
 
 def mark_done(
-  directory: str | os.PathLike, info: Mapping[str, Any] | None = None
+  directory: str | os.PathLike[str], info: Mapping[str, Any] | None = None
 ) -> None:
   """Marks the step whose files are in `directory` as complete.
 
@@ -117,12 +117,12 @@ def mark_done(
   write_atomic(Path(directory) / DONE, text)
 
 
-def is_done(directory: str | os.PathLike) -> bool:
+def is_done(directory: str | os.PathLike[str]) -> bool:
   """Returns whether `mark_done` was called for `directory`."""
   return exists(Path(directory) / DONE)
 
 
-def read_done(directory: str | os.PathLike) -> dict[str, Any]:
+def read_done(directory: str | os.PathLike[str]) -> dict[str, Any]:
   """Returns the info that `mark_done` stored.
 
   Raises:

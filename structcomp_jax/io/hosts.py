@@ -10,7 +10,7 @@ import functools
 import itertools
 import pickle
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import numpy as np
@@ -18,6 +18,7 @@ from jax.experimental import multihost_utils
 
 from structcomp_jax.types import UserError
 
+_Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 # Waiting for work on one host: a peer that dies ends it earlier.
 _PATIENCE_MS = 30 * 24 * 3600 * 1000
@@ -38,7 +39,9 @@ def is_first() -> bool:
   return not jax.distributed.is_initialized() or jax.process_index() == 0
 
 
-def by_first(fn: Callable[..., _Result]) -> Callable[..., _Result]:
+def by_first(
+  fn: Callable[_Arguments, _Result],
+) -> Callable[_Arguments, _Result]:
   """Makes all processes get what `fn` returns, or raises, in the first.
 
   All of them must call it, in the same order. Inside of `fn` the first one is
@@ -50,10 +53,10 @@ def by_first(fn: Callable[..., _Result]) -> Callable[..., _Result]:
   """
 
   @functools.wraps(fn)
-  def run(*args, **kwargs):
+  def run(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
     if is_alone():
       return fn(*args, **kwargs)
-    outcome = None, None
+    outcome: tuple[Any, Exception | None] = None, None
     if is_first():
       with _on_its_own():
         outcome = _outcome(fn, args, kwargs)
@@ -98,7 +101,9 @@ def _on_its_own() -> Iterator[None]:
     _alone = False
 
 
-def _outcome(fn, args, kwargs) -> tuple[Any, Exception | None]:
+def _outcome(
+  fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, Exception | None]:
   try:
     return fn(*args, **kwargs), None
   except Exception as error:

@@ -20,7 +20,7 @@ class MetricsWriter:
   processes the first writes, whatever the others do.
   """
 
-  def __init__(self, path: str | os.PathLike):
+  def __init__(self, path: str | os.PathLike[str]):
     """Opens `path` for appending, with its parent directories.
 
     Raises:
@@ -67,7 +67,7 @@ class MetricsWriter:
 
 
 @hosts.by_first
-def read(path: str | os.PathLike) -> list[dict[str, Any]]:
+def read(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
   """Returns the rows of a metrics file, without a torn last line.
 
   Raises:
@@ -86,7 +86,7 @@ def read(path: str | os.PathLike) -> list[dict[str, Any]]:
 
 @hosts.by_first
 def rewind(
-  path: str | os.PathLike, keep: Callable[[dict[str, Any]], bool]
+  path: str | os.PathLike[str], keep: Callable[[dict[str, Any]], bool]
 ) -> None:
   """Drops the rows a resumed run is going to write again.
 

@@ -49,7 +49,7 @@ class Progress:
     self._every, self._clock = every, clock
     self._count, self._postfix = start, ""
     self._begun = self._shown_at = clock()
-    self._shown_count = None
+    self._shown_count: int | None = None
     self._bar = None
     self._is_shown = hosts.is_first()
     if self._is_shown and self._stream.isatty():

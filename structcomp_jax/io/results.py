@@ -77,7 +77,7 @@ _TRUTH = {"True": True, "False": False, "": False}
 
 
 def write(
-  path: str | os.PathLike,
+  path: str | os.PathLike[str],
   rows: Iterable[Mapping[str, Any]],
   columns: Sequence[str] = COLUMNS,
 ) -> None:
@@ -104,7 +104,7 @@ def write(
 
 
 def read(
-  path: str | os.PathLike, columns: Sequence[str] = COLUMNS
+  path: str | os.PathLike[str], columns: Sequence[str] = COLUMNS
 ) -> pd.DataFrame:
   """Reads a table that `write` made.
 

@@ -21,7 +21,7 @@ _SECONDS_TO_APPEAR = 20
 
 @contextlib.contextmanager
 def open_workdir(
-  path: str | os.PathLike,
+  path: str | os.PathLike[str],
   config: Mapping[str, Any],
   *,
   launched_as: str,
@@ -51,7 +51,9 @@ def open_workdir(
     yield path
 
 
-def check_shared(path: str | os.PathLike, config: Mapping[str, Any]) -> None:
+def check_shared(
+  path: str | os.PathLike[str], config: Mapping[str, Any]
+) -> None:
   """Raises UserError unless all processes work on the same thing.
 
   Args:

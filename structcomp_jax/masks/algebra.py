@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from structcomp_jax.masks.select import MaskSpec
-from structcomp_jax.types import Mask, UserError
+from structcomp_jax.types import AnyMask, Mask, UserError
 
 
-def complement(mask: Mask) -> Mask:
+def complement(mask: AnyMask) -> Mask:
   """Returns the mask that keeps what `mask` removes (the ablated network).
 
   >>> complement({"kernel": jnp.array([True, False])})["kernel"].tolist()
@@ -24,29 +24,29 @@ def complement(mask: Mask) -> Mask:
   }
 
 
-def logical_and(first: Mask, second: Mask) -> Mask:
+def logical_and(first: AnyMask, second: AnyMask) -> Mask:
   """Returns the units kept by both masks."""
   _check_same_leaves(first, second)
   return {path: jnp.logical_and(first[path], second[path]) for path in first}
 
 
-def logical_or(first: Mask, second: Mask) -> Mask:
+def logical_or(first: AnyMask, second: AnyMask) -> Mask:
   """Returns the units kept by either mask."""
   _check_same_leaves(first, second)
   return {path: jnp.logical_or(first[path], second[path]) for path in first}
 
 
-def kept(mask: Mask) -> dict[str, jax.Array]:
+def kept(mask: AnyMask) -> dict[str, jax.Array]:
   """Returns the number of kept units per leaf, i32[]."""
   return {path: jnp.sum(units, dtype=jnp.int32) for path, units in mask.items()}
 
 
-def size(mask: Mask) -> dict[str, int]:
+def size(mask: AnyMask) -> dict[str, int]:
   """Returns the number of units per leaf."""
   return {path: units.size for path, units in mask.items()}
 
 
-def density(mask: Mask) -> dict[str, jax.Array]:
+def density(mask: AnyMask) -> dict[str, jax.Array]:
   """Returns the fraction of units kept per leaf, f32[]; 1 for an empty leaf."""
   sizes = size(mask)
   return {
@@ -55,7 +55,7 @@ def density(mask: Mask) -> dict[str, jax.Array]:
   }
 
 
-def iou(first: Mask, second: Mask) -> dict[str, jax.Array]:
+def iou(first: AnyMask, second: AnyMask) -> dict[str, jax.Array]:
   """Returns intersection over union per leaf, f32[].
 
   Two empty masks are equal, so an empty union gives 1, never NaN.
@@ -72,28 +72,28 @@ def iou(first: Mask, second: Mask) -> dict[str, jax.Array]:
   return {path: _fraction(both[path], either[path]) for path in both}
 
 
-def total_kept(mask: Mask) -> jax.Array:
+def total_kept(mask: AnyMask) -> jax.Array:
   """Returns the number of kept units in all leaves, i32[]."""
   return _sum(kept(mask))
 
 
-def total_size(mask: Mask) -> int:
+def total_size(mask: AnyMask) -> int:
   """Returns the number of units in all leaves."""
   return sum(size(mask).values())
 
 
-def total_density(mask: Mask) -> jax.Array:
+def total_density(mask: AnyMask) -> jax.Array:
   """Returns the fraction of all units kept, f32[]."""
   return _fraction(total_kept(mask), jnp.asarray(total_size(mask), jnp.int32))
 
 
-def total_iou(first: Mask, second: Mask) -> jax.Array:
+def total_iou(first: AnyMask, second: AnyMask) -> jax.Array:
   """Returns intersection over union of all units, f32[]; 1 if both empty."""
   both, either = logical_and(first, second), logical_or(first, second)
   return _fraction(total_kept(both), total_kept(either))
 
 
-def kept_weights(mask: Mask, spec: MaskSpec) -> dict[str, jax.Array]:
+def kept_weights(mask: AnyMask, spec: MaskSpec) -> dict[str, jax.Array]:
   """Returns the number of kept weights per leaf, i32[].
 
   A kept neuron counts as all the weights it covers.
@@ -115,7 +115,7 @@ def _fraction(part: jax.Array, whole: jax.Array) -> jax.Array:
   return jnp.where(whole == 0, jnp.ones_like(ratio), ratio)
 
 
-def _check_same_leaves(first: Mask, second: Mask) -> None:
+def _check_same_leaves(first: AnyMask, second: AnyMask) -> None:
   """Raises unless both masks have the same paths and shapes."""
   for path in sorted(set(first) ^ set(second)):
     raise UserError(

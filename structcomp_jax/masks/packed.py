@@ -159,10 +159,8 @@ def _unpack(packed: np.ndarray, shape: tuple[int, ...]) -> Any:
   return jnp.asarray(bits.reshape(shape).astype(np.bool_))
 
 
-def _write_atomically(
-  path: pathlib.Path, entries: Mapping[str, np.ndarray]
-) -> None:
-  """Writes an npz beside `path`, then moves it there."""
+def _write_atomically(path: pathlib.Path, entries: Mapping[str, Any]) -> None:
+  """Writes arrays as an npz beside `path`, then moves it there."""
   partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
   try:
     with open(partial, "wb") as file:

@@ -6,6 +6,7 @@ import functools
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -118,8 +119,9 @@ def select(params: Params, rules: Sequence[Rule]) -> MaskSpec:
   """
   patterns = _compile(rules)
   leaves = leaves_by_path(params)
-  winners = {path: _first_match(path, patterns) for path in leaves}
-  _check_every_leaf_covered(winners)
+  winners = _all_covered(
+    {path: _first_match(path, patterns) for path in leaves}
+  )
   _check_every_rule_wins(patterns, rules, winners)
   specs = [
     _leaf_spec(path, leaves[path], *rules[winners[path]])
@@ -134,7 +136,7 @@ def select(params: Params, rules: Sequence[Rule]) -> MaskSpec:
   return MaskSpec(tuple(specs))
 
 
-def _compile(rules: Sequence[Rule]) -> list[re.Pattern[str]]:
+def _compile(rules: Sequence[Any]) -> list[re.Pattern[str]]:
   """Checks the form of the rules and compiles their regexes."""
   patterns = []
   for rule in rules:
@@ -163,8 +165,8 @@ def _first_match(path: str, patterns: list[re.Pattern[str]]) -> int | None:
   return None
 
 
-def _check_every_leaf_covered(winners: dict[str, int | None]) -> None:
-  """Raises when a leaf has no rule."""
+def _all_covered(winners: dict[str, int | None]) -> dict[str, int]:
+  """Returns the winners; raises when a leaf has no rule."""
   uncovered = [path for path, winner in winners.items() if winner is None]
   if uncovered:
     raise UserError(
@@ -172,12 +174,13 @@ def _check_every_leaf_covered(winners: dict[str, int | None]) -> None:
       f"({len(uncovered)} uncovered in all); add a rule such as "
       "('.*', 'frozen') at the end"
     )
+  return {path: one for path, one in winners.items() if one is not None}
 
 
 def _check_every_rule_wins(
   patterns: list[re.Pattern[str]],
   rules: Sequence[Rule],
-  winners: dict[str, int | None],
+  winners: dict[str, int],
 ) -> None:
   """Raises when a rule is the first match of no leaf."""
   used = set(winners.values())
@@ -208,7 +211,7 @@ def _similarity(first: str, second: str) -> float:
   return difflib.SequenceMatcher(None, first, second).ratio()
 
 
-def _leaf_spec(path: str, leaf: object, rule: str, unit: str) -> LeafSpec:
+def _leaf_spec(path: str, leaf: Any, rule: str, unit: str) -> LeafSpec:
   """Returns the spec of one selected leaf.
 
   Raises:

@@ -26,6 +26,7 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
+from structcomp_jax import varying
 from structcomp_jax.models import windows
 
 _Bilinear = Callable[[jax.Array, jax.Array], jax.Array]
@@ -53,7 +54,7 @@ def convolve(
 
   Differentiable in reverse mode. May be `vmap`ped over either argument or both.
   """
-  return _convolve(stride, *varying_alike(images, kernel))
+  return _convolve(stride, *varying.alike(images, kernel))
 
 
 class Conv(nn.Module):
@@ -85,25 +86,6 @@ class Conv(nn.Module):
     return convolve(
       images.astype(self.dtype), kernel.astype(self.dtype), self.stride
     )
-
-
-def varying_alike(*arrays: jax.Array) -> list[jax.Array]:
-  """Lets all arrays differ between the devices of `shard_map` if one does.
-
-  `jax.custom_vjp` asks this of what it differentiates.
-  """
-  own_axes = [_varying_axes(array) for array in arrays]
-  axes = frozenset().union(*own_axes)
-  return [
-    lax.pcast(array, tuple(axes - own), to="varying") if axes - own else array
-    for array, own in zip(arrays, own_axes, strict=True)
-  ]
-
-
-def _varying_axes(array: jax.Array) -> frozenset[str]:
-  kind = jax.typeof(array)
-  # `vma` before JAX 0.10.
-  return kind.vma if hasattr(kind, "vma") else kind.manual_axis_type.varying
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

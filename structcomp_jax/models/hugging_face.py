@@ -68,7 +68,7 @@ _CONSTANT_BUFFERS = {"embeddings.position_ids", "embeddings.token_type_ids"}
 
 
 def load(
-  directory: str | os.PathLike,
+  directory: str | os.PathLike[str],
 ) -> tuple[BertConfig, Params, Tokenizer]:
   """Reads a BERT checkpoint and its tokenizer.
 
@@ -96,7 +96,7 @@ def load(
 
 
 def load_vit(
-  directory: str | os.PathLike, head_sizes: Sequence[int] = (2048, 128)
+  directory: str | os.PathLike[str], head_sizes: Sequence[int] = (2048, 128)
 ) -> tuple[ViTConfig, Params]:
   """Reads all of a ViT but its head.
 

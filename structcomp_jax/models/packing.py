@@ -103,7 +103,7 @@ class Packing:
 
 
 def _size_of_first_part(
-  shape: tuple[int, int], tokens_per_sentence: float | None
+  shape: tuple[int, ...], tokens_per_sentence: float | None
 ) -> int:
   """Returns a number of tokens, all of them where packing does not pay."""
   batch, length = shape

@@ -21,8 +21,9 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float, UInt8
 
+from structcomp_jax import varying
 from structcomp_jax.models import vision
-from structcomp_jax.models.convolution import Conv, varying_alike
+from structcomp_jax.models.convolution import Conv
 from structcomp_jax.types import UserError
 
 _EPSILON = 1e-5  # PyTorch's default, added to the variance
@@ -160,7 +161,7 @@ def add_relu(
   was made from, in every place that reads it. Along shortcuts that are all
   blocks before. A last step with two operands is computed once.
   """
-  return _add_relu(*varying_alike(images, shortcut))
+  return _add_relu(*varying.alike(images, shortcut))
 
 
 @jax.custom_vjp

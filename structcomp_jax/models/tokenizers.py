@@ -51,7 +51,7 @@ def word_tokenizer(words: Iterable[str]) -> Tokenizer:
 
 
 def wordpiece_tokenizer(
-  vocabulary_file: str | os.PathLike, *, lowercase: bool = True
+  vocabulary_file: str | os.PathLike[str], *, lowercase: bool = True
 ) -> Tokenizer:
   """Returns BERT's tokenizer for a `vocab.txt`, one token per line.
 
@@ -72,8 +72,10 @@ def wordpiece_tokenizer(
 
 
 def _with_ends(tokenizer: Tokenizer) -> Tokenizer:
-  ends = [(token, tokenizer.token_to_id(token)) for token in (LAST, FIRST)]
-  tokenizer.post_processor = BertProcessing(*ends)
+  ids = tokenizer.get_vocab()
+  tokenizer.post_processor = BertProcessing(
+    (LAST, ids[LAST]), (FIRST, ids[FIRST])
+  )
   return tokenizer
 
 
@@ -189,7 +191,7 @@ def _check_special_tokens(tokenizer: Tokenizer, name: str) -> None:
     )
 
 
-def save(tokenizer: Tokenizer, path: str | os.PathLike) -> None:
+def save(tokenizer: Tokenizer, path: str | os.PathLike[str]) -> None:
   """Writes a `tokenizer.json`.
 
   Raises:
@@ -203,7 +205,7 @@ def save(tokenizer: Tokenizer, path: str | os.PathLike) -> None:
     ) from error
 
 
-def load(path: str | os.PathLike) -> Tokenizer:
+def load(path: str | os.PathLike[str]) -> Tokenizer:
   """Reads a `tokenizer.json`, without its padding and truncation.
 
   Raises:

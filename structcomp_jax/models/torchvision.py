@@ -25,7 +25,7 @@ _LEFT_OUT = re.compile(r"(.*\.)?(bn\d|downsample\.1)\..*|fc\..*")
 
 
 def load_backbone(
-  source: str | os.PathLike | Mapping[str, Any], config: ResNetConfig
+  source: str | os.PathLike[str] | Mapping[str, Any], config: ResNetConfig
 ) -> Params:
   """Reads all of a ResNet but its head.
 
@@ -40,9 +40,11 @@ def load_backbone(
     UserError: the file cannot be read, or a tensor is missing, left over or
       of another shape than `config` says.
   """
-  is_file = not isinstance(source, Mapping)
-  origin = str(source) if is_file else "the state_dict"
-  tensors = weight_files.read(source) if is_file else source
+  tensors: Mapping[str, Any]
+  if isinstance(source, Mapping):
+    origin, tensors = "the state_dict", source
+  else:
+    origin, tensors = str(source), weight_files.read(source)
   left_over = {name for name in tensors if not _LEFT_OUT.fullmatch(name)}
   params = {}
   for path, leaf in _expected(config).items():

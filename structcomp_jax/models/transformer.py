@@ -41,7 +41,7 @@ def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
   With erf, as the published networks have it, in float32 whatever the dtype.
   The erfc of `jax.nn.gelu` takes three passes over the array, erf one.
 
-  >>> gelu(jnp.array([-1.0, 0.0, 1.0])).round(4).tolist()
+  >>> [round(y, 4) for y in gelu(jnp.array([-1.0, 0.0, 1.0])).tolist()]
   [-0.1587, 0.0, 0.8413]
   """
   wide = x.astype(jnp.float32)

@@ -110,7 +110,7 @@ class ViTConfig:
           f"config.json: {name} is {fields[name]!r}; only {only!r} is "
           "supported, take the checkpoint of a plain ViT"
         )
-    values = {"head_sizes": head_sizes}
+    values: dict[str, Any] = {"head_sizes": head_sizes}
     for theirs, ours in _FROM_HUGGING_FACE.items():
       if theirs not in fields:
         raise UserError(

@@ -12,7 +12,7 @@ from structcomp_jax.types import UserError
 _PYTORCH_SUFFIXES = (".bin", ".pth", ".pt")
 
 
-def read(path: str | os.PathLike) -> dict[str, Any]:
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
   """Returns the tensors of a file by name.
 
   Args:

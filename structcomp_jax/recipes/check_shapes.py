@@ -161,7 +161,7 @@ def _check(problems: Problems) -> int:
         f"  {problems.name(start + index)} is"
         f" {'wrong' if judgement.wrong[index] else 'ambiguous'}:"
         f" {judgement.reason(index)}"
-        for index in np.flatnonzero(~judgement.sound)
+        for index in np.flatnonzero(~judgement.sound).tolist()
       ]
       progress.update(len(images), **counts)
   numbers = ", ".join(f"{count} {name}" for name, count in counts.items())
@@ -209,8 +209,12 @@ def _splits(
           name.experiment,
           name.role,
           len(images),
-          lambda start, stop, images=images: images[start:stop],
+          _reader(images),
         )
+
+
+def _reader(images: np.ndarray) -> Callable[[int, int], np.ndarray]:
+  return lambda start, stop: images[start:stop]
 
 
 def _by_number(path: pathlib.Path) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -100,7 +101,7 @@ def _check_names(
         )
 
 
-def _values(config: ConfigDict, field: str) -> list:
+def _values(config: ConfigDict, field: str) -> list[Any]:
   """Returns the elements of a list field, or a scalar as the only one."""
   for name in field.split("."):
     config = config[name]

@@ -103,3 +103,13 @@ class Domain(Protocol):
     Raises:
       UserError: there is no such first stage.
     """
+
+
+class PictureDomain(Domain, Protocol):
+  """A domain of pictures, in which a backbone can be pretrained."""
+
+  def dataset_name(self, task: str, experiment: str = "") -> str:
+    """Returns builder/config of one task, of another experiment if named."""
+
+  def embed_images(self, params: types.Params, images: jax.Array) -> jax.Array:
+    """Returns f32[N, features] of f32[N, image_size, image_size, 3] in 0..1."""

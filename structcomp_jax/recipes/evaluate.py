@@ -45,18 +45,19 @@ def step(experiment: experiments.Experiment) -> None:
     for regime in config.regimes
     for base_seed in config.base_seeds
   ]
-  parts = [_stored_rows(experiment, one) for one in found]
+  stored = [_stored_rows(experiment, one) for one in found]
   tables = {
     experiment.paths.workdir / name: (table, columns)
     for table, (name, columns) in _TABLES.items()
   }
-  if all(parts) and all(map(files.exists, tables)):
+  if all(stored) and all(map(files.exists, tables)):
     logging.info("results.csv: done before")
     files.remove(experiment.paths.cache)
     return
+  parts = []
   with Progress(len(found), "evaluating base networks") as progress:
-    for index, one in enumerate(found):
-      parts[index] = parts[index] or _evaluate(experiment, one)
+    for one, earlier in zip(found, stored, strict=True):
+      parts.append(earlier or _evaluate(experiment, one))
       progress.update(regime=one.regime, base_seed=one.base_seed)
   for path, (table, columns) in tables.items():
     rows = [row for part in parts for row in part[table]]

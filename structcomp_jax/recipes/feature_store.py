@@ -86,7 +86,7 @@ def on_disk(
       for chunk in chunks:
         for name, rows in jax.device_get(chunk).items():
           rows = np.ascontiguousarray(rows)
-          opened[name].write(rows.view(_stored_dtype(rows.dtype)))
+          opened[name].write(rows.view(_stored_dtype(rows.dtype)).data)
       for file in opened.values():
         file.flush()
         os.fsync(file.fileno())
@@ -95,26 +95,27 @@ def on_disk(
     raise files.storage_error(directory, error) from error
   finally:
     shutil.rmtree(temporary, ignore_errors=True)
-  return from_disk(directory, shapes)
+  return _mapped(directory, shapes)
 
 
 def from_disk(directory: pathlib.Path, shapes: Shapes) -> types.Batch | None:
   """Returns what `on_disk` wrote, or None; removes what is damaged."""
   if not directory.is_dir():
     return None
-  try:
-    found = {
-      name: np.load(directory / f"{name}.npy", mmap_mode="r").view(leaf.dtype)
-      for name, leaf in shapes.items()
-    }
-    fits = all(found[name].shape == leaf.shape for name, leaf in shapes.items())
-  except (OSError, ValueError, EOFError):
-    fits = False
-  if fits:
-    return found
+  with contextlib.suppress(OSError, ValueError, EOFError):
+    found = _mapped(directory, shapes)
+    if all(found[name].shape == leaf.shape for name, leaf in shapes.items()):
+      return found
   logging.warning("%s is damaged and is made again", directory)
   shutil.rmtree(directory)
   return None
+
+
+def _mapped(directory: pathlib.Path, shapes: Shapes) -> types.Batch:
+  return {
+    name: np.load(directory / f"{name}.npy", mmap_mode="r").view(leaf.dtype)
+    for name, leaf in shapes.items()
+  }
 
 
 def free_bytes(path: pathlib.Path) -> int:

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import pathlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -233,7 +233,9 @@ class FrozenNetwork:
       lambda leaf: leaf.update(shape=(num_problems, *leaf.shape[1:])), shapes
     )
 
-  def _program(self, stage: str):
+  def _program(
+    self, stage: str
+  ) -> Callable[[types.Params, types.Batch], types.Batch]:
     config = self.experiment.config.search
     return _features_program(
       self.experiment.frozen_network, stage, config.cache_dtype
@@ -255,7 +257,7 @@ class FrozenNetwork:
       return feature_store.on_device(shapes, chunks)
     return feature_store.in_memory(shapes, chunks)
 
-  def _chunks(self, stage, task, split) -> Iterator[types.Batch]:
+  def _chunks(self, stage: str, task: str, split: str) -> Iterator[types.Batch]:
     """Yields the features of a split, all chunks from programs of one size."""
     problems = self.experiment.read(task, split)
     num_problems = trees.num_rows(problems)
@@ -264,14 +266,15 @@ class FrozenNetwork:
     label = f"features that enter {stage}: {task} {split}"
     is_long = num_problems > _FEW_CHUNKS * size
     with contextlib.ExitStack() as stack:
-      if is_long:
-        progress = stack.enter_context(Progress(num_problems, label))
+      progress = (
+        stack.enter_context(Progress(num_problems, label)) if is_long else None
+      )
       for start in range(0, num_problems, size):
         rows = np.arange(start, start + size) % num_problems
         features = program(self.params, trees.row(problems, rows))
         features = trees.row(features, slice(num_problems - start))
         yield features
-        if is_long:
+        if progress is not None:
           progress.update(trees.num_rows(features))
 
   def _directory(self, stage: str) -> pathlib.Path:
@@ -280,7 +283,9 @@ class FrozenNetwork:
 
 
 @functools.lru_cache(maxsize=16)
-def _features_program(network: Network, stage: str, dtype: str):
+def _features_program(
+  network: Network, stage: str, dtype: str
+) -> Callable[[types.Params, types.Batch], types.Batch]:
   """Returns (params, problems) -> features, compiled once for all networks."""
 
   def narrowed(leaf):

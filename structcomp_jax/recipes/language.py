@@ -156,7 +156,7 @@ def _network(
   def apply(params, items, attention_mask, **kwargs):
     """Applies the model to the sentences of all problems at once."""
     num_problems, num_items = items.shape[:2]
-    result = model.apply(
+    result: Any = model.apply(
       {"params": params},
       items.reshape(-1, *items.shape[2:]),
       attention_mask.reshape(-1, attention_mask.shape[-1]),
@@ -207,7 +207,7 @@ def _sentence_lengths(config: ConfigDict, tokenizer: Any) -> np.ndarray:
   encoded = tokenizers.encode(tokenizer, words)["attention_mask"].sum(-1) - ends
   num_tokens = dict(zip(words, encoded.tolist(), strict=True))
   lengths = {
-    sentence: ends + sum(map(num_tokens.get, sentence.split()))
+    sentence: ends + sum(num_tokens[word] for word in sentence.split())
     for sentence in set(sentences)
   }
   return np.array([lengths[sentence] for sentence in sentences])

@@ -70,7 +70,7 @@ class LongRun:
     self._writer = metrics.MetricsWriter(directory / METRICS)
     self._progress = Progress(total_steps, label, start=self._step)
     self._saved_at = time.monotonic()
-    _say_compiling(type(state))
+    _say_compiling(type(state).__name__)
 
   def __call__(self, state: Any, rows: list[dict[str, Any]]) -> None:
     """Takes the state and the new metrics rows of a run."""
@@ -100,7 +100,7 @@ class LongRun:
 
 
 @functools.cache
-def _say_compiling(kind: type) -> None:
+def _say_compiling(kind: str) -> None:
   """Says, once for each kind of run, why nothing moves at first."""
   logging.info("compiling ...")
 

@@ -59,7 +59,13 @@ def search_masks(
 
 
 def _search(
-  frozen, directory, task, masked_from, config, key, label
+  frozen: FrozenNetwork,
+  directory: pathlib.Path,
+  task: str,
+  masked_from: Any,
+  config: search.SearchConfig,
+  key: jax.Array,
+  label: str,
 ) -> list[bool]:
   """Runs one search, going on where it was; returns who stayed finite."""
   params, fingerprint = frozen.params, frozen.fingerprint
@@ -147,11 +153,11 @@ class _SayStopped:
     self, directory: pathlib.Path, candidates: search.Candidate
   ) -> None:
     self._directory, self._candidates = directory, candidates
-    self._said = set()
+    self._said: set[int] = set()
 
   def __call__(self, state: search.SearchState) -> None:
     step, finite = parallel.fetch((state.step, state.finite))
-    stopped = set(np.flatnonzero(~finite))
+    stopped = set(np.flatnonzero(~finite).tolist())
     for index in sorted(stopped - self._said):
       logging.warning(
         "%s: candidate %d (%s) stopped by step %d: its loss is not a finite "

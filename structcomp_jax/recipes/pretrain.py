@@ -1,5 +1,7 @@
 """SimCLR pretraining, one run that all networks of the regime start from."""
 
+from typing import cast
+
 import jax
 import jax.numpy as jnp
 from absl import logging
@@ -8,6 +10,7 @@ from structcomp_jax import batching, training, trees, types
 from structcomp_jax.io import checkpoints, files
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import long_run
+from structcomp_jax.recipes.domain import PictureDomain
 from structcomp_jax.recipes.paths import purpose_key
 from structcomp_jax.tasks import datasets
 from structcomp_jax.training import simclr
@@ -25,7 +28,7 @@ def data_sets(experiment: experiments.Experiment) -> dict[str, dict[str, int]]:
   if "simclr" not in experiment.config.regimes:
     return {}
   return {
-    experiment.domain.dataset_name("base", task): experiment.num_problems(
+    _domain(experiment).dataset_name("base", task): experiment.num_problems(
       "base"
     )
     for task in experiment.config.simclr.tasks
@@ -54,7 +57,7 @@ def step(experiment: experiments.Experiment) -> None:
     accuracy="validation/top_5",
   ) as keep:
     state = simclr.run(
-      experiment.domain.embed_images,
+      _domain(experiment).embed_images,
       keep.state,
       dataset,
       _pictures(experiment, "validation"),
@@ -96,6 +99,11 @@ def load(experiment: experiments.Experiment) -> types.Params:
       "python -m launch.train again"
     )
   return jax.tree.map(jnp.asarray, found[1])
+
+
+def _domain(experiment: experiments.Experiment) -> PictureDomain:
+  """Returns the domain; only vision offers the regime (`CHOICES`)."""
+  return cast(PictureDomain, experiment.domain)
 
 
 def _fresh_params(experiment: experiments.Experiment) -> types.Params:

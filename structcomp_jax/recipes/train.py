@@ -185,7 +185,14 @@ def _forget(directory: pathlib.Path) -> None:
   files.remove(directory / long_run.METRICS)
 
 
-def _store(experiment, regime, seed, params, history=(), **info) -> None:
+def _store(
+  experiment: experiments.Experiment,
+  regime: str,
+  seed: int,
+  params: types.Params,
+  history: Sequence[dict[str, Any]] = (),
+  **info: Any,
+) -> None:
   """Writes one finished base network unless it is there."""
   directory = experiment.paths.base(regime, seed)
   if files.is_done(directory):

@@ -1,6 +1,8 @@
 """The vision domain: pictures of shapes, ResNets and ViTs."""
 
 import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,14 @@ from structcomp_jax.tasks.shapes import drawing, resize
 
 EXPERIMENTS = tuple(shapes.PROPERTIES)
 # {family: (config of a model, model of its sizes, stages of its sizes)}
-_FAMILIES = {
+_FAMILIES: dict[
+  str,
+  tuple[
+    Callable[[ConfigDict], Any],
+    Callable[[Any], resnet.ResNet | vit.ViT],
+    Callable[[Any], Sequence[str]],
+  ],
+] = {
   "resnet": (
     lambda model: resnet.ResNetConfig(**model.sizes),
     resnet.ResNet,
@@ -82,7 +91,8 @@ class Vision:
 
   def embed_images(self, params: types.Params, images: jax.Array) -> jax.Array:
     """Returns f32[N, features] of f32[N, image_size, image_size, 3] in 0..1."""
-    return self.model.apply({"params": params}, images)
+    features: Any = self.model.apply({"params": params}, images)
+    return features
 
   def masked_stages(self, masked_from: str) -> tuple[str, ...]:
     """Every stage from `masked_from` on, and the head (published)."""
@@ -137,7 +147,7 @@ def _network(
   def apply(params, items, **kwargs):
     """Applies the model to the items of all problems at once."""
     num_problems, num_items = items.shape[:2]
-    result = model.apply(
+    result: Any = model.apply(
       {"params": params}, items.reshape(-1, *items.shape[2:]), **kwargs
     )
     return result.reshape(num_problems, num_items, *result.shape[1:])

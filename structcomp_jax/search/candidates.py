@@ -11,8 +11,7 @@ import jax.numpy as jnp
 from structcomp_jax import types
 
 
-@flax.struct.dataclass
-class Candidate:
+class Candidate(flax.struct.PyTreeNode):
   """Hyperparameters of one mask; stacked: a leading axis on every field.
 
   Attributes:
@@ -44,6 +43,10 @@ def grid(
   penalties: Sequence[float] = (1e-8,),
 ) -> Candidate:
   """Returns the stacked product of the four axes, seeds varying fastest.
+
+  >>> rows = grid(seeds=(0, 1), init_logits=(0.0, 0.5))
+  >>> rows.seed.tolist(), rows.init_logit.tolist()
+  ([0, 1, 0, 1], [0.0, 0.0, 0.5, 0.5])
 
   Raises:
     UserError: an axis is empty or holds a value no search can run with.

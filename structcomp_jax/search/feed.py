@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding
 
 from structcomp_jax import batching, trees, types
 from structcomp_jax.search import programs, step
+from structcomp_jax.search.config import SearchConfig
 
 # What the batches of one call may take in the host's memory and on all devices
 # together; two calls overlap.
@@ -28,7 +29,7 @@ class DeviceFeed:
     max_steps: steps of a call, at most.
   """
 
-  def __init__(self, dataset: types.Batch, config: step.SearchConfig):
+  def __init__(self, dataset: types.Batch, config: SearchConfig):
     """Raises UserError if the data set is smaller than one batch."""
     self.shared = {"dataset": dataset}
     self.steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
@@ -60,12 +61,12 @@ class HostFeed:
   def __init__(
     self,
     dataset: types.Batch,
-    config: step.SearchConfig,
+    config: SearchConfig,
     key: jax.Array,
     mesh: Mesh,
   ):
     """Raises UserError if the data set is smaller than one batch."""
-    self.shared = {}
+    self.shared: dict[str, Any] = {}
     self.steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
     self._dataset = jax.tree.map(np.asarray, dataset)
     self._sharding = NamedSharding(mesh, programs.batch_spec(config))
@@ -91,7 +92,7 @@ class HostFeed:
       _order_on_host(key, seeds, trees.num_rows(dataset), config)
     )
     self._thread = futures.ThreadPoolExecutor(max_workers=1)
-    self._coming = {}
+    self._coming: dict[int, futures.Future[types.Batch]] = {}
 
   def shapes(self) -> tuple[types.Batch, ...]:
     """Returns what `batches` returns, as `jax.ShapeDtypeStruct`."""
@@ -127,7 +128,7 @@ class HostFeed:
   def _leading_axes(self) -> tuple[int, ...]:
     return (*self._num_candidates, self.max_steps, self._batch_size)
 
-  def _start_gathering(self, done: int) -> futures.Future:
+  def _start_gathering(self, done: int) -> futures.Future[types.Batch]:
     return self._thread.submit(self._gather, done)
 
   def _gather(self, done: int) -> types.Batch:
@@ -151,9 +152,17 @@ class HostFeed:
 
 
 def make_feed(
-  dataset: types.Batch, config: step.SearchConfig, key: jax.Array, mesh: Mesh
+  dataset: types.Batch, config: SearchConfig, key: jax.Array, mesh: Mesh
 ) -> DeviceFeed | HostFeed:
-  """Returns the feed that `config` asks for; close it after use."""
+  """Returns the feed that `config` asks for; close it after use.
+
+  >>> from structcomp_jax import parallel
+  >>> config, key = SearchConfig(batch_size=4), jax.random.key(0)
+  >>> feed = make_feed({"x": np.zeros(8)}, config, key, parallel.row_mesh(1))
+  >>> feed.steps_per_epoch
+  2
+  >>> feed.close()
+  """
   if config.feed == "host":
     return HostFeed(dataset, config, key, mesh)
   return DeviceFeed(dataset, config)

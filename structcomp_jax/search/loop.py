@@ -10,6 +10,7 @@ import numpy as np
 
 from structcomp_jax import masks, parallel, trees, types
 from structcomp_jax.search import candidates, memory, programs, step
+from structcomp_jax.search.config import SearchConfig
 from structcomp_jax.search.feed import make_feed
 
 
@@ -45,7 +46,7 @@ def run(
   params: types.Params,
   spec: masks.MaskSpec,
   dataset: types.Batch,
-  config: step.SearchConfig | None = None,
+  config: SearchConfig | None = None,
   *,
   key: jax.Array,
   validation: types.Batch | None = None,
@@ -56,6 +57,21 @@ def run(
   devices: Sequence[Any] | None = None,
 ) -> SearchResult:
   """Learns one mask per candidate; `params` are never changed.
+
+  >>> params = {"kernel": np.ones(2, np.float32)}
+  >>> inputs = np.repeat(np.eye(2, dtype=np.float32), 8, axis=0)
+  >>> def loss_fn(params, batch):
+  ...   return ((batch["x"] @ params["kernel"] - batch["y"]) ** 2).mean()
+  >>> result = run(
+  ...   loss_fn,
+  ...   params,
+  ...   masks.select(params, [(".*", "weight")]),
+  ...   {"x": inputs, "y": inputs[:, 0]},  # The first weight alone is needed.
+  ...   SearchConfig(num_epochs=2, batch_size=8, learning_rates=(0.1,)),
+  ...   key=jax.random.key(0),
+  ... )
+  >>> result.mask["kernel"].tolist()
+  [True, False]
 
   Args:
     loss_fn: (params, batch) -> mean loss, f32 scalar. Any network will do.
@@ -82,7 +98,7 @@ def run(
     UserError: settings that do not fit the data, a search that does not fit
       in memory, or no candidate is finite.
   """
-  config = step.SearchConfig() if config is None else config
+  config = SearchConfig() if config is None else config
   if (validation is None) != (metrics_fn is None):
     raise types.UserError("give validation and metrics_fn together, or neither")
   rows = config.candidates()

@@ -13,16 +13,32 @@ from jax.sharding import Mesh, PartitionSpec
 
 from structcomp_jax import batching, masks, parallel, types
 from structcomp_jax.search import schedules, step
+from structcomp_jax.search.config import SearchConfig
 
 
 def advance(
   loss_fn: types.LossFn,
   spec: masks.MaskSpec,
-  config: step.SearchConfig,
+  config: SearchConfig,
   mesh: Mesh,
   steps_per_epoch: int,
 ) -> parallel.Program:
   """Returns program(state, candidates, shared[, batches]) -> state.
+
+  >>> spec = masks.select({"kernel": jnp.ones(2)}, [(".*", "weight")])
+  >>> config = SearchConfig(batch_size=2, seeds=(0, 1))
+  >>> loss_fn = lambda params, batch: (params["kernel"] * batch["x"]).mean()
+  >>> program = advance(loss_fn, spec, config, parallel.row_mesh(2), 2)
+  >>> shared = {
+  ...   "frozen": {"kernel": jnp.ones(2)},
+  ...   "dataset": {"x": jnp.ones((4, 2))},
+  ...   "key": jax.random.key(0),
+  ...   "done": jnp.int32(0),
+  ...   "num_steps": jnp.int32(2),
+  ... }
+  >>> rows = config.candidates()
+  >>> program(step.initial_state(rows, spec), rows, shared).step.tolist()
+  [2, 2]
 
   The memory of `state` is reused. See `step.run_steps` for `shared`, and
   `batch_spec` for where the batches of `feed = "host"` lie.
@@ -33,11 +49,19 @@ def advance(
 def end_epoch(
   metrics_fn: types.MetricsFn | None,
   spec: masks.MaskSpec,
-  config: step.SearchConfig,
+  config: SearchConfig,
   mesh: Mesh,
   steps_per_epoch: int,
 ) -> parallel.Program:
   """Returns program(state, shared) -> {name: f32[K]}.
+
+  >>> spec = masks.select({"kernel": jnp.ones(2)}, [(".*", "weight")])
+  >>> config = SearchConfig(init_logits=(-1.0, 1.0))
+  >>> program = end_epoch(None, spec, config, parallel.row_mesh(2), 10)
+  >>> state = step.initial_state(config.candidates(), spec)
+  >>> shared = {"frozen": None, "validation": None, "key": jax.random.key(0)}
+  >>> program(state, shared)["density"].tolist()
+  [0.0, 1.0]
 
   `shared` has "frozen", "validation" and "key", unused without `metrics_fn`.
   """
@@ -46,8 +70,12 @@ def end_epoch(
   return _end_epoch(metrics_fn, spec, config, mesh, steps_per_epoch)
 
 
-def as_compiled(config: step.SearchConfig) -> step.SearchConfig:
-  """Returns the settings without those that are data to the programs."""
+def as_compiled(config: SearchConfig) -> SearchConfig:
+  """Returns the settings without those that are data to the programs.
+
+  >>> as_compiled(SearchConfig(seeds=(0, 1))) == as_compiled(SearchConfig())
+  True
+  """
   return dataclasses.replace(
     config,
     seeds=(),
@@ -58,8 +86,11 @@ def as_compiled(config: step.SearchConfig) -> step.SearchConfig:
   )
 
 
-def batch_spec(config: step.SearchConfig) -> PartitionSpec:
+def batch_spec(config: SearchConfig) -> PartitionSpec:
   """Returns where batches [K, steps, batch, ...] from the host lie.
+
+  >>> tuple(batch_spec(SearchConfig()))
+  ('candidate', None, None)
 
   Without K in a shared order. The data axis cuts the batches.
   """

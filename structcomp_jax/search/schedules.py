@@ -14,6 +14,9 @@ Schedule = Callable[[jax.Array, int, int, float], jax.Array]
 def geometric(step, steps_per_epoch, num_epochs, max_beta):
   """beta = max_beta^(step / last step): 1 at the first, max_beta at the last.
 
+  >>> [round(float(geometric(step, 1, 3, 100.0))) for step in range(3)]
+  [1, 10, 100]
+
   Savarese et al. 2020 (arXiv 1912.04427), eq. 4, ticking every step.
   """
   last_step = max(steps_per_epoch * num_epochs - 1, 1)
@@ -23,6 +26,9 @@ def geometric(step, steps_per_epoch, num_epochs, max_beta):
 def published(step, steps_per_epoch, num_epochs, max_beta):
   """beta = max_beta^(epoch / num_epochs), epoch = 1, 2, ..., num_epochs.
 
+  >>> [round(float(published(step, 1, 2, 100.0))) for step in range(2)]
+  [10, 100]
+
   What the code of Lepori et al. 2023 ran: constant within an epoch, and one
   tick ahead of the paper because a check before training ticked it as well.
   """
@@ -31,7 +37,11 @@ def published(step, steps_per_epoch, num_epochs, max_beta):
 
 
 def constant(step, steps_per_epoch, num_epochs, max_beta):
-  """beta = max_beta throughout; for relaxations that ignore it."""
+  """beta = max_beta throughout; for relaxations that ignore it.
+
+  >>> [float(constant(step, 1, 2, 100.0)) for step in range(2)]
+  [100.0, 100.0]
+  """
   del steps_per_epoch, num_epochs
   return jnp.full_like(step, max_beta, jnp.float32)
 
@@ -45,6 +55,9 @@ SCHEDULES: dict[str, Schedule] = {
 
 def get_schedule(name: str) -> Schedule:
   """Returns the schedule called `name`.
+
+  >>> float(get_schedule("constant")(0, 1, 2, 100.0))
+  100.0
 
   Raises:
     UserError: there is none.

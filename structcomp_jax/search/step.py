@@ -1,6 +1,5 @@
 """The loss of a mask, one optimiser step on its logits, and their state."""
 
-import dataclasses
 from typing import Any
 
 import flax.struct
@@ -10,100 +9,13 @@ import optax
 
 from structcomp_jax import batching, masks, parallel, trees, types
 from structcomp_jax.search import candidates, schedules
+from structcomp_jax.search.config import SearchConfig
 
 # Adam with its published constants; the step size is a candidate's data.
 ADAM = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SearchConfig:
-  """What all candidates of one search share.
-
-  Attributes:
-    num_epochs: passes over the training set.
-    batch_size: examples per step; the remainder of an epoch is left out, a
-      different one each epoch.
-    relaxation: name in `masks.RELAXATIONS`.
-    schedule: name in `schedules.SCHEDULES`.
-    max_beta: beta at the end of the run (published: 200).
-    constant_beta: path regexes of leaves held at beta = 1 throughout, as the
-      head was in the published vision searches; default: none.
-    num_mask_samples: the batch is cut into as many equal chunks, each of
-      which sees its own sample of a stochastic relaxation.
-    data_order: "per_candidate" (a function of its seed) or "shared".
-    steps_per_call: steps between two looks of the host; 0: one epoch.
-    vmap_width: candidates computed at once on a device; 0: all. See
-      `search.choose_width`.
-    eval_batch_size: validation examples held in memory at a time.
-    feed: "device": the training set lies on every device. "host": it stays in
-      the host's memory or in a memory-mapped file, and the batches of the
-      coming steps are copied while the devices compute; same results.
-    data_devices: devices that share every batch of a candidate, for networks
-      whose batch does not fit on one. Each computes an equal part; losses and
-      gradients are averaged over them.
-    seeds, learning_rates, init_logits, penalties: the candidates are the
-      product of these.
-  """
-
-  num_epochs: int = 90
-  batch_size: int = 64
-  relaxation: str = "continuous_sparsification"
-  schedule: str = "geometric"
-  max_beta: float = 200.0
-  constant_beta: tuple[str, ...] = ()
-  num_mask_samples: int = 1
-  data_order: str = "per_candidate"
-  steps_per_call: int = 0
-  vmap_width: int = 0
-  eval_batch_size: int = 256
-  feed: str = "device"
-  data_devices: int = 1
-  seeds: tuple[int, ...] = (0,)
-  learning_rates: tuple[float, ...] = (1e-4,)
-  init_logits: tuple[float, ...] = (0.0,)
-  penalties: tuple[float, ...] = (1e-8,)
-
-  def __post_init__(self):
-    """Raises UserError for values no search can run with."""
-    masks.get_relaxation(self.relaxation)
-    schedules.get_schedule(self.schedule)
-    if self.num_epochs < 1:
-      raise types.UserError(f"num_epochs {self.num_epochs} must be at least 1")
-    if not self.max_beta >= 1:
-      raise types.UserError(f"max_beta {self.max_beta} must be at least 1")
-    if self.num_mask_samples < 1 or self.batch_size % self.num_mask_samples:
-      raise types.UserError(
-        f"batch_size {self.batch_size} is not a multiple of "
-        f"num_mask_samples {self.num_mask_samples}; change one of them"
-      )
-    chunk = self.batch_size // self.num_mask_samples
-    if self.data_devices < 1 or chunk % self.data_devices:
-      raise types.UserError(
-        f"data_devices {self.data_devices} cannot share {chunk} examples "
-        "(batch_size over num_mask_samples) equally; change one of them"
-      )
-    if self.data_order not in ("per_candidate", "shared"):
-      raise types.UserError(
-        f"unknown data_order {self.data_order!r}; choose per_candidate or "
-        "shared"
-      )
-    if self.feed not in ("device", "host"):
-      raise types.UserError(
-        f"unknown feed {self.feed!r}; choose device or host"
-      )
-
-  def candidates(self) -> candidates.Candidate:
-    """Returns the stacked candidates, seeds varying fastest."""
-    return candidates.grid(
-      seeds=self.seeds,
-      learning_rates=self.learning_rates,
-      init_logits=self.init_logits,
-      penalties=self.penalties,
-    )
-
-
-@flax.struct.dataclass
-class SearchState:
+class SearchState(flax.struct.PyTreeNode):
   """Everything a search needs to go on; stacked over candidates.
 
   Attributes:
@@ -127,14 +39,26 @@ class SearchState:
 def initial_state(
   candidate: candidates.Candidate, spec: masks.MaskSpec
 ) -> SearchState:
-  """Returns the stacked state of K candidates before their first step."""
+  """Returns the stacked state of K candidates before their first step.
+
+  >>> spec = masks.select({"kernel": jnp.ones(2)}, [(".*", "weight")])
+  >>> rows = candidates.grid(init_logits=(0.0, 0.5))
+  >>> initial_state(rows, spec).mask_logits["kernel"].tolist()
+  [[0.0, 0.0], [0.5, 0.5]]
+  """
   return jax.vmap(lambda row: init_state(row, spec))(candidate)
 
 
 def init_state(
   candidate: candidates.Candidate, spec: masks.MaskSpec
 ) -> SearchState:
-  """Returns the state of one candidate before its first step."""
+  """Returns the state of one candidate before its first step.
+
+  >>> spec = masks.select({"kernel": jnp.ones(2)}, [(".*", "weight")])
+  >>> row = trees.row(candidates.grid(init_logits=(0.5,)), 0)
+  >>> init_state(row, spec).mask_logits["kernel"].tolist()
+  [0.5, 0.5]
+  """
   mask_logits = masks.init(spec, candidate.init_logit)
   return SearchState(
     step=jnp.int32(0),
@@ -160,15 +84,30 @@ def objective(
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
   """Returns the penalised loss and (task loss, expected kept weights).
 
+  >>> frozen = {"kernel": jnp.array([2.0])}
+  >>> loss, (task_loss, size) = objective(
+  ...   {"kernel": jnp.zeros(1)},  # Half of the weight is expected to be kept.
+  ...   frozen,
+  ...   {},
+  ...   loss_fn=lambda params, batch: params["kernel"].sum(),
+  ...   spec=masks.select(frozen, [(".*", "weight")]),
+  ...   config=SearchConfig(),
+  ...   beta=1.0,
+  ...   key=jax.random.key(0),
+  ...   penalty=0.5,
+  ... )
+  >>> float(loss), float(task_loss), float(size)
+  (1.25, 1.0, 0.5)
+
   L = mean over samples of loss_fn(frozen * m, chunk) + penalty * sum of the
   relaxation's penalty over all masked weights (Lepori et al. 2023, sec. 3.2;
   Csordás et al. 2021, sec. 2).
   """
   relaxation = masks.get_relaxation(config.relaxation)
-  beta = masks.leaf_betas(spec, beta, config.constant_beta)
+  betas = masks.leaf_betas(spec, beta, config.constant_beta)
 
   def sample_loss(key, chunk):
-    soft_mask = masks.sample(relaxation, mask_logits, beta=beta, key=key)
+    soft_mask = masks.sample(relaxation, mask_logits, beta=betas, key=key)
     return loss_fn(masks.merge(frozen, soft_mask), chunk)
 
   if config.num_mask_samples == 1:
@@ -185,8 +124,8 @@ def objective(
   if config.data_devices > 1:
     # Its transpose averages the gradient, too.
     task_loss = jax.lax.pmean(task_loss, parallel.DATA_AXIS)
-  size = masks.expected_size(relaxation, mask_logits, spec, beta=beta)
-  cost = masks.penalty(relaxation, mask_logits, spec, beta=beta)
+  size = masks.expected_size(relaxation, mask_logits, spec, beta=betas)
+  cost = masks.penalty(relaxation, mask_logits, spec, beta=betas)
   return task_loss + penalty * cost, (task_loss, size)
 
 
@@ -202,7 +141,25 @@ def search_step(
   beta: jax.Array,
   key: jax.Array,
 ) -> SearchState:
-  """Returns the state after one Adam step on the mask logits alone."""
+  """Returns the state after one Adam step on the mask logits alone.
+
+  >>> frozen = {"kernel": jnp.array([1.0, -1.0])}
+  >>> spec = masks.select(frozen, [(".*", "weight")])
+  >>> candidate = trees.row(candidates.grid(learning_rates=(0.5,)), 0)
+  >>> state = search_step(
+  ...   init_state(candidate, spec),
+  ...   candidate,
+  ...   frozen,
+  ...   {},
+  ...   loss_fn=lambda params, batch: params["kernel"].sum(),
+  ...   spec=spec,
+  ...   config=SearchConfig(),
+  ...   beta=1.0,
+  ...   key=jax.random.key(0),
+  ... )
+  >>> state.mask_logits["kernel"].round(3).tolist()
+  [-0.5, 0.5]
+  """
   (loss, (task_loss, size)), gradient = jax.value_and_grad(
     objective, has_aux=True
   )(
@@ -255,6 +212,9 @@ def epoch_order(
 ) -> jax.Array:
   """Returns which examples each step of an epoch sees.
 
+  >>> epoch_order(jax.random.key(0), 0, 0, 10, SearchConfig(batch_size=4)).shape
+  (2, 1, 4)
+
   Args:
     key: base key of the search.
     seed: i32, of the candidate.
@@ -290,6 +250,22 @@ def run_steps(
   steps_per_epoch: int,
 ) -> SearchState:
   """Returns the state `shared["num_steps"]` steps on, within one epoch.
+
+  >>> frozen = {"kernel": jnp.ones(2)}
+  >>> spec = masks.select(frozen, [(".*", "weight")])
+  >>> candidate = trees.row(candidates.grid(), 0)
+  >>> state = run_steps(
+  ...   init_state(candidate, spec),
+  ...   candidate,
+  ...   {"frozen": frozen, "key": jax.random.key(0), "done": 0, "num_steps": 3},
+  ...   {"x": jnp.ones((3, 4, 2))},  # Three batches of four examples.
+  ...   loss_fn=lambda params, batch: (params["kernel"] * batch["x"]).mean(),
+  ...   spec=spec,
+  ...   config=SearchConfig(),
+  ...   steps_per_epoch=3,
+  ... )
+  >>> int(state.step)
+  3
 
   Args:
     state: of one candidate; a first step of an epoch clears the sums.

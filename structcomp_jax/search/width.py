@@ -11,6 +11,7 @@ import numpy as np
 
 from structcomp_jax import masks, parallel, trees, types
 from structcomp_jax.search import memory, step
+from structcomp_jax.search.config import SearchConfig
 from structcomp_jax.search.feed import make_feed
 
 # About so long a width is measured, unless a single step takes longer.
@@ -40,12 +41,23 @@ def choose_width(
   params: types.Params,
   spec: masks.MaskSpec,
   dataset: types.Batch,
-  config: step.SearchConfig | None = None,
+  config: SearchConfig | None = None,
   *,
   key: jax.Array,
   devices: Sequence[Any] | None = None,
 ) -> Width:
   """Measures some steps at widths 1, 2, 4, ... and takes the fastest.
+
+  >>> params = {"kernel": np.ones(2)}
+  >>> choose_width(
+  ...   lambda params, batch: (params["kernel"] * batch["x"]).mean(),
+  ...   params,
+  ...   masks.select(params, [(".*", "weight")]),
+  ...   {"x": np.ones((4, 2), np.float32)},
+  ...   SearchConfig(batch_size=2),
+  ...   key=jax.random.key(0),
+  ... ).width  # There is but one candidate.
+  1
 
   Tries divisors of the number of candidates on a device, each at least twice
   the one before, until one is slower or does not fit in memory. Of those that
@@ -63,13 +75,14 @@ def choose_width(
   Raises:
     UserError: not even one candidate at a time fits in memory.
   """
-  config = step.SearchConfig() if config is None else config
+  config = SearchConfig() if config is None else config
   rows = config.candidates()
   mesh = parallel.row_mesh(trees.num_rows(rows), devices, config.data_devices)
   with contextlib.closing(make_feed(dataset, config, key, mesh)) as feed:
     shared = {"frozen": params, "key": key, **feed.shared}
     needs = memory.Needs(loss_fn, spec, config, mesh, shared, feed)
-    needed, seconds = {}, {}
+    needed: dict[int, int] = {}
+    seconds: dict[int, float] = {}
     for width in memory.widths(needs.num_local):
       needed[width] = needs.of_width(width)
       if not needs.fit(needed[width]):

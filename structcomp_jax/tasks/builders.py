@@ -15,7 +15,9 @@ from structcomp_jax.types import UserError
 
 
 class ProblemsBuilder(
-  tfds.core.GeneratorBasedBuilder, abc.ABC, skip_registration=True
+  tfds.core.GeneratorBasedBuilder,
+  abc.ABC,
+  skip_registration=True,  # type: ignore[call-arg]  # TFDS has no types.
 ):
   """Stores problems in the order in which they are made, one feature each.
 
@@ -33,8 +35,8 @@ class ProblemsBuilder(
   url_infos: ClassVar[dict[str, Any]] = {}
 
   def __init__(
-    self, *, num_problems: Mapping[str, int] | None = None, **kwargs
-  ):
+    self, *, num_problems: Mapping[str, int] | None = None, **kwargs: Any
+  ) -> None:
     """Opens or describes one data set of a TFDS directory.
 
     Args:
@@ -62,7 +64,7 @@ class ProblemsBuilder(
   def make_problems(self, split: str, count: int) -> Iterable[np.ndarray]:
     """The first `count` problems of a split, in order."""
 
-  def _split_generators(self, dl_manager) -> dict[str, Iterator[Any]]:
+  def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
     del dl_manager  # Nothing is downloaded.
     return {
       split: self._generate_examples(split, count)

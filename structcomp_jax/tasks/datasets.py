@@ -39,7 +39,7 @@ _READ_CHUNK = 256
 
 def prepare(
   name: str,
-  data_dir: str | os.PathLike,
+  data_dir: str | os.PathLike[str],
   num_problems: Mapping[str, int] | None = None,
   *,
   on_problem: Callable[[str, int], None] | None = None,
@@ -85,7 +85,7 @@ def prepare(
   return builder
 
 
-def load(name: str, data_dir: str | os.PathLike, split: str) -> np.ndarray:
+def load(name: str, data_dir: str | os.PathLike[str], split: str) -> np.ndarray:
   """Reads one split of a prepared data set into memory.
 
   Args:
@@ -113,7 +113,7 @@ def load(name: str, data_dir: str | os.PathLike, split: str) -> np.ndarray:
 
 def _make_builder(
   name: str,
-  data_dir: str | os.PathLike,
+  data_dir: str | os.PathLike[str],
   num_problems: Mapping[str, int] | None = None,
 ) -> "ProblemsBuilder":
   builder_name, _, config = name.partition("/")
@@ -217,7 +217,7 @@ def _check_shards(builder: "ProblemsBuilder", split: str) -> None:
 def _read(builder: "ProblemsBuilder", split: str) -> np.ndarray:
   (feature,) = builder.info.features
   source = builder.as_data_source(split)
-  problems = None
+  problems: np.ndarray = np.empty(0)
   for start in range(0, len(source), _READ_CHUNK):
     stop = min(start + _READ_CHUNK, len(source))
     try:
@@ -225,7 +225,7 @@ def _read(builder: "ProblemsBuilder", split: str) -> np.ndarray:
     except RuntimeError as error:  # A checksum of the file does not match.
       files = ", ".join(map(os.fspath, builder.info.splits[split].filepaths))
       raise _damaged(files, _first_line(error)) from error
-    if problems is None:
+    if start == 0:
       # Pictures take gigabytes: they are there once, not in parts and whole.
       first = examples[0][feature]
       problems = np.empty((len(source), *first.shape), first.dtype)
@@ -237,7 +237,7 @@ def _read(builder: "ProblemsBuilder", split: str) -> np.ndarray:
   return problems
 
 
-def _damaged(path: str | os.PathLike, cause: str) -> UserError:
+def _damaged(path: str | os.PathLike[str], cause: str) -> UserError:
   path = os.fspath(path)
   return UserError(
     f"{path} is damaged ({cause}); delete {os.path.dirname(path)} and prepare"
@@ -261,7 +261,7 @@ def _locked(directory: pathlib.Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _os_errors_of(data_dir: str | os.PathLike) -> Iterator[None]:
+def _os_errors_of(data_dir: str | os.PathLike[str]) -> Iterator[None]:
   try:
     yield
   except OSError as error:

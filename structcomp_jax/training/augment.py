@@ -24,8 +24,7 @@ import jax.numpy as jnp
 _WHITE = 1.0
 
 
-@flax.struct.dataclass
-class View:
+class View(flax.struct.PyTreeNode):
   """The random numbers of one view; the defaults change nothing.
 
   Attributes:

@@ -53,8 +53,7 @@ class TrainConfig:
       )
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
   """Everything training needs to go on; stacked over seeds.
 
   Attributes:

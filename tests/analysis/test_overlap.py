@@ -60,3 +60,30 @@ def test_row_takes_one_candidate():
 
 def test_no_masks_no_pairs():
   assert overlap.pairwise({}).empty
+
+
+def test_expected_overlap_is_forced_leaf_by_leaf():
+  # 4 * 2 / 8 and 1 * 4 / 4 in common on average, of 4 + 2 and 1 + 4.
+  first = {"a": np.arange(8) < 4, "b": np.arange(4) < 1}
+  second = {"a": np.arange(8) < 2, "b": np.arange(4) < 4}
+  for pair in ((first, second), (second, first)):
+    assert overlap.expected_iou(*pair) == pytest.approx(2 / 9)
+
+
+def test_every_pair_has_its_own_numbers():
+  groups = {
+    "verb": [_masks(0, 1), _masks(0, 1, 2, 3)],
+    "subject": [_masks(1, 2, 4)],
+  }
+  expected = [
+    ("verb", "verb", "same subroutine", 1 / 2, 1 / 5),
+    ("verb", "subject", "different subroutines", 1 / 4, 0.75 / 4.25),
+    ("verb", "subject", "different subroutines", 2 / 5, 1.5 / 5.5),
+  ]
+  table = overlap.pairwise(groups)
+  for row, (*words, iou, forced) in zip(
+    table.to_dict("records"), expected, strict=True
+  ):
+    assert [row["first"], row["second"], row["kind"]] == words
+    assert row["iou"] == pytest.approx(iou)
+    assert row["expected_iou"] == pytest.approx(forced)

@@ -75,3 +75,91 @@ def test_release_tests_map_to_the_cue_that_is_broken():
   summary = published.summarise(release)
   assert summary.loc[0, "num_failed_bases"] == 1
   assert summary.loc[0, "n"] == 0
+
+
+@pytest.mark.parametrize(
+  ("experiment", "mask_task", "first", "names"),
+  [
+    ("sv_agr_plural", "verb", 5, "base subject verb odd_verb odd_subject"),
+    (
+      "anaphora_plural",
+      "pronoun",
+      15,
+      "base pronoun antecedent odd_antecedent odd_pronoun",
+    ),
+    (
+      "inside_contact",
+      "inside",
+      103,
+      "base inside contact odd_both odd_inside odd_contact",
+    ),
+    (
+      "inside_count",
+      "number",
+      109,
+      "base inside count odd_both odd_count odd_inside",
+    ),
+    (
+      "count_contact",
+      "contact",
+      115,
+      "base contact count odd_both odd_count odd_contact",
+    ),
+  ],
+)
+def test_numbered_tests_have_our_names(experiment, mask_task, first, names):
+  names = names.split()
+  row = _release_row("none", first, 0.5)
+  row |= {"experiment": experiment, "mask_task": mask_task}
+  release = [row | {"eval_task": first + i} for i in range(len(names))]
+  ours = published.in_our_columns(pd.DataFrame(release))
+  assert list(ours["test_task"]) == names
+  assert set(ours["subroutine"]) == {mask_task.replace("number", "count")}
+  renamed = published.EXPERIMENTS.get(experiment, experiment)
+  assert set(ours["experiment"]) == {renamed}
+
+
+def test_the_summary_of_a_release_is_over_searches():
+  def search(search_id, hparams_from, target, own):
+    rows = [
+      _release_row("none", 2, own),
+      _release_row("none", 3, target),
+      _release_row("none", 4, 0.3),
+      _release_row("zero", 2, 0.4),
+      _release_row("zero", 3, 0.3),
+      _release_row("zero", 4, 0.8),
+      _release_row("none", 3, 0.0) | {"row_type": "train"},
+    ]
+    changes = {
+      "base_model": "another",
+      "search_id": search_id,
+      "hparams_from": hparams_from,
+    }
+    return [row | changes for row in rows]
+
+  rows = search("a", "scratch", 0.8, 1.0) + search("b", "scratch", 0.6, 0.8)
+  rows += search("c", "pruned", 0.5, 1.0)
+  summary = published.summarise(pd.DataFrame(rows)).set_index("hparams_from")
+  ours = summary.loc["scratch"]
+  assert (ours["n"], ours["num_bases"], ours["num_learned"]) == (2, 1, 1)
+  assert (ours["num_failed_bases"], ours["trained"]) == (0, True)
+  expected = {
+    "d_sub": (0.4, 0.1414),
+    "d_abl": (-0.5, 0.0),
+    "own_accuracy": (0.9, 0.1414),
+    "own_accuracy_ablated": (0.4, 0.0),
+    "density": (0.1, 0.0),
+  }
+  for name, (mean, deviation) in expected.items():
+    assert ours[f"{name}_mean"] == pytest.approx(mean)
+    assert ours[f"{name}_sd"] == pytest.approx(deviation)
+  assert summary.loc["pruned", "d_sub_mean"] == pytest.approx(0.2)
+
+
+def test_the_model_of_that_name_comes_first():
+  wide = published.lookup("inside_contact", "scratch", "inside", "wideresnet50")
+  assert wide["model"] == "wideresnet50"
+  other = published.lookup("inside_contact", "scratch", "inside", "tiny")
+  assert other["model"] == "resnet50"
+  for row in (wide, other):
+    assert (row["regime"], row["subroutine"]) == ("scratch", "inside")

@@ -103,3 +103,46 @@ def test_no_spread_at_all():
   np.testing.assert_allclose(sub.interval, (0.5, 0.5), atol=1e-6)
   assert sub.p_t < 1e-6
   assert np.isfinite(abl.p_t)
+
+
+def test_no_spread_and_no_effect_is_no_surprise():
+  table = _differences().assign(d_sub=0.0, d_abl=0.0)
+  for test in statistics.difference_tests(table):
+    assert (test.p_normal, test.p_t, test.interval) == (1.0, 1.0, (0.0, 0.0))
+
+
+def test_too_few_untrained_networks_give_no_comparison():
+  untrained = _differences("random_init")
+  few = untrained[untrained["base_seed"] < 1]
+  assert statistics.comparison_tests(_differences(), few) == []
+
+
+def test_a_comparison_has_the_freedom_of_all_networks_but_one():
+  pair = _differences(), _differences("random_init", 4)
+  for test in statistics.comparison_tests(*pair):
+    ratio = test.estimate / test.standard_error
+    reach = stats.t.ppf(0.975, 6) * test.standard_error
+    np.testing.assert_allclose(test.p_t, 2 * stats.t.sf(abs(ratio), 6))
+    np.testing.assert_allclose(test.p_normal, 2 * stats.norm.sf(abs(ratio)))
+    np.testing.assert_allclose(
+      test.interval, (test.estimate - reach, test.estimate + reach)
+    )
+
+
+def test_a_comparison_turned_round_changes_only_the_sign():
+  pair = _differences(), _differences("random_init", 4)
+  forth = statistics.comparison_tests(*pair)
+  back = statistics.comparison_tests(*reversed(pair))
+  assert [test.name for test in forth] == ["D_sub", "D_abl"]
+  for one, other in zip(forth, back, strict=True):
+    np.testing.assert_allclose(one.estimate, -other.estimate)
+    np.testing.assert_allclose(one.standard_error, other.standard_error)
+
+
+def test_a_missing_number_leaves_out_only_its_own_difference():
+  table = _differences().reset_index(drop=True)
+  table.loc[0, "d_abl"] = np.nan
+  sub, abl = statistics.difference_tests(table)
+  np.testing.assert_allclose(sub.estimate, table["d_sub"].mean())
+  np.testing.assert_allclose(abl.estimate, table["d_abl"].mean())
+  assert (sub.num_clusters, abl.num_clusters) == (3, 3)

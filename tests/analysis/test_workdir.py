@@ -1,5 +1,8 @@
 """Reading a work directory: everything, the minimum, and damage."""
 
+import json
+
+import pandas as pd
 import pytest
 
 from structcomp_jax.analysis import workdir
@@ -76,3 +79,108 @@ def test_damage_is_named(tmp_path, damage, message):
 def test_no_such_directory(tmp_path):
   with pytest.raises(UserError, match="no work directory"):
     workdir.read(tmp_path / "nowhere")
+
+
+REGIMES = ("scratch", "pruned", "random_init")
+
+
+def _write_rows(file, rows):
+  file.parent.mkdir(parents=True, exist_ok=True)
+  file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.fixture
+def run(tmp_path):
+  """Returns a directory whose every metrics file tells where it lies."""
+  parts = [
+    synthetic.results_rows("scratch", num_bases=1, num_masks=1).assign(
+      regime=regime
+    )
+    for regime in reversed(REGIMES)
+  ]
+  path = synthetic.write_workdir(
+    tmp_path / "run", pd.concat(parts), complete=False
+  )
+  (path / "config.json").write_text(json.dumps({"regimes": REGIMES}))
+  for regime in REGIMES:
+    root = path if regime == "scratch" else path / regime
+    for seed in (1, 12):
+      base = root / f"base/seed_{seed}"
+      rows = [{"step": step, "place": f"{regime} {seed}"} for step in (5, 10)]
+      _write_rows(base / "metrics.jsonl", rows)
+      for name in synthetic.PAIR:
+        place = {"place": f"{regime} {seed} {name}"}
+        masks = root / f"masks/seed_{seed}/{name}"
+        rows = [
+          {"step": step, "candidate": candidate, **place}
+          for step in (5, 10)
+          for candidate in (0, 1)
+        ]
+        _write_rows(masks / "metrics.jsonl", rows)
+        (masks / "selection.json").write_text(json.dumps(place))
+        (masks / "masks.npz").touch()
+        _write_rows(masks / "grid/metrics.jsonl", [{"step": 0}])
+  return path
+
+
+def test_every_file_belongs_to_its_regime_seed_and_subroutine(run):
+  one = workdir.read(run)
+  training, searches = one.training, one.searches
+  assert len(training) == 3 * 2 * 2
+  assert len(searches) == 3 * 2 * 2 * 2 * 2
+  for row in training.to_dict("records"):
+    assert row["place"] == f"{row['regime']} {row['base_seed']}"
+  for row in searches.to_dict("records"):
+    place = f"{row['regime']} {row['base_seed']} {row['subroutine']}"
+    assert row["place"] == place
+  for (regime, seed, name), file in one.mask_files.items():
+    content = json.loads((file.parent / "selection.json").read_text())
+    assert content["place"] == f"{regime} {seed} {name}"
+    key = str(file.with_name("selection.json").relative_to(run))
+    assert one.selections[key] == content
+  assert len(one.mask_files) == len(one.selections) == 3 * 2 * 2
+
+
+def test_without_declared_regimes_the_first_row_names_the_first(run):
+  (run / "config.json").write_text("{}")
+  regimes = workdir.read(run).training.groupby("place")["regime"].first()
+  assert regimes["scratch 1"] == "random_init"
+  assert "random_init 1" not in regimes
+
+
+def test_a_seed_that_a_row_names_holds(run):
+  _write_rows(run / "base/seed_1/metrics.jsonl", [{"step": 1, "seed": 7}])
+  _write_rows(run / "base/other/metrics.jsonl", [{"step": 1}])
+  training = workdir.read(run).training
+  training = training[training["regime"] == "scratch"]
+  assert sorted(training["base_seed"].unique()) == [0, 7, 12]
+
+
+@pytest.mark.parametrize(
+  ("table", "file", "row"),
+  [
+    ("training", "base/seed_12/metrics.jsonl", {"step": 10}),
+    (
+      "searches",
+      "masks/seed_12/verb/metrics.jsonl",
+      {"step": 10, "candidate": 1},
+    ),
+    (
+      "searches",
+      "pruned/masks/seed_1/subject/metrics.jsonl",
+      {"step": 5, "candidate": 0},
+    ),
+  ],
+)
+def test_the_later_of_two_equal_steps_holds(run, table, file, row):
+  before = getattr(workdir.read(run), table)
+  path = run / file
+  later = json.dumps(row | {"place": "later"})
+  path.write_text(f"{path.read_text()}{later}\n")
+  after = getattr(workdir.read(run), table)
+  assert len(after) == len(before)
+  places = [*before["place"], "later"]
+  places.remove(json.loads(path.read_text().splitlines()[0])["place"])
+  assert sorted(after["place"]) == sorted(places)
+  (found,) = after[after["place"] == "later"].to_dict("records")
+  assert row.items() <= found.items()

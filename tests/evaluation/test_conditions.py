@@ -8,6 +8,8 @@ import pytest
 
 from structcomp_jax import evaluation, masks, trees
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 KEY = jax.random.key(9)
 SEEDS = (3, 4, 7)
 GENERATOR = np.random.default_rng(1)
@@ -215,3 +217,23 @@ def test_kept_weights_counts_weights_not_units():
   for ablation in ("zero", "random"):
     np.testing.assert_array_equal(counts[ablation], 36 - kernels - outputs)
   assert set(counts) == set(evaluation.ABLATIONS)
+
+
+def test_means_are_summed_in_float64_and_rounded_once():
+  def values_of(params, batch):
+    return {"loss": batch["x"], "accuracy": batch["right"]}
+
+  losses = np.ones(500, np.float32)
+  losses[[0, -1]] = 1e9, -1e9  # float32 would lose the ones between them
+  right = (np.arange(500) < 168).astype(np.float32)
+  found = evaluation.evaluate(
+    values_of,
+    PARAMS,
+    SPEC,
+    {"dense": evaluation.dense(SPEC)},
+    {"verb": {"x": losses, "right": right}},
+    key=KEY,
+    batch_size=64,
+  )["dense"]["none"]["verb"]
+  assert found["loss"][0] == np.float32(498 / 500)
+  assert found["accuracy"][0] == np.float32(0.336)

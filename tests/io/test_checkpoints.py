@@ -1,6 +1,7 @@
 import logging
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,6 +73,18 @@ def test_nothing_saved_is_none_and_makes_no_directory(tmp_path):
   assert restore(tmp_path / "w") is None
   assert not (tmp_path / "w").exists()
   assert restore(tmp_path) is None
+
+
+def test_the_newest_of_several_is_read(tmp_path):
+  """A kill after a save may leave the one before; 10 comes after 9."""
+  for step in range(11):
+    checkpoints.save(tmp_path, step, make_state(step), {"step": step})
+    if step == 9:
+      shutil.copytree(tmp_path / "9", tmp_path.with_name("kept"))
+  shutil.copytree(tmp_path.with_name("kept"), tmp_path / "9")
+  step, state, metadata = restore(tmp_path)
+  assert (step, metadata) == (10, {"step": 10})
+  assert_same_bits(state, make_state(10))
 
 
 def test_only_the_latest_is_kept_also_for_a_repeated_step(tmp_path):

@@ -13,90 +13,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from structcomp_jax.models import tokenizers
-from tests.launch.fixtures import CONFIG
-
-# Every step may rewrite these, with the same meaning.
-_BOOKKEEPING = {"versions.json", "timings.json"}
-
-
-def assert_one_line(outcome, *expected):
-  """Asserts that a script failed with one clear line."""
-  assert outcome.status not in (0, None), outcome.text
-  assert "Traceback" not in outcome.text, outcome.text
-  assert len(outcome.errors) == 1, outcome.text
-  (line,) = outcome.errors
-  assert outcome.text.rstrip().endswith(line), "the error is the last line"
-  assert "; " in line, f"a cause and a remedy: {line}"
-  assert "this is a bug" not in line, line
-  for text in expected:
-    assert text in line, f"{text!r} is not in {line!r}"
-
-
-# Field of the config, its bad value, and what the line must name.
-BAD_FIELDS = [
-  ("model.hiden_size", "3", ["hiden_size", "Did you mean"]),
-  ("nothing.at_all", "3", ["nothing"]),
-  ("seed", "first", ["config.seed", "first"]),
-  ("seed", "-1", ["seed -1"]),
-  ("evaluation.failed_below", "much", ["evaluation.failed_below", "much"]),
-  ("base_seeds", "abc", ["base_seeds 'abc'", "integers"]),
-  ("base_seeds", "()", ["base_seeds ()"]),
-  ("base_seeds", "(0, 0)", ["base_seeds (0, 0)", "distinct"]),
-  ("base_seeds", "(99999999999,)", ["base_seeds 99999999999"]),
-  ("search.seeds", "()", ["search.seeds ()"]),
-  ("experiment", "sv_singlar", ["sv_singlar", "sv_singular"]),
-  ("data.policy", "publishd", ["data.policy", "publishd", "disjoint"]),
-  ("data.num_problems.train", "-1", ["data.num_problems.train -1"]),
-  ("data.num_problems.train", "20000", ["20000", "9500", "lower it"]),
-  ("regimes", "('scrach',)", ["regimes 'scrach'", "random_init"]),
-  ("regimes", "('scratch', 'scratch')", ["regimes", "distinct"]),
-  ("regimes", "('lm_pretrained',)", ["model.checkpoint is empty"]),
-  ("model.tokenizer", "words", ["model.tokenizer 'words'"]),
-  ("model.tokenizer", "checkpoint", ["model.checkpoint is empty"]),
-  ("model.hidden_size", "33", ["hidden_size 33", "heads"]),
-  ("model.num_layers", "0", ["num_layers"]),
-  ("model.max_positions", "2", ["model.max_positions 2", "13"]),
-  ("model.checkpoint", "/nowhere", ["/nowhere/config.json"]),
-  ("training.learning_rate", "nan", ["training", "learning_rate nan"]),
-  ("training.learning_rate", "0", ["training", "learning_rate 0"]),
-  ("training.learning_rate", "-1", ["training", "learning_rate -1"]),
-  ("training.learning_rate", "inf", ["training", "learning_rate inf"]),
-  ("training.num_epochs", "0", ["training", "num_epochs 0"]),
-  ("training.batch_size", "300", ["training.batch_size 300", "256"]),
-  ("search.batch_size", "0", ["search.batch_size 0"]),
-  ("search.num_mask_samples", "3", ["batch_size 64", "num_mask_samples 3"]),
-  ("search.relaxation", "hard", ["relaxation 'hard'", "hard_concrete"]),
-  ("search.schedule", "linear", ["schedule 'linear'", "geometric"]),
-  ("search.data_order", "random", ["data_order 'random'", "shared"]),
-  ("search.unit", "layer", ["search.unit 'layer'", "neuron"]),
-  ("search.selection", "best", ["search.selection 'best'", "own_task"]),
-  ("search.constant_beta", "('laier_0/.*',)", ["laier_0", "layer_0/output"]),
-  ("search.masked_from", "(1,)", ["search", "masked_from 1"]),
-  ("search.masked_from", "()", ["search.masked_from is empty"]),
-  ("search.learning_rates", "('nan',)", ["search.learning_rates 'nan'"]),
-  ("search.learning_rates", "(0.0,)", ["search", "learning_rates", "positive"]),
-  ("search.init_logits", "(1e999,)", ["search.init_logits inf"]),
-  ("search.penalties", "()", ["penalties is empty"]),
-  ("search.cache", "memory", ["search.cache 'memory'", "device, host, disk"]),
-  ("search.cache_dtype", "float16", ["cache_dtype 'float16'", "bfloat16"]),
-  ("search.compute_dtype", "half", ["compute_dtype 'half'", "bfloat16"]),
-  ("search.cache_gigabytes", "-1", ["search.cache_gigabytes -1.0", "off"]),
-  ("runtime.vmap_width", "-1", ["runtime.vmap_width -1", "or auto"]),
-  ("runtime.vmap_width", "wide", ["runtime.vmap_width 'wide'", "or auto"]),
-  ("runtime.data_devices", "0", ["runtime.data_devices 0"]),
-  ("runtime.data_devices", "3", ["data_devices 3", "64"]),
-  ("runtime.cpu_devices", "-1", ["runtime.cpu_devices -1"]),
-]
-
-
-@pytest.mark.parametrize(("field", "value", "expected"), BAD_FIELDS)
-def test_bad_config_values(launch, tmp_path, field, value, expected):
-  workdir = tmp_path / "new"
-  outcome = launch.in_workdir("run", workdir, f"--config.{field}={value}")
-  assert_one_line(outcome, *expected)
-  # Nothing is stored: with the field mended, this directory can be used.
-  assert not workdir.exists()
-
+from tests.launcher import CONFIG, assert_one_line, contents
 
 LANGUAGE = "configs/language/sv_singular.py"
 # Script, its arguments with {tmp} for a directory, and what the line names.
@@ -312,12 +229,3 @@ def test_bad_command_lines(launch, surroundings, name):
     outcome, *(text.replace("{tmp}", str(surroundings)) for text in expected)
   )
   assert contents(surroundings) == before
-
-
-def contents(directory: pathlib.Path) -> dict[str, bytes]:
-  """Returns {relative path: bytes} of everything that must not be lost."""
-  return {
-    str(file.relative_to(directory)): file.read_bytes()
-    for file in sorted(directory.rglob("*"))
-    if file.is_file() and file.name not in _BOOKKEEPING
-  }

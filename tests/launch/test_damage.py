@@ -14,7 +14,7 @@ from structcomp_jax import search
 from structcomp_jax.io import checkpoints, files
 from structcomp_jax.io.workdir import open_workdir
 from structcomp_jax.recipes import experiment as experiments
-from tests.launch.test_bad_inputs import assert_one_line, contents
+from tests.launcher import assert_one_line, contents
 
 MASKS = "masks/seed_0/subject"
 

@@ -1,11 +1,11 @@
-"""The commands that launch/tpu_vm.sh gives, to a `gcloud` that only listens."""
+"""The commands that launch/tpu_vm.sh gives, to programs that only listen."""
 
 import os
 import subprocess
 
 import pytest
 
-from tests.launch.fixtures import ROOT
+from tests.launcher import ROOT
 
 GCLOUD = """#!/bin/sh
 echo "$@" >> "{log}"
@@ -14,14 +14,19 @@ case "$*" in
   *create*) echo ACTIVE > "{state}" ;;
 esac
 """
+# These tests also run where there is no repository to archive.
+GIT = """#!/bin/sh
+echo "git $@" >> "{log}"
+"""
 
 
 @pytest.fixture
 def tpu_vm(tmp_path):
   """Runs the script; returns its result and the commands it gave."""
   log, state = tmp_path / "log", tmp_path / "state"
-  (tmp_path / "gcloud").write_text(GCLOUD.format(log=log, state=state))
-  (tmp_path / "gcloud").chmod(0o755)
+  for name, script in (("gcloud", GCLOUD), ("git", GIT)):
+    (tmp_path / name).write_text(script.format(log=log, state=state))
+    (tmp_path / name).chmod(0o755)
   surroundings = {
     **os.environ,
     "PATH": f"{tmp_path}:{os.environ['PATH']}",
@@ -72,7 +77,15 @@ def test_resume_makes_a_lost_slice_anew(tpu_vm):
   arguments = ("resume", "configs/a.py", "/mnt/structcomp/w")
   result, commands = tpu_vm(*arguments, was="SUSPENDED")
   assert result.returncode == 0, result.stderr
-  steps = ("delete", "create", "scp", "apt-get", "rm -f /mnt", "launch.run")
+  steps = (
+    "delete",
+    "create",
+    "archive",
+    "scp",
+    "apt-get",
+    "rm -f /mnt",
+    "launch.run",
+  )
   places = [commands.index(step) for step in steps]
   assert places == sorted(places)
   result, commands = tpu_vm(*arguments, was="ACTIVE")

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from launch import relay
-from tests.launch.fixtures import CONFIG
+from tests.launcher import CONFIG
 
 # Masks of a base network that was never trained.
 TINY = (

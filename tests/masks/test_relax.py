@@ -137,6 +137,7 @@ def test_vmap_over_candidates_matches_single_runs(name, spec):
   starts = jnp.asarray([-0.05, 0.1])
   keys = jax.random.split(jax.random.key(5), 2)
 
+  @jax.jit
   def one(start, key):
     mask_logits = masks.init(spec, start)
     sample = masks.sample(relaxation, mask_logits, beta=BETA, key=key)

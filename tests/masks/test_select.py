@@ -28,6 +28,16 @@ def test_regex_must_match_whole_path(params):
     masks.select(params, (("kernel", "weight"), (".*", "frozen")))
 
 
+def test_rule_of_one_layer_leaves_its_longer_namesake_alone():
+  params = {name: jnp.zeros(2) for name in ("layer_1", "layer_10", "1layer_1")}
+  spec = masks.select(params, [("layer_1", "weight"), (".*", "frozen")])
+  assert spec.paths == ("layer_1",)
+  held = masks.leaf_betas(
+    masks.select(params, [(".*", "weight")]), 7.0, ("layer_1",)
+  )
+  assert held == {"1layer_1": 7.0, "layer_1": 1.0, "layer_10": 7.0}
+
+
 def test_abstract_shapes_give_the_same_spec(params, spec):
   abstract = jax.eval_shape(lambda: params)
   rules = [(leaf.rule, leaf.unit) for leaf in spec.leaves]
@@ -61,6 +71,10 @@ def test_describe_names_leaves_sizes_and_rules(params):
   ("rules", "message"),
   [
     ((("conv", "weight"),), "no mask rule covers leaf 'dense/bias' .2 "),
+    (
+      (("conv|.*/kernel", "weight"),),
+      "no mask rule covers leaf 'dense/bias' .1 ",
+    ),
     (
       (("dense/kernle", "weight"), (".*", "frozen")),
       "'dense/kernle' matches nothing; .*names: dense/kernel",

@@ -127,7 +127,9 @@ def test_a_sentence_does_not_depend_on_its_neighbours(variables):
   ids, mask = _inputs()
   together = _apply(variables, ids, mask)
   alone = _apply(variables, ids[1:2], mask[1:2])
-  chex.assert_trees_all_close(together[1:2], alone, atol=1e-6)
+  # Products of one sentence and of several add up in another order; outputs
+  # reach 3.4, where 4e-6 are ten float32 roundings (JAX 0.12: 2.2e-6).
+  chex.assert_trees_all_close(together[1:2], alone, atol=4e-6)
 
 
 def test_all_masked_row_is_finite(variables):

@@ -43,15 +43,21 @@ def variables():
 
 
 @functools.partial(jax.jit, static_argnums=0)
+def vectors(model, variables, ids, mask):
+  """Returns the sentence vectors."""
+  return model.apply(variables, ids, mask, method="first_token")
+
+
+@functools.partial(jax.jit, static_argnums=0)
 def vectors_and_slopes(model, variables, ids, mask):
   """Returns the sentence vectors and the gradient of a sum of them."""
 
   def loss(variables):
-    vectors = model.apply(variables, ids, mask, method="first_token")
-    return (vectors**2 * jnp.arange(16)).sum(), vectors
+    found = vectors(model, variables, ids, mask)
+    return (found**2 * jnp.arange(16)).sum(), found
 
-  slopes, vectors = jax.grad(loss, has_aux=True)(variables)
-  return vectors, slopes
+  slopes, found = jax.grad(loss, has_aux=True)(variables)
+  return found, slopes
 
 
 @pytest.mark.parametrize("lengths", [USUAL, LONG])
@@ -73,14 +79,12 @@ def test_packing_changes_neither_result_nor_gradient(lengths):
 def test_candidates_on_devices_may_have_batches_of_both_kinds():
   batches = trees.stack([inputs(USUAL), inputs(LONG)])
   expected = [
-    Bert(CONFIG).apply(variables(), *inputs(lengths), method="first_token")
+    vectors(Bert(CONFIG), variables(), *inputs(lengths))
     for lengths in (USUAL, LONG)
   ]
   for num_devices, width in ((1, 1), (1, 0), (2, 0)):
     program = parallel.over_rows(
-      lambda batch, variables: PACKED.apply(
-        variables, *batch, method="first_token"
-      ),
+      lambda batch, variables: vectors(PACKED, variables, *batch),
       parallel.row_mesh(2, jax.devices()[:num_devices]),
       width=width,
     )

@@ -132,6 +132,22 @@ def test_a_search_finds_the_same_bits_wherever_they_lie(small_case, tmp_path):
     chex.assert_trees_all_equal(mask_logits, found[0])
 
 
+@pytest.mark.parametrize("cache", PLACES)
+def test_features_are_those_of_every_problem_once(small_case, tmp_path, cache):
+  """16 problems in chunks of 5: the last chunk has one, filled up with four."""
+  loaded, params, masked_from, task = small_case
+  network = with_search(small_case, tmp_path, cache=cache)
+  network.experiment.config.evaluation.batch_size = 5
+  found = network.problems(masked_from, task, "validation")
+  expected = loaded.frozen_network.features_before(
+    params, loaded.read(task, "validation"), "layer_0"
+  )
+  assert trees.num_rows(found) == 16
+  chex.assert_trees_all_close(
+    jax.tree.map(np.asarray, found), expected, atol=1e-5
+  )
+
+
 def test_features_are_computed_once(small_case, tmp_path):
   *_, masked_from, task = small_case
   network = with_search(small_case, tmp_path, cache="host")

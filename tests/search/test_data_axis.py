@@ -13,6 +13,8 @@ from structcomp_jax.models import convolution
 
 from . import tiny
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 # Sums over parts of a batch add up in another order.
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 # Two chunks of four examples, each with its own mask sample.

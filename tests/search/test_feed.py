@@ -13,6 +13,8 @@ from structcomp_jax.search import feed, step
 
 from . import tiny
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 # 3 steps an epoch.
 CONFIG = search.SearchConfig(
   num_epochs=3, batch_size=4, learning_rates=(0.2,), seeds=(0, 1, 2, 3)

@@ -12,6 +12,8 @@ from structcomp_jax.types import UserError
 
 from . import compilations, tiny
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 # Six candidates; two learning rates, three seeds varying fastest.
 CONFIG = search.SearchConfig(
   **tiny.SETTINGS, seeds=(0, 1, 2), learning_rates=(0.05, 0.2)

@@ -62,7 +62,7 @@ def needed(seconds):
 
 def limit_memory(monkeypatch, num_bytes):
   """Pretends that a device has so much memory left."""
-  monkeypatch.setattr(parallel, "free_bytes", lambda mesh: num_bytes)
+  monkeypatch.setattr(memory, "free_bytes", lambda mesh: num_bytes)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +197,6 @@ def test_error_when_nothing_fits(monkeypatch, needed, states_too_many, remedy):
 
 
 def test_memory_of_the_machine_is_shared_by_its_cpu_devices():
-  one = parallel.free_bytes(parallel.row_mesh(1))
-  eight = parallel.free_bytes(parallel.row_mesh(8))
+  one = memory.free_bytes(parallel.row_mesh(1))
+  eight = memory.free_bytes(parallel.row_mesh(8))
   np.testing.assert_allclose(one / eight, 8, rtol=0.2)

@@ -115,7 +115,8 @@ def _closest_pair(
   first = a[:, 0, :, None] - b[:, 0, None]
   first *= first
   reach = (first[0] + first[1]).min((0, 1))
-  pairs = _runs_of_groups(*np.nonzero(bound <= reach), count)
+  groups_of_a, groups_of_b, rows = np.nonzero(bound <= reach)
+  pairs = _runs_of_groups(groups_of_a, groups_of_b, rows, count)
   gap = _gap_squared(
     *(_take(box, pairs[0]) for box in a_boxes),
     *(_take(box, pairs[1]) for box in b_boxes),

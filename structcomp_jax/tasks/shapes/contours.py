@@ -268,6 +268,7 @@ class _Forest:
   def prune(self, alive: np.ndarray) -> np.ndarray:
     """Drops shapes; returns which of the segments halved last are left."""
     keep = np.repeat(alive, 4)
+    keep_halved = np.zeros(0, bool)
     for level, halved in enumerate(self._halved):
       keep_halved = keep[halved]
       kept = np.flatnonzero(keep)

@@ -102,7 +102,9 @@ def first_accepted(
     rows int64[k] for which a draw was accepted, ascending, and their values.
   """
   pending = np.arange(len(keys))
-  rows, places, collected = [], [], []
+  found_rows: list[np.ndarray] = []
+  found_places: list[np.ndarray] = []
+  collected: list[tuple[Any, ...]] = []
   tried = drawn = 0
   while (pending.size and tried < limit) or not collected:
     width = _WAVE // max(pending.size, 1)
@@ -114,15 +116,15 @@ def first_accepted(
     accepted = accepted.reshape(-1, width)
     found = accepted.any(1)
     first = np.arange(0, accepted.size, width) + accepted.argmax(1)
-    rows.append(pending[found])
-    places.append(drawn + first[found])
+    found_rows.append(pending[found])
+    found_places.append(drawn + first[found])
     pending = pending[~found]
     tried += width
     drawn += accepted.size
-  rows, places = np.concatenate(rows), np.concatenate(places)
+  rows, places = np.concatenate(found_rows), np.concatenate(found_places)
   order = np.argsort(rows)
-  values = (_join(parts) for parts in zip(*collected, strict=True))
-  return rows[order], tuple(value[places[order]] for value in values)
+  joined = (_join(parts) for parts in zip(*collected, strict=True))
+  return rows[order], tuple(value[places[order]] for value in joined)
 
 
 def _join(parts: tuple[Any, ...]) -> Any:

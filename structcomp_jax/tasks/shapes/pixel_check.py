@@ -45,7 +45,7 @@ class Judgement:
     """Says in one line which pictures of a problem do not fit and why."""
     return "; ".join(
       self._describe(problem, picture)
-      for picture in np.flatnonzero(self.fits[problem] != YES)
+      for picture in np.flatnonzero(self.fits[problem] != YES).tolist()
     )
 
   def _describe(self, problem: int, picture: int) -> str:
@@ -96,7 +96,8 @@ def judge(
     "count": _has_count(count, _COUNTS.get(experiment, ())),
   }
   properties = {name: seen[name] for name in PROPERTIES[experiment]}
-  rule, odd = _wanted(*properties.items(), role)
+  first, second = properties.items()
+  rule, odd = _wanted(first, second, role)
   fits = np.concatenate([rule[:, :3], odd[:, 3:]], axis=1)
   fits = np.minimum(fits, _has_objects(count, experiment))
   # One object where two are wanted may be two of one colour.

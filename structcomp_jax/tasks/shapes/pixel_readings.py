@@ -176,7 +176,9 @@ def _all_in_contact(
   return _three_valued(surely & several, perhaps & several)
 
 
-def _clumps(objects, pixel, owner) -> Integer[np.ndarray, " pictures"]:
+def _clumps(
+  objects: Objects, pixel: np.ndarray, owner: np.ndarray
+) -> Integer[np.ndarray, " pictures"]:
   """Returns the number of groups of linked objects in each picture."""
   size = objects.size.size
   links = coo_array(
@@ -240,7 +242,9 @@ def _are_several(objects: Objects) -> Bool[np.ndarray, " pictures"]:
   return (objects.count > 1) & (objects.count <= pixel_objects.MAX_OBJECTS)
 
 
-def _three_valued(surely, perhaps) -> Int8[np.ndarray, "..."]:
+def _three_valued(
+  surely: np.ndarray, perhaps: np.ndarray
+) -> Int8[np.ndarray, "..."]:
   return np.where(surely, YES, np.where(perhaps, AMBIGUOUS, NO)).astype(np.int8)
 
 

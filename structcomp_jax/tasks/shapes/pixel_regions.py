@@ -83,7 +83,7 @@ def fill_regions(objects: Objects, touches: Touches) -> Regions:
   touched = np.zeros(row.size, bool)
   touched[touches.owner] = True
   enough = _SUSPICIOUS_ROOM * (height - 2 * _MARGIN) * (width - 2 * _MARGIN)
-  for suspect in np.flatnonzero(touched & (room < enough)):
+  for suspect in np.flatnonzero(touched & (room < enough)).tolist():
     _bridge_further(objects, regions, suspect, enough[suspect])
   return regions
 
@@ -174,7 +174,11 @@ def _flood(part: UInt8[np.ndarray, "rows columns"]) -> None:
     cv2.floodFill(part, None, (0, 0), OUTSIDE, flags=4)
 
 
-def _in_pieces(strip, objects, index) -> np.ndarray:
+def _in_pieces(
+  strip: UInt8[np.ndarray, "rows columns"],
+  objects: Objects,
+  index: Integer[np.ndarray, " pixels"],
+) -> np.ndarray:
   """Returns per object whether its line, with bridges, is not connected."""
   if not objects.size.size:
     return np.zeros(0, bool)

@@ -6,11 +6,12 @@ while nobody reads and ends when the reader does.
 """
 
 import contextlib
+import io
 import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 
@@ -78,7 +79,7 @@ def _chunks(count: int, size: int) -> list[range]:
 
 def _from_workers(
   name: str, split: str, count: int, processes: int
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray]:
   """Worker i of n makes the chunks i, i + n, i + 2 n, ..."""
   with contextlib.ExitStack() as stack:
     workers = [
@@ -90,7 +91,7 @@ def _from_workers(
 
 
 @contextlib.contextmanager
-def _started(*arguments: object) -> Iterator[subprocess.Popen]:
+def _started(*arguments: object) -> Iterator[subprocess.Popen[bytes]]:
   command = [sys.executable, "-c", _PROGRAM, *map(str, arguments)]
   path = {"PYTHONPATH": os.pathsep.join(sys.path)}
   with subprocess.Popen(
@@ -105,7 +106,9 @@ def _started(*arguments: object) -> Iterator[subprocess.Popen]:
       worker.kill()
 
 
-def _read(worker: subprocess.Popen, count: int) -> np.ndarray:
+def _read(worker: subprocess.Popen[bytes], count: int) -> np.ndarray:
+  assert isinstance(worker.stdout, io.BufferedReader)
+  assert worker.stderr is not None
   problems = np.empty((count, *_SHAPE), np.uint8)
   if worker.stdout.readinto(problems.data.cast("B")) < problems.nbytes:
     lines = worker.stderr.read().decode(errors="replace").splitlines()

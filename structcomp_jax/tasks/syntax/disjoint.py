@@ -68,7 +68,9 @@ def make(name: str) -> dict[str, dict[str, np.ndarray]]:
   pools = _distinct_pools(name)
   decks = {key: _Deck(generator.permutation(pools[key])) for key in pools}
   sizes = fit_sizes(name)
-  problems = {role: {} for role in experiment.roles}
+  problems: dict[str, dict[str, np.ndarray]] = {
+    role: {} for role in experiment.roles
+  }
   recipes = dict(zip(experiment.roles, _RECIPES, strict=True))
 
   def deal(split):

@@ -2,12 +2,16 @@
 
 import functools
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 
 from structcomp_jax.tasks.syntax import disjoint
 from structcomp_jax.tasks.syntax import pools as pools_lib
 from structcomp_jax.tasks.syntax.problems import make_datasets
+
+# {role: {split: problems}}
+_Datasets = Mapping[str, Mapping[str, np.ndarray]]
 
 _POOL_TITLES = {
   "ab": "sentences with nothing flipped",
@@ -57,7 +61,7 @@ def seen_fraction(problems: np.ndarray, training: np.ndarray) -> float:
   )
 
 
-def _leakage_lines(datasets) -> list[str]:
+def _leakage_lines(datasets: _Datasets) -> list[str]:
   lines = []
   for role, splits in datasets.items():
     for split in ("validation", "test"):
@@ -78,7 +82,7 @@ def _leakage_lines(datasets) -> list[str]:
   ]
 
 
-def _shared_training_lines(datasets) -> list[str]:
+def _shared_training_lines(datasets: _Datasets) -> list[str]:
   sentences = {
     role: set(datasets[role]["train"].ravel())
     for role in _trained_roles(datasets)
@@ -124,5 +128,5 @@ def _duplicate_lines(experiment: str) -> list[str]:
   return lines
 
 
-def _trained_roles(datasets) -> list[str]:
+def _trained_roles(datasets: _Datasets) -> list[str]:
   return [role for role, splits in datasets.items() if "train" in splits]

@@ -1,27 +1,15 @@
-"""Launch scripts as processes, and one small experiment run to its end.
-
-Shared by tests/launch and tests/recipes, so that the experiment runs once.
-"""
+"""Launch scripts as processes, and what is asked of those that fail."""
 
 import dataclasses
-import functools
 import json
-import os
 import pathlib
-import shutil
 import subprocess
 import sys
 
-import pytest
-
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = "configs/language/sv_singular.py:smoke"
-_ENVIRONMENT = {
-  "JAX_PLATFORMS": "cpu",
-  # Fast to compile is fast enough to run.
-  "XLA_FLAGS": "--xla_backend_optimization_level=0",
-  "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-}
+# Every step may rewrite these, with the same meaning.
+_BOOKKEEPING = {"versions.json", "timings.json"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +45,10 @@ class Started:
 
 
 class Launcher:
-  """Runs launch scripts, each in a process of its own."""
+  """Runs launch scripts, each in a process of its own.
+
+  They compile as this process does: `tests/conftest.py` sets the environment.
+  """
 
   def __init__(self, directory: pathlib.Path):
     self._directory, self._num_started = directory, 0
@@ -67,12 +58,6 @@ class Launcher:
       stdout=subprocess.PIPE,
       text=True,
       cwd=ROOT,
-      env={
-        **os.environ,
-        **_ENVIRONMENT,
-        # The children compile the same programs.
-        "JAX_COMPILATION_CACHE_DIR": str(directory / "compiled"),
-      },
     )
 
   def __call__(self, verb: str, *arguments: str, absent=()) -> Outcome:
@@ -117,43 +102,29 @@ class Launcher:
     self._server.stdout.close()
 
 
-@functools.cache
-def _launcher(directory: pathlib.Path) -> Launcher:
-  return Launcher(directory)
+def assert_one_line(outcome: Outcome, *expected: str) -> None:
+  """Asserts that a script failed with one clear line."""
+  assert outcome.status not in (0, None), outcome.text
+  assert "Traceback" not in outcome.text, outcome.text
+  assert len(outcome.errors) == 1, outcome.text
+  (line,) = outcome.errors
+  assert outcome.text.rstrip().endswith(line), "the error is the last line"
+  assert_clear(line, *expected)
 
 
-@functools.cache
-def _finished(directory: pathlib.Path) -> pathlib.Path:
-  workdir = directory / "finished"
-  outcome = _launcher(directory).in_workdir("run", workdir)
-  assert outcome.status == 0, outcome.text
-  (directory / "finished.log").write_text(outcome.text)
-  return workdir
+def assert_clear(line: str, *expected: str) -> None:
+  """Asserts that one line says what is wrong and what to do."""
+  assert "\n" not in line, line
+  assert "; " in line, f"a cause and a remedy: {line}"
+  assert "this is a bug" not in line, line
+  for text in expected:
+    assert text in line, f"{text!r} is not in {line!r}"
 
 
-@pytest.fixture(scope="session")
-def shared_directory(tmp_path_factory):
-  """One directory per test process."""
-  directory = tmp_path_factory.getbasetemp() / "launch"
-  directory.mkdir(exist_ok=True)
-  return directory
-
-
-@pytest.fixture(scope="session")
-def launch(shared_directory):
-  """Runs launch scripts."""
-  launcher = _launcher(shared_directory)
-  yield launcher
-  launcher.close()
-
-
-@pytest.fixture(scope="session")
-def finished(launch, shared_directory):
-  """A finished work directory; copy it before you change it."""
-  return _finished(shared_directory)
-
-
-@pytest.fixture
-def workdir(finished, tmp_path):
-  """A copy of a finished work directory."""
-  return shutil.copytree(finished, tmp_path / "workdir")
+def contents(directory: pathlib.Path) -> dict[str, bytes]:
+  """Returns {relative path: bytes} of everything that must not be lost."""
+  return {
+    str(file.relative_to(directory)): file.read_bytes()
+    for file in sorted(directory.rglob("*"))
+    if file.is_file() and file.name not in _BOOKKEEPING
+  }

@@ -1,0 +1,178 @@
+"""A config that cannot run is refused in one line before any work.
+
+The cases are checked in this process, where a command line is parsed as the
+launch scripts do it. A few also run as a process, which must say the same.
+"""
+
+import sys
+
+import pytest
+from absl import flags
+from ml_collections import config_flags
+
+from launch import common
+from structcomp_jax.recipes import experiment
+from structcomp_jax.types import UserError
+from tests.launcher import CONFIG, ROOT, assert_clear, assert_one_line
+
+# ml_collections reads config files in this way.
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module")
+
+VISION = "configs/vision/inside_contact.py:smoke"
+# One of each kind: an unknown field, a value of another type, an unknown name,
+# a number out of range, a tuple.
+THROUGH_A_PROCESS = [
+  ("model.hiden_size", "3", ["hiden_size", "Did you mean"]),
+  ("seed", "first", ["config.seed", "first"]),
+  ("experiment", "sv_singlar", ["sv_singlar", "sv_singular"]),
+  ("data.num_problems.train", "20000", ["20000", "9500", "lower it"]),
+  ("base_seeds", "(0, 0)", ["base_seeds (0, 0)", "distinct"]),
+]
+# Field of the config, its bad value, and what the line must name.
+LANGUAGE_FIELDS = [
+  ("nothing.at_all", "3", ["nothing"]),
+  ("seed", "-1", ["seed -1"]),
+  ("evaluation.failed_below", "much", ["evaluation.failed_below", "much"]),
+  ("base_seeds", "abc", ["base_seeds 'abc'", "integers"]),
+  ("base_seeds", "()", ["base_seeds ()"]),
+  ("base_seeds", "(99999999999,)", ["base_seeds 99999999999"]),
+  ("search.seeds", "()", ["search.seeds ()"]),
+  ("data.policy", "publishd", ["data.policy", "publishd", "disjoint"]),
+  ("data.num_problems.train", "-1", ["data.num_problems.train -1"]),
+  ("regimes", "('scrach',)", ["regimes 'scrach'", "random_init"]),
+  ("regimes", "('scratch', 'scratch')", ["regimes", "distinct"]),
+  ("regimes", "('lm_pretrained',)", ["model.checkpoint is empty"]),
+  ("model.tokenizer", "words", ["model.tokenizer 'words'"]),
+  ("model.tokenizer", "checkpoint", ["model.checkpoint is empty"]),
+  ("model.hidden_size", "33", ["hidden_size 33", "heads"]),
+  ("model.num_layers", "0", ["num_layers"]),
+  ("model.max_positions", "2", ["model.max_positions 2", "13"]),
+  ("model.checkpoint", "/nowhere", ["/nowhere/config.json"]),
+  ("training.learning_rate", "nan", ["training", "learning_rate nan"]),
+  ("training.learning_rate", "0", ["training", "learning_rate 0"]),
+  ("training.learning_rate", "-1", ["training", "learning_rate -1"]),
+  ("training.learning_rate", "inf", ["training", "learning_rate inf"]),
+  ("training.num_epochs", "0", ["training", "num_epochs 0"]),
+  ("training.batch_size", "300", ["training.batch_size 300", "256"]),
+  ("search.batch_size", "0", ["search.batch_size 0"]),
+  ("search.num_mask_samples", "3", ["batch_size 64", "num_mask_samples 3"]),
+  ("search.relaxation", "hard", ["relaxation 'hard'", "hard_concrete"]),
+  ("search.schedule", "linear", ["schedule 'linear'", "geometric"]),
+  ("search.data_order", "random", ["data_order 'random'", "shared"]),
+  ("search.unit", "layer", ["search.unit 'layer'", "neuron"]),
+  ("search.selection", "best", ["search.selection 'best'", "own_task"]),
+  ("search.constant_beta", "('laier_0/.*',)", ["laier_0", "layer_0/output"]),
+  ("search.masked_from", "(1,)", ["search", "masked_from 1"]),
+  ("search.masked_from", "()", ["search.masked_from is empty"]),
+  ("search.learning_rates", "('nan',)", ["search.learning_rates 'nan'"]),
+  ("search.learning_rates", "(0.0,)", ["search", "learning_rates", "positive"]),
+  ("search.init_logits", "(1e999,)", ["search.init_logits inf"]),
+  ("search.penalties", "()", ["penalties is empty"]),
+  ("search.cache", "memory", ["search.cache 'memory'", "device, host, disk"]),
+  ("search.cache_dtype", "float16", ["cache_dtype 'float16'", "bfloat16"]),
+  ("search.compute_dtype", "half", ["compute_dtype 'half'", "bfloat16"]),
+  ("search.cache_gigabytes", "-1", ["search.cache_gigabytes -1.0", "off"]),
+  ("runtime.vmap_width", "-1", ["runtime.vmap_width -1", "or auto"]),
+  ("runtime.vmap_width", "wide", ["runtime.vmap_width 'wide'", "or auto"]),
+  ("runtime.data_devices", "0", ["runtime.data_devices 0"]),
+  ("runtime.data_devices", "3", ["data_devices 3", "64"]),
+  ("runtime.cpu_devices", "-1", ["runtime.cpu_devices -1"]),
+]
+# The same of a vision config with all its regimes.
+ALL_REGIMES = "('scratch', 'simclr', 'pruned', 'random_init')"
+VISION_FIELDS = [
+  ("model.image_size", "50", ["image_size of 50; choose a divisor of 128"]),
+  ("model.image_size", "0", ["image_size of 0; choose a divisor of 128"]),
+  ("model.family", "vit", ["model.sizes does not describe a vit"]),
+  ("model.resize", "foo", ["model.resize 'foo' ", " area, darkest"]),
+  ("model.sizes.stage_widths", "(8,)", ["differ in length"]),
+  ("search.masked_from", "('stage_9',)", ["search: masked_from 'stage_9'"]),
+  ("search.cache_gigabytes", "-1.0", ["cache_gigabytes -1.0 is negative"]),
+  ("pruning.masked_from", "foo", ["pruning: masked_from 'foo'"]),
+  ("regimes", "('pruned',)", ["add scratch to regimes"]),
+  ("regimes", "('lm_pretrained',)", ["'lm_pretrained' is unknown"]),
+  ("simclr.tau", "0.0", ["simclr: tau 0.0"]),
+  ("simclr.tasks", "('foo',)", ["simclr.tasks 'foo' is unknown"]),
+  ("simclr.tasks", "()", ["simclr.tasks is empty"]),
+  ("simclr.batch_size", "100000", ["simclr.batch_size 100000 is more than"]),
+  ("simclr.batch_size", "0", ["simclr.batch_size 0 is not usable"]),
+  (
+    "training.sweep.batch_sizes",
+    "(16,)",
+    ["has only one of learning_rates"],
+  ),
+  (
+    "training.pretrained_batch_size",
+    "65",
+    ["pretrained_batch_size 65 is more"],
+  ),
+]
+# Learning rate and batch size that a sweep is to try.
+BAD_SWEEPS = [
+  ("-1.0", "16", "learning_rate -1.0"),
+  ("1e-3", "65", "batch_sizes 65 is more"),
+]
+
+
+@pytest.fixture
+def refusal(tmp_path, monkeypatch):
+  """Returns the line that refuses some changes of a config."""
+  workdir = tmp_path / "new"
+
+  def refuse(config_file, changes):
+    monkeypatch.chdir(ROOT)
+    # Both the parser and `cause` read the command line from there.
+    monkeypatch.setattr(
+      sys,
+      "argv",
+      ["launch.run", f"--config={config_file}"]
+      + [f"--config.{field}={value}" for field, value in changes.items()],
+    )
+    values = flags.FlagValues()
+    config = config_flags.DEFINE_config_file("config", flag_values=values)
+    try:
+      values(sys.argv)
+    except (flags.Error, AttributeError, KeyError) as error:
+      return f"{common.cause(error)}; see --help"
+    with pytest.raises(UserError) as caught:
+      experiment.load(config.value, workdir)
+    # Nothing is stored: with the field mended, this directory can be used.
+    assert not workdir.exists()
+    return str(caught.value)
+
+  return refuse
+
+
+@pytest.mark.parametrize(
+  ("field", "value", "expected"), [*THROUGH_A_PROCESS, *LANGUAGE_FIELDS]
+)
+def test_bad_language_config(refusal, field, value, expected):
+  assert_clear(refusal(CONFIG, {field: value}), *expected)
+
+
+@pytest.mark.parametrize(("field", "value", "expected"), VISION_FIELDS)
+def test_bad_vision_config(refusal, field, value, expected):
+  changes = {"regimes": ALL_REGIMES, field: value}
+  assert_clear(refusal(VISION, changes), *expected)
+
+
+@pytest.mark.parametrize(
+  ("learning_rate", "batch_size", "expected"), BAD_SWEEPS
+)
+def test_bad_sweep(refusal, learning_rate, batch_size, expected):
+  changes = {
+    "training.sweep.learning_rates": f"({learning_rate},)",
+    "training.sweep.batch_sizes": f"({batch_size},)",
+  }
+  assert_clear(refusal(VISION, changes), expected)
+
+
+@pytest.mark.parametrize(("field", "value", "expected"), THROUGH_A_PROCESS)
+def test_process_says_the_same(
+  launch, refusal, tmp_path, field, value, expected
+):
+  workdir = tmp_path / "new"
+  outcome = launch.in_workdir("run", workdir, f"--config.{field}={value}")
+  assert_one_line(outcome, *expected)
+  assert outcome.errors == [f"error: {refusal(CONFIG, {field: value})}"]
+  assert not workdir.exists()

@@ -1,0 +1,168 @@
+"""A whole search, replayed step by step in plain JAX and optax.
+
+Which examples, which noise and which sharpness a step uses, and what the
+history says of it, written out here a second time.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from structcomp_jax import batching, masks, search, trees
+
+from . import tiny
+
+# 4 steps an epoch.
+CONFIG = search.SearchConfig(
+  num_epochs=2,
+  batch_size=4,
+  max_beta=50.0,
+  seeds=(5, 6),
+  learning_rates=(0.3,),
+  init_logits=(0.2,),
+  penalties=(0.02,),
+)
+NUM_STEPS = 8
+CLOSE = {"rtol": 2e-4, "atol": 2e-5}
+
+
+def beta_of(config, step):
+  """Returns the sharpness at a step, from 0."""
+  if config.schedule == "geometric":
+    return 50.0 ** (step / (NUM_STEPS - 1))
+  if config.schedule == "published":
+    return 50.0 ** ((step // 4 + 1) / 2)
+  return 50.0
+
+
+def batch_of(config, seed, step):
+  """Returns the examples that one candidate sees at a step."""
+  key, _ = jax.random.split(tiny.KEY)
+  if config.data_order == "per_candidate":
+    key = jax.random.fold_in(key, seed)
+  order = batching.epoch_order(key, step // 4, 16, 4)[step % 4]
+  return {name: array[order] for name, array in tiny.DATASET.items()}
+
+
+def replay(config, seed):
+  """Returns logits, and task losses and sizes of all steps."""
+  _, noise_key = jax.random.split(tiny.KEY)
+  noise_key = jax.random.fold_in(noise_key, seed)
+  relaxation = masks.get_relaxation(config.relaxation)
+  logits = {
+    leaf.path: jnp.full(leaf.mask_shape, 0.2) for leaf in tiny.SPEC.leaves
+  }
+  adam = optax.adam(0.3, b1=0.9, b2=0.999, eps=1e-8)
+  moments, losses, sizes = adam.init(logits), [], []
+
+  @jax.jit
+  def loss_of(logits, betas, key, batch):
+    mask = masks.sample(relaxation, logits, beta=betas, key=key)
+    network = {path: tiny.NETWORK.params[path] * mask[path] for path in mask}
+    task_loss = tiny.loss_fn(network, batch)
+    cost, size = (
+      sum(
+        amount(logits[path], beta=betas[path]).sum() for path in sorted(logits)
+      )
+      for amount in (relaxation.penalty, relaxation.expected_size)
+    )
+    return task_loss + 0.02 * cost, (task_loss, size)
+
+  gradient_of = jax.jit(jax.value_and_grad(loss_of, has_aux=True))
+  for step in range(NUM_STEPS):
+    betas = {
+      path: 1.0 if path in config.constant_beta else beta_of(config, step)
+      for path in logits
+    }
+    (_, (task_loss, size)), gradient = gradient_of(
+      logits,
+      betas,
+      jax.random.fold_in(noise_key, step),
+      batch_of(config, seed, step),
+    )
+    update, moments = adam.update(gradient, moments)
+    logits = optax.apply_updates(logits, update)
+    losses.append(float(task_loss))
+    sizes.append(float(size))
+  return logits, losses, sizes
+
+
+@pytest.mark.parametrize(
+  "changes",
+  [
+    {},
+    {"data_order": "shared"},
+    {"schedule": "published"},
+    {"constant_beta": ("output",)},
+    {"relaxation": "gumbel_sigmoid"},
+    {"relaxation": "gumbel_sigmoid", "data_order": "shared"},
+    {"relaxation": "hard_concrete", "data_order": "shared"},
+  ],
+  ids=str,
+)
+def test_every_step_is_the_one_written_out(changes):
+  config = dataclasses.replace(CONFIG, **changes)
+  result = tiny.run(config)
+  for index, seed in enumerate(config.seeds):
+    logits, losses, sizes = replay(config, seed)
+    for path, expected in logits.items():
+      np.testing.assert_allclose(
+        result.mask_logits[path][index], expected, **CLOSE
+      )
+    rows = [row for row in result.history if row["candidate"] == index]
+    assert [row["epoch"] for row in rows] == [1, 2]
+    for row, steps in zip(rows, (slice(4), slice(4, 8)), strict=True):
+      # Of the steps of this epoch alone.
+      np.testing.assert_allclose(
+        row["train/loss"], np.mean(losses[steps]), rtol=1e-3
+      )
+      np.testing.assert_allclose(
+        row["train/size"], np.mean(sizes[steps]), rtol=1e-3
+      )
+      last_step = steps.indices(8)[1] - 1
+      assert row["beta"] == pytest.approx(beta_of(config, last_step), rel=1e-5)
+
+
+def test_noise_differs_between_seeds_that_see_the_same_examples():
+  config = dataclasses.replace(
+    CONFIG, relaxation="gumbel_sigmoid", data_order="shared"
+  )
+  hidden = np.asarray(tiny.run(config).mask_logits["hidden"])
+  assert (hidden[0] != hidden[1]).any()
+
+
+def test_the_best_is_judged_on_validation_not_on_training():
+  """Validation wants what training does not: the ranking turns around."""
+  config = dataclasses.replace(CONFIG, learning_rates=(0.3, 1e-6), seeds=(5,))
+  on_training = tiny.run(config)
+  losses = [row["train/loss"] for row in on_training.history[-2:]]
+  assert losses[on_training.best] == min(losses)
+  network = trees.row(on_training.masks, 1)
+  ideal = {
+    path: jnp.where(network[path], leaf, 0)
+    for path, leaf in tiny.NETWORK.params.items()
+  }
+  # The labels that the candidate gives which learned nothing.
+  outputs = tiny.planted.apply(ideal, tiny.DATASET["inputs"])
+  validated = tiny.run(
+    config,
+    validation={**tiny.DATASET, "label": outputs},
+    metrics_fn=tiny.metrics_fn,
+  )
+  hard = [row["validation/hard/loss"] for row in validated.history[-2:]]
+  assert on_training.best == 0
+  assert validated.best == int(np.argmin(hard)) == 1
+
+
+def test_a_candidate_that_stopped_is_never_best():
+  config = dataclasses.replace(
+    CONFIG, learning_rates=(1e18, 0.3, 0.01), seeds=(5,)
+  )
+  result = tiny.run(config)
+  assert result.finite.tolist() == [False, True, True]
+  losses = [row["train/loss"] for row in result.history[-3:]]
+  assert result.best == 1 + int(np.argmin(losses[1:]))
