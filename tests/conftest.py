@@ -15,8 +15,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compiling takes most of the time of the tests, running very little of it.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+# Test processes and launch scripts of one run share compiled programs. The
+# process that starts the others makes the folder and removes it.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-  # One for all processes of this run, none of which finds it given.
   _compiled = tempfile.mkdtemp(prefix="structcomp_jax_")
   atexit.register(shutil.rmtree, _compiled, ignore_errors=True)
   os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled
@@ -38,9 +39,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-  """Lets a test go on where another process is still writing a program.
+  """Makes no error of a program that another process is still writing.
 
-  JAX then compiles the program itself.
+  JAX warns and compiles the program itself.
   """
   config.addinivalue_line(
     "filterwarnings",
@@ -50,10 +51,10 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="module")
 def optimised():
-  """Compiles as users do.
+  """Compiles with all optimisations, as users do.
 
-  For modules in which different programs must give the same bits: what XLA
-  optimises most is the order in which numbers are added up.
+  For modules in which different programs must give the same bits: an optimised
+  program adds numbers up in an order of its own.
   """
   name = "jax_disable_most_optimizations"
   before = jax.config.read(name)

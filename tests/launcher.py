@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -45,7 +46,7 @@ class Started:
 
 
 class Launcher:
-  """Runs launch scripts, each in a process of its own.
+  """Runs launch scripts on the CPU, each in a process of its own.
 
   They compile as this process does: `tests/conftest.py` sets the environment.
   """
@@ -58,6 +59,7 @@ class Launcher:
       stdout=subprocess.PIPE,
       text=True,
       cwd=ROOT,
+      env={**os.environ, "JAX_PLATFORMS": "cpu"},
     )
 
   def __call__(self, verb: str, *arguments: str, absent=()) -> Outcome:

@@ -102,6 +102,19 @@ def read_tables(directory: pathlib.Path = TABLES) -> list[Mutation]:
   return mutations
 
 
+def check_tests_pass(tree: pathlib.Path, mutations: list[Mutation]) -> None:
+  """Ends the program where a test fails before anything was changed.
+
+  It would fail afterwards, too, and seem to notice.
+  """
+  tests = sorted({name for mutation in mutations for name in mutation.tests})
+  status = subprocess.run(
+    [*_PYTEST, "-n", "auto", "--dist", "loadfile", *tests], cwd=tree
+  ).returncode
+  if status:
+    sys.exit("these tests fail without any change; mend them first")
+
+
 def run_tests(tree: pathlib.Path, mutation: Mutation) -> str:
   """Makes the change in a copy of the tree, and runs its tests.
 
@@ -113,7 +126,7 @@ def run_tests(tree: pathlib.Path, mutation: Mutation) -> str:
   path.write_text(mutation.mutate(before))
   try:
     status = subprocess.run(
-      [*_PYTEST, *mutation.tests],
+      [*_PYTEST, "-p", "no:xdist", *mutation.tests],
       cwd=tree,
       env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
       stdout=subprocess.DEVNULL,
@@ -161,14 +174,17 @@ def run_all(
   ):
     trees: queue.SimpleQueue[pathlib.Path] = queue.SimpleQueue()
     for index in range(num_jobs):
-      trees.put(copy_tree(pathlib.Path(directory) / str(index)))
+      tree = copy_tree(pathlib.Path(directory) / str(index))
+      if todo and not index:
+        check_tests_pass(tree, todo)
+      trees.put(tree)
 
     def work(mutation: Mutation) -> tuple[Mutation, str]:
-      tree = trees.get()
+      own_tree = trees.get()
       try:
-        return mutation, run_tests(tree, mutation)
+        return mutation, run_tests(own_tree, mutation)
       finally:
-        trees.put(tree)
+        trees.put(own_tree)
 
     for done in concurrent.futures.as_completed(
       [pool.submit(work, mutation) for mutation in todo]

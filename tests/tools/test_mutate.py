@@ -67,6 +67,13 @@ def test_outcome(tree, new, outcome):
   assert (tree / "module.py").read_text() == before
 
 
+def test_tests_that_fail_anyway_notice_nothing(tree):
+  mutate.check_tests_pass(tree, [make()])
+  (tree / "module.py").write_text("def three():\n  return 4\n")
+  with pytest.raises(SystemExit, match="fail without any change"):
+    mutate.check_tests_pass(tree, [make()])
+
+
 def test_what_was_found_is_kept_until_something_changes(tree):
   first = make().digest()
   assert make().digest() == first
@@ -82,6 +89,7 @@ def test_a_run_goes_on_where_it_was(tree, tmp_path, monkeypatch):
   out.write_text(json.dumps({done.digest(): "noticed"}))
   ran = []
   monkeypatch.setattr(mutate, "copy_tree", lambda directory: tree)
+  monkeypatch.setattr(mutate, "check_tests_pass", lambda tree, todo: None)
   monkeypatch.setattr(
     mutate, "run_tests", lambda tree, one: ran.append(one) or "passed"
   )
