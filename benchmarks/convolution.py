@@ -6,7 +6,7 @@ For layers of ResNet50 at 128 x 128 pixels, and one of a small network: output
 and both gradients inside `lax.fori_loop`, as training and search run them, with
 one kernel and with one for each row (`vmap`):
 
-- here: `structcomp_jax.models.convolution`;
+- here: `structcomp_jax.models.layers.convolution`;
 - lax: `lax.conv_general_dilated` and what `jax.grad` makes of it;
 - windows: matrix products of image windows (im2col).
 
@@ -26,8 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from structcomp_jax.models import windows
-from structcomp_jax.models.convolution import convolve
+from structcomp_jax.models.layers import windows
+from structcomp_jax.models.layers.convolution import convolve
 
 # name: (images, side, inputs, outputs, kernel size, stride)
 LAYERS = {

@@ -41,7 +41,8 @@ import jax
 
 from benchmarks import measure, search_table
 from benchmarks.workload import Steps, Workload, load_experiment
-from structcomp_jax import parallel, search, trees
+from structcomp_jax import search, trees
+from structcomp_jax.engine import parallel
 
 _BERT = "configs/language/sv_singular.py:bert_small"
 _MINILM = {

@@ -15,7 +15,7 @@ from torch.utils import flop_counter
 from benchmarks import measure, torch_networks
 from benchmarks.workload import Workload, stored_problems
 from structcomp_jax import masks, trees
-from structcomp_jax.models import tokenizers
+from structcomp_jax.models.pretrained import tokenizers
 from structcomp_jax.recipes import vision
 from structcomp_jax.search import schedules
 

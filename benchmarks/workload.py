@@ -19,7 +19,8 @@ import numpy as np
 import optax
 
 from benchmarks import measure
-from structcomp_jax import masks, parallel, search, training, trees, types
+from structcomp_jax import masks, search, training, trees, types
+from structcomp_jax.engine import parallel
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import vision
 from structcomp_jax.recipes.domain import Network

@@ -1,11 +1,11 @@
-"""Path strings, stacking and fingerprints of PyTrees.
+"""Path strings, one key per leaf, stacking and fingerprints of PyTrees.
 
 One path string everywhere: `layer_0/attention/query/kernel`. It names the
 leaf in rules, mask files, tables and figures.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import chex
@@ -59,6 +59,22 @@ def replace_leaves(
   return jax.tree_util.tree_map_with_path(
     lambda path, leaf: new_leaves.get(path_string(path), leaf), tree
   )
+
+
+def leaf_keys(key: jax.Array, paths: Iterable[str]) -> dict[str, jax.Array]:
+  """Returns {path: key}, independent of the order in which paths come.
+
+  >>> list(leaf_keys(jax.random.key(0), ["kernel", "bias"]))
+  ['bias', 'kernel']
+
+  Args:
+    key: typed key, shape ().
+    paths: path strings; the n-th in sorted order gets `fold_in(key, n)`.
+  """
+  return {
+    path: jax.random.fold_in(key, index)
+    for index, path in enumerate(sorted(paths))
+  }
 
 
 def stack(trees: Sequence[chex.ArrayTree]) -> chex.ArrayTree:

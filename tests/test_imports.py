@@ -19,14 +19,13 @@ ROOTS = {
 EVERYTHING = None  # any third-party package that is not reserved
 
 # Layer -> layers it may import, low to high. A layer may import itself.
-_BASE = {"types", "trees", "varying", "parallel", "batching"}
+_BASE = {"types", "trees", "varying", "engine"}
 _LIBRARY = _BASE | {"masks", "search", "evaluation", "models", "tasks", "io"}
 LAYERS = {
   "types": set(),
   "trees": {"types"},
   "varying": set(),
-  "parallel": {"types", "trees", "varying"},
-  "batching": {"types", "trees"},
+  "engine": {"types", "trees", "varying"},
   "masks": _BASE,
   "search": _BASE | {"masks"},
   "evaluation": _BASE | {"masks"},

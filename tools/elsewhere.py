@@ -26,7 +26,7 @@ ENVIRONMENTS = ROOT / ".venvs"
 # Imports, masks, search, and the smoke roads of both domains.
 SHORT_SUITE = (
   "tests/test_imports.py",
-  "tests/test_parallel.py",
+  "tests/engine/test_parallel.py",
   "tests/masks",
   "tests/search",
   "tests/recipes/test_golden.py",

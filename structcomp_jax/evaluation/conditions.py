@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structcomp_jax import batching, masks, parallel, trees, types
+from structcomp_jax import masks, trees, types
+from structcomp_jax.engine import batching, parallel
 
 ABLATIONS = ("none", "zero", "random")
 

@@ -20,8 +20,7 @@ from structcomp_jax.masks.baselines import (
   random_from_complement,
   random_like,
 )
-from structcomp_jax.masks.binarize import binarize
-from structcomp_jax.masks.init import init
+from structcomp_jax.masks.logits import binarize, init
 from structcomp_jax.masks.merge import FILLS, Fill, make_fill, merge
 from structcomp_jax.masks.packed import load, save
 from structcomp_jax.masks.relax import (

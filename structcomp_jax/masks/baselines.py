@@ -7,8 +7,7 @@ counts may be traced, because a unit is kept when its rank is below the count.
 import jax
 import jax.numpy as jnp
 
-from structcomp_jax.masks.leaf_keys import leaf_keys
-from structcomp_jax.trees import leaves_by_path
+from structcomp_jax.trees import leaf_keys, leaves_by_path
 from structcomp_jax.types import Mask, Params, UserError
 
 

@@ -7,9 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structcomp_jax.masks.leaf_keys import leaf_keys
 from structcomp_jax.masks.select import MaskSpec
-from structcomp_jax.trees import leaves_by_path, replace_leaves
+from structcomp_jax.trees import leaf_keys, leaves_by_path, replace_leaves
 from structcomp_jax.types import Params, UserError
 
 # {path: array broadcastable to the leaf}; None stands for zeros.

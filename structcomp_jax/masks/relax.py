@@ -17,8 +17,8 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 
-from structcomp_jax.masks.leaf_keys import leaf_keys
 from structcomp_jax.masks.select import MaskSpec
+from structcomp_jax.trees import leaf_keys
 from structcomp_jax.types import MaskLogits, SoftMask, UserError
 
 # Hard concrete: stretch interval (gamma, zeta) and tau of Louizos et al. 2018.

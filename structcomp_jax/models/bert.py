@@ -20,8 +20,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
-from structcomp_jax.models import transformer
-from structcomp_jax.models.packing import Packing, Rows
+from structcomp_jax.models.layers import transformer
+from structcomp_jax.models.layers.packing import Packing, Rows
 from structcomp_jax.types import UserError
 
 # Hugging Face's names of the activations.

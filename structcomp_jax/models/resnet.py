@@ -22,8 +22,8 @@ from jax import lax
 from jaxtyping import Array, Float, UInt8
 
 from structcomp_jax import varying
-from structcomp_jax.models import vision
-from structcomp_jax.models.convolution import Conv
+from structcomp_jax.models.layers import vision
+from structcomp_jax.models.layers.convolution import Conv
 from structcomp_jax.types import UserError
 
 _EPSILON = 1e-5  # PyTorch's default, added to the variance

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, UInt8
 
-from structcomp_jax.models import transformer, vision
+from structcomp_jax.models.layers import transformer, vision
 from structcomp_jax.types import UserError
 
 _FROM_HUGGING_FACE = {

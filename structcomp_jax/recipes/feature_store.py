@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from structcomp_jax import batching, trees, types
+from structcomp_jax import trees, types
+from structcomp_jax.engine import batching
 from structcomp_jax.io import files
 
 # {name: jax.ShapeDtypeStruct [examples, ...]}

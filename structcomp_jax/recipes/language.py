@@ -10,7 +10,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from structcomp_jax import types
-from structcomp_jax.models import bert, hugging_face, tokenizers
+from structcomp_jax.models import bert
+from structcomp_jax.models.pretrained import hugging_face, tokenizers
 from structcomp_jax.recipes.domain import Network
 from structcomp_jax.tasks import syntax
 

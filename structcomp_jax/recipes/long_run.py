@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from absl import logging
 
-from structcomp_jax import parallel
+from structcomp_jax.engine import parallel
 from structcomp_jax.io import checkpoints, files, hosts, metrics
 from structcomp_jax.io.progress import Progress
 

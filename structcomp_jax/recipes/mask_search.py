@@ -9,7 +9,8 @@ import jax
 import numpy as np
 from absl import logging
 
-from structcomp_jax import batching, masks, parallel, search, trees
+from structcomp_jax import masks, search, trees
+from structcomp_jax.engine import batching, parallel
 from structcomp_jax.io import files, hosts
 from structcomp_jax.io.values import plain
 from structcomp_jax.recipes import long_run, widths

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from absl import logging
 
-from structcomp_jax import batching, training, trees, types
+from structcomp_jax import training, trees, types
+from structcomp_jax.engine import batching
 from structcomp_jax.io import checkpoints, files
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import long_run

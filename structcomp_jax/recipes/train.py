@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from absl import logging
 from ml_collections import ConfigDict
 
-from structcomp_jax import batching, training, trees, types
+from structcomp_jax import training, trees, types
+from structcomp_jax.engine import batching
 from structcomp_jax.io import checkpoints, files, metrics
 from structcomp_jax.recipes import experiment as experiments
 from structcomp_jax.recipes import long_run, pretrain, prune, session, sweep

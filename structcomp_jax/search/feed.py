@@ -11,7 +11,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
-from structcomp_jax import batching, trees, types
+from structcomp_jax import trees, types
+from structcomp_jax.engine import batching
 from structcomp_jax.search import programs, step
 from structcomp_jax.search.config import SearchConfig
 
@@ -156,7 +157,7 @@ def make_feed(
 ) -> DeviceFeed | HostFeed:
   """Returns the feed that `config` asks for; close it after use.
 
-  >>> from structcomp_jax import parallel
+  >>> from structcomp_jax.engine import parallel
   >>> config, key = SearchConfig(batch_size=4), jax.random.key(0)
   >>> feed = make_feed({"x": np.zeros(8)}, config, key, parallel.row_mesh(1))
   >>> feed.steps_per_epoch

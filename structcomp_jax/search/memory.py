@@ -10,7 +10,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from structcomp_jax import masks, parallel, trees, types
+from structcomp_jax import masks, trees, types
+from structcomp_jax.engine import parallel
 from structcomp_jax.search import programs, step
 from structcomp_jax.search.config import SearchConfig
 from structcomp_jax.search.feed import DeviceFeed, HostFeed

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
-from structcomp_jax import batching, masks, parallel, types
+from structcomp_jax import masks, types
+from structcomp_jax.engine import batching, parallel
 from structcomp_jax.search import schedules, step
 from structcomp_jax.search.config import SearchConfig
 

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from structcomp_jax import batching, masks, parallel, trees, types
+from structcomp_jax import masks, trees, types
+from structcomp_jax.engine import batching, parallel
 from structcomp_jax.search import candidates, schedules
 from structcomp_jax.search.config import SearchConfig
 

@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from structcomp_jax import masks, parallel, trees, types
+from structcomp_jax import masks, trees, types
+from structcomp_jax.engine import parallel
 from structcomp_jax.search import memory, step
 from structcomp_jax.search.config import SearchConfig
 from structcomp_jax.search.feed import make_feed

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from structcomp_jax import batching, parallel, trees, types
+from structcomp_jax import trees, types
+from structcomp_jax.engine import batching, parallel
 
 # {name: mean validation metric} -> f32 scalar, the lower the better.
 ScoreFn = Callable[[dict[str, jax.Array]], jax.Array]

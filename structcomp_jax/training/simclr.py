@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from structcomp_jax import batching, trees, types
+from structcomp_jax import trees, types
+from structcomp_jax.engine import batching
 from structcomp_jax.training import augment, base
 
 # (params, f32[N, height, width, 3] in 0..1) -> float[N, features].

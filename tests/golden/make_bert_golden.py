@@ -4,7 +4,7 @@ Needs the `torch` extra (made with torch 2.13.0, transformers 5.23.0):
 
   python tests/golden/make_bert_golden.py --minilm=DIRECTORY
 
-DIRECTORY is what structcomp_jax.models.hugging_face.minilm_directory() says.
+DIRECTORY is what `models.pretrained.hugging_face.minilm_directory` says.
 """
 
 import argparse

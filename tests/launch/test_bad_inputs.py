@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from structcomp_jax.models import tokenizers
+from structcomp_jax.models.pretrained import tokenizers
 from tests.launcher import CONFIG, assert_one_line, contents
 
 LANGUAGE = "configs/language/sv_singular.py"

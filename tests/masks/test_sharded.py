@@ -5,7 +5,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from structcomp_jax import masks, parallel
+from structcomp_jax import masks
+from structcomp_jax.engine import parallel
 
 
 @pytest.mark.parametrize("name", sorted(masks.RELAXATIONS))

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 from safetensors.numpy import save_file
 
-from structcomp_jax.models import tokenizers
+from structcomp_jax.models.pretrained import tokenizers
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 SPECIAL = list(tokenizers.SPECIAL_TOKENS)

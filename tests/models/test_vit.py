@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from structcomp_jax import trees
-from structcomp_jax.models import hugging_face
+from structcomp_jax.models.pretrained import hugging_face
 from structcomp_jax.models.vit import ViT, ViTConfig, stages
 from structcomp_jax.types import UserError
 

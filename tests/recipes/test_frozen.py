@@ -11,7 +11,8 @@ import pytest
 
 from configs.common.language import language_variant
 from configs.common.vision import vision_variant
-from structcomp_jax import parallel, search, trees
+from structcomp_jax import search, trees
+from structcomp_jax.engine import parallel
 from structcomp_jax.recipes import (
   experiment,
   feature_store,

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structcomp_jax import batching, masks, parallel, search
-from structcomp_jax.models import convolution
+from structcomp_jax import masks, search
+from structcomp_jax.engine import batching, parallel
+from structcomp_jax.models.layers import convolution
 
 from . import tiny
 

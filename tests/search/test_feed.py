@@ -8,7 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from structcomp_jax import parallel, search
+from structcomp_jax import search
+from structcomp_jax.engine import parallel
 from structcomp_jax.search import feed, step
 
 from . import tiny

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structcomp_jax import parallel, search, trees
+from structcomp_jax import search, trees
+from structcomp_jax.engine import parallel
 from structcomp_jax.search import programs
 from structcomp_jax.types import UserError
 

@@ -12,7 +12,8 @@ import numpy as np
 import optax
 import pytest
 
-from structcomp_jax import batching, masks, search, trees
+from structcomp_jax import masks, search, trees
+from structcomp_jax.engine import batching
 
 from . import tiny
 

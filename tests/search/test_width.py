@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structcomp_jax import masks, parallel, search, trees
+from structcomp_jax import masks, search, trees
+from structcomp_jax.engine import parallel
 from structcomp_jax.search import memory, width
 from structcomp_jax.types import UserError
 

@@ -6,7 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from structcomp_jax import batching, training
+from structcomp_jax import training
+from structcomp_jax.engine import batching
 
 from .test_base import CONFIG, DATASET, KEY, fresh, loss_fn, metrics_fn, train
 

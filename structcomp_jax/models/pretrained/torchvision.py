@@ -17,7 +17,7 @@ import numpy as np
 from flax import traverse_util
 
 from structcomp_jax import trees
-from structcomp_jax.models import weight_files
+from structcomp_jax.models.pretrained import weight_files
 from structcomp_jax.models.resnet import ResNet, ResNetConfig
 from structcomp_jax.types import Params, UserError
 

@@ -19,8 +19,8 @@ from flax import traverse_util
 from tokenizers import Tokenizer
 
 from structcomp_jax import trees
-from structcomp_jax.models import tokenizers, weight_files
 from structcomp_jax.models.bert import Bert, BertConfig
+from structcomp_jax.models.pretrained import tokenizers, weight_files
 from structcomp_jax.models.vit import ViT, ViTConfig
 from structcomp_jax.types import Params, UserError
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structcomp_jax import parallel
+from structcomp_jax.engine import parallel
 from structcomp_jax.types import UserError
 
 

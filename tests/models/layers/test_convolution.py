@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from jax import lax
 
-from structcomp_jax import parallel
-from structcomp_jax.models import windows
-from structcomp_jax.models.convolution import Conv, convolve
+from structcomp_jax.engine import parallel
+from structcomp_jax.models.layers import windows
+from structcomp_jax.models.layers.convolution import Conv, convolve
 
 # (height, width, kernel size, stride): odd and even sizes, pixels that no
 # window reaches, a kernel larger than the image.

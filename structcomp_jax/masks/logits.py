@@ -1,6 +1,29 @@
-"""The threshold. There is no other one in the package."""
+"""Mask logits: where a search starts, and the one threshold there is."""
 
+import jax
+import jax.numpy as jnp
+
+from structcomp_jax.masks.select import MaskSpec
 from structcomp_jax.types import Mask, MaskLogits
+
+
+def init(spec: MaskSpec, logit: float | jax.Array) -> MaskLogits:
+  """Returns mask logits that all equal `logit`.
+
+  >>> from structcomp_jax import masks
+  >>> spec = masks.select({"kernel": jnp.ones(2)}, [(".*", "weight")])
+  >>> masks.init(spec, 0.5)["kernel"].tolist()
+  [0.5, 0.5]
+
+  Args:
+    spec: the selected leaves.
+    logit: initial logit, a float or a (traced) scalar.
+
+  Returns:
+    {path: f32[mask_shape]}.
+  """
+  value = jnp.asarray(logit, jnp.float32)
+  return {leaf.path: jnp.full(leaf.mask_shape, value) for leaf in spec.leaves}
 
 
 def binarize(mask_logits: MaskLogits) -> Mask:
@@ -13,7 +36,6 @@ def binarize(mask_logits: MaskLogits) -> Mask:
   Differences: the latter evaluates with l >= 0 in one place and counts with
   l > 0 in another; here both are l > 0.
 
-  >>> import jax.numpy as jnp
   >>> binarize({"kernel": jnp.array([-1.0, 0.0, 1.0])})["kernel"].tolist()
   [False, False, True]
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from structcomp_jax import parallel, trees
+from structcomp_jax import trees
+from structcomp_jax.engine import parallel
 from structcomp_jax.models.bert import Bert, BertConfig
-from structcomp_jax.models.packing import Packing
+from structcomp_jax.models.layers.packing import Packing
 
 CONFIG = BertConfig(
   vocab_size=40,

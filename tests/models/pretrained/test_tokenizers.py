@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from structcomp_jax.models import tokenizers
+from structcomp_jax.models.pretrained import tokenizers
 from structcomp_jax.types import UserError
-
-from . import checkpoints
+from tests.models import checkpoints
 
 WORDS = ["the", "duck", "ducks", "swims", "swim"]
 

@@ -27,7 +27,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from structcomp_jax import varying
-from structcomp_jax.models import windows
+from structcomp_jax.models.layers import windows
 
 _Bilinear = Callable[[jax.Array, jax.Array], jax.Array]
 # Operations; see `_by_parts`.

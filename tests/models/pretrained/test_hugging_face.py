@@ -10,11 +10,10 @@ import jax
 import numpy as np
 import pytest
 
-from structcomp_jax.models import hugging_face, tokenizers
 from structcomp_jax.models.bert import Bert, BertConfig
+from structcomp_jax.models.pretrained import hugging_face, tokenizers
 from structcomp_jax.types import UserError
-
-from . import checkpoints
+from tests.models import checkpoints
 
 QUERY = "encoder.layer.1.attention.self.query.weight"
 

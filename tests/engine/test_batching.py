@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structcomp_jax import batching
+from structcomp_jax.engine import batching
 from structcomp_jax.types import UserError
 
 DATASET = {

@@ -9,11 +9,11 @@ import pytest
 from safetensors.numpy import save_file
 
 from structcomp_jax import trees
-from structcomp_jax.models import resnet, torchvision
+from structcomp_jax.models import resnet
+from structcomp_jax.models.pretrained import torchvision
 from structcomp_jax.models.resnet import ResNet, ResNetConfig
 from structcomp_jax.types import UserError
-
-from . import formula
+from tests.models import formula
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "vision.npz"
 SMALL = ResNetConfig(

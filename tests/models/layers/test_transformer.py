@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from structcomp_jax.models import transformer
+from structcomp_jax.models.layers import transformer
 
 
 def normal(seed, *shape):

@@ -1,0 +1,1 @@
+"""Many rows, many steps, many devices; knows no masks, papers or files."""
