@@ -15,7 +15,7 @@ from structcomp_jax.models.resnet import ResNet, ResNetConfig
 from structcomp_jax.types import UserError
 from tests.models import formula
 
-GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "vision.npz"
+GOLDEN = pathlib.Path(__file__).parents[2] / "golden" / "vision.npz"
 SMALL = ResNetConfig(
   block="bottleneck",
   stage_sizes=(1, 2),
