@@ -197,6 +197,11 @@ def test_best_weights_are_kept_not_the_last():
     jax.device_get(final.best_params), states[best].params
   )
   assert (final.best_params["w"] != final.params["w"]).any()
+  fetched = training.fetch_best(final)
+  np.testing.assert_array_equal(
+    fetched["params"]["w"], states[best].params["w"]
+  )
+  assert fetched["epoch"].tolist() == [best + 1]
 
 
 def test_seed_that_never_had_a_finite_loss_is_named():

@@ -329,6 +329,32 @@ def test_backbone_is_pretrained_and_head_fresh():
   )
 
 
+def test_only_the_head_is_fresh_not_what_is_named_like_it():
+  pretrained, new = (
+    {name: jnp.full(2, value) for name in ("body", "head", "head_norm")}
+    for value in (1.0, 2.0)
+  )
+  params = training.with_backbone(pretrained, new)
+  assert {name: float(leaf[0]) for name, leaf in params.items()} == {
+    "body": 1.0,
+    "head": 2.0,
+    "head_norm": 1.0,
+  }
+
+
+def test_order_views_and_validation_have_keys_of_their_own(monkeypatch):
+  given = {}
+
+  def run(loss_fn, metrics_fn, state, dataset, validation, config, **kwargs):
+    given.update(kwargs, validation=validation["key"])
+
+  monkeypatch.setattr(simclr.base, "run", run)
+  pretrain(None)
+  keys = [given["key"], given["draw_key"], *given["validation"]]
+  bits = np.array([jax.random.key_data(key) for key in keys])
+  assert len(np.unique(bits, axis=0)) == 2 + len(DATASET["images"])
+
+
 def test_backbone_of_another_network_is_refused():
   wider = {"body": {"w": jnp.zeros((108, 9))}, "head": {"w": jnp.zeros((9, 4))}}
   with pytest.raises(UserError, match=r"of another model; pretrain this"):
