@@ -228,5 +228,5 @@ def _result(rows, state, history):
     masks=masks.binarize(state.mask_logits),
     finite=finite,
     history=history,
-    best=int(np.argmin(np.where(finite, final, np.inf))),
+    best=int(np.argmin(final)),
   )

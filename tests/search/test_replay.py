@@ -159,6 +159,16 @@ def test_the_best_is_judged_on_validation_not_on_training():
   assert validated.best == int(np.argmin(hard)) == 1
 
 
+def test_a_candidate_that_stopped_at_once_is_not_best():
+  """Its losses sum up to nothing, the lowest there is."""
+  config = dataclasses.replace(CONFIG, init_logits=(3e38, 0.2), seeds=(5,))
+  result = tiny.run(config)
+  losses = [row["train/loss"] for row in result.history[-2:]]
+  assert losses[0] == 0 < losses[1]
+  assert result.finite.tolist() == [False, True]
+  assert result.best == 1
+
+
 def test_a_candidate_that_stopped_is_never_best():
   config = dataclasses.replace(
     CONFIG, learning_rates=(1e18, 0.3, 0.01), seeds=(5,)
@@ -167,3 +177,23 @@ def test_a_candidate_that_stopped_is_never_best():
   assert result.finite.tolist() == [False, True, True]
   losses = [row["train/loss"] for row in result.history[-3:]]
   assert result.best == 1 + int(np.argmin(losses[1:]))
+
+
+def test_density_counts_the_weights_of_a_neuron():
+  spec = masks.select(tiny.NETWORK.params, [(".*", "neuron")])
+  result = search.run(
+    tiny.loss_fn,
+    tiny.NETWORK.params,
+    spec,
+    tiny.DATASET,
+    CONFIG,
+    key=tiny.KEY,
+    devices=jax.devices()[:1],
+  )
+  for index, row in enumerate(result.history[-2:]):
+    kept = [
+      np.broadcast_to(result.masks[path][index], leaf.shape).sum()
+      for path, leaf in tiny.NETWORK.params.items()
+    ]
+    sizes = [leaf.size for leaf in tiny.NETWORK.params.values()]
+    assert row["density"] == pytest.approx(sum(kept) / sum(sizes), rel=1e-5)
