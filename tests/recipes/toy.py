@@ -47,20 +47,23 @@ def init(key):
   return params
 
 
-def apply_from(params, hidden, stage):
-  """Applies the layers from `stage` on."""
-  for name in STAGES[max(STAGES.index(stage), 1) :]:
+def apply_layers(params, hidden, names):
+  """Applies some layers, one after the other."""
+  for name in names:
     layer = params[name]["dense"]
     hidden = jnp.tanh(hidden @ layer["kernel"] + layer["bias"])
   return hidden
 
 
+def apply_from(params, hidden, stage):
+  """Applies the layers from `stage` on."""
+  return apply_layers(params, hidden, STAGES[max(STAGES.index(stage), 1) :])
+
+
 def features_before(params, batch, stage):
-  hidden = batch["items"]
-  for name in STAGES[1 : STAGES.index(stage)]:
-    layer = params[name]["dense"]
-    hidden = jnp.tanh(hidden @ layer["kernel"] + layer["bias"])
-  return {"hidden": hidden}
+  """Applies the layers below `stage`."""
+  names = STAGES[1 : STAGES.index(stage)]
+  return {"hidden": apply_layers(params, batch["items"], names)}
 
 
 NETWORK = Network(
