@@ -21,16 +21,18 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
-from structcomp_jax.tasks import shapes
-from structcomp_jax.tasks.shapes import (
+from structcomp_jax.tasks.odd_one_out import shapes
+from structcomp_jax.tasks.odd_one_out.shapes import (
   contact_count,
   contours,
   drawing,
   inside_contact,
   inside_count,
   pictures,
-  pixel_check,
   workers,
+)
+from structcomp_jax.tasks.odd_one_out.shapes.pixels import (
+  judge as pixel_check,
 )
 
 _PHASES = {

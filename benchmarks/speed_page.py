@@ -3,7 +3,7 @@
     python -m benchmarks.speed_page --mask_search=FILE --torch_baseline=FILE
       --out=docs/results/speed.md [--readme=README.md]
 
-The files are what `benchmarks.mask_search` and `benchmarks.torch_baseline`
+The files are what `benchmarks.mask_search` and `benchmarks.pytorch.baseline`
 wrote for `--json`. In the README, the table of targets replaces what lies
 between the two speed comments.
 """
@@ -15,7 +15,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import measure, search_table, torch_baseline
+from benchmarks import measure, search_table
+from benchmarks.pytorch import baseline as torch_baseline
 
 # What was measured, in words, and whether it is enough.
 _Judge = Callable[[dict[str, Any], dict[str, Any]], tuple[str, bool]]
@@ -29,7 +30,7 @@ Written by `benchmarks.speed_page` from the JSON files beside it. Whatever is
 compared was timed in turns within one process, on a machine that did nothing
 else; a ratio is the median of the ratios within a turn. What the columns mean
 is said at the top of `benchmarks/mask_search.py` and
-`benchmarks/torch_baseline.py`; why a number is what it is, in
+`benchmarks/pytorch/baseline.py`; why a number is what it is, in
 [design/speed.md](../design/speed.md)."""
 
 

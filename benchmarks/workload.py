@@ -21,13 +21,13 @@ import optax
 from benchmarks import measure
 from structcomp_jax import masks, search, training, trees, types
 from structcomp_jax.engine import parallel
-from structcomp_jax.recipes import experiment as experiments
-from structcomp_jax.recipes import vision
-from structcomp_jax.recipes.domain import Network
+from structcomp_jax.pipeline import experiment as experiments
 from structcomp_jax.search import programs, step
-from structcomp_jax.tasks import syntax
-from structcomp_jax.tasks.shapes import drawing
-from structcomp_jax.training import base
+from structcomp_jax.studies.break_it_down import vision
+from structcomp_jax.studies.break_it_down.domain import Network
+from structcomp_jax.tasks.odd_one_out import syntax
+from structcomp_jax.tasks.odd_one_out.shapes import drawing
+from structcomp_jax.training import supervised as base
 
 
 def load_experiment(

@@ -18,8 +18,8 @@ a problem is wrong.
 
 from absl import flags
 
-from launch import common
-from structcomp_jax.recipes import check_shapes
+from launch.process import main as common
+from structcomp_jax.studies.break_it_down import check_shapes
 
 _TFDS_DIR = flags.DEFINE_string("tfds_dir", None, "TFDS directory.")
 _BUILDER = flags.DEFINE_string(

@@ -9,8 +9,8 @@ For example --builder=syntax_subroutines/sv_singular.base. With --config and
 
 from absl import flags
 
-from launch import common
-from structcomp_jax.recipes import prepare_data
+from launch.process import main as common
+from structcomp_jax.pipeline import prepare_data
 
 _CONFIG, _WORKDIR = common.define_config(required=False)
 _BUILDER = flags.DEFINE_string(

@@ -6,8 +6,8 @@ python -m launch.report --workdirs=DIR1,DIR2 --out=FILE [--readme=FILE]
 
 from absl import flags
 
-from launch import common
-from structcomp_jax.recipes import report
+from launch.process import main as common
+from structcomp_jax.pipeline import report
 
 _CONFIG, _WORKDIR = common.define_config(required=False)
 _WORKDIRS = flags.DEFINE_list(

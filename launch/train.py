@@ -6,8 +6,8 @@ A step that was killed goes on where it was when the command is given again;
 what is complete is skipped.
 """
 
-from launch import common
-from structcomp_jax.recipes import train
+from launch.process import main as common
+from structcomp_jax.pipeline import train
 
 if __name__ == "__main__":
   common.main_with_config(train.run)

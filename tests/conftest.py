@@ -30,7 +30,7 @@ jax.config.update("jax_num_cpu_devices", 8)
 
 
 def pytest_addoption(parser):
-  """Adds what only tests/recipes/test_golden.py reads."""
+  """Adds what only tests/studies/break_it_down/test_golden.py reads."""
   parser.addoption(
     "--store-golden",
     action="store_true",

@@ -21,6 +21,7 @@ EVERYTHING = None  # any third-party package that is not reserved
 # Layer -> layers it may import, low to high. A layer may import itself.
 _BASE = {"types", "trees", "varying", "engine"}
 _LIBRARY = _BASE | {"masks", "search", "evaluation", "models", "tasks", "io"}
+_UPPER = _LIBRARY | {"training", "report", "pipeline", "studies"}
 LAYERS = {
   "types": set(),
   "trees": {"types"},
@@ -33,9 +34,10 @@ LAYERS = {
   "tasks": {"types", "trees"},
   "io": {"types", "trees"},
   "training": _LIBRARY,
-  "analysis": _LIBRARY,
-  "recipes": _LIBRARY | {"training", "analysis"},
-  "launch": {"types", "recipes"},
+  "report": _LIBRARY | {"studies"},  # until its parts know no paper
+  "pipeline": _UPPER,
+  "studies": _UPPER,
+  "launch": {"types", "pipeline", "studies"},
   "configs": set(),
 }
 
@@ -50,8 +52,9 @@ THIRD_PARTY = {
   "tasks": EVERYTHING,
   "io": EVERYTHING,
   "training": EVERYTHING,
-  "analysis": EVERYTHING,
-  "recipes": EVERYTHING,
+  "report": EVERYTHING,
+  "pipeline": EVERYTHING,
+  "studies": EVERYTHING,
   "launch": {"absl", "ml_collections", "jax"},
   "configs": {"ml_collections"},
 }
@@ -60,11 +63,11 @@ THIRD_PARTY = {
 RESERVED = {
   "absl.app": {"launch"},
   "absl.flags": {"launch"},
-  "ml_collections": {"recipes", "launch", "configs"},
+  "ml_collections": {"pipeline", "studies", "launch", "configs"},
   "orbax": {"io"},
   "flax.linen": {"models"},
   "flax.training": set(),  # deprecated by flax itself
-  "matplotlib": {"analysis"},
+  "matplotlib": {"report", "studies"},
   "jax._src": set(),
   "tensorflow": set(),
   "torch": {"models"},  # optional, to read published weights
@@ -165,9 +168,9 @@ def test_imports_follow_the_layers(path):
     ("structcomp_jax/search/a.py", "from structcomp_jax import evaluation"),
     ("structcomp_jax/models/a.py", "from structcomp_jax import tasks"),
     ("structcomp_jax/tasks/a.py", "from structcomp_jax.masks import merge"),
-    ("structcomp_jax/training/a.py", "from structcomp_jax import analysis"),
+    ("structcomp_jax/training/a.py", "from structcomp_jax import report"),
     ("structcomp_jax/training/a.py", "import orbax.checkpoint as ocp"),
-    ("structcomp_jax/recipes/a.py", "from absl import flags"),
+    ("structcomp_jax/pipeline/a.py", "from absl import flags"),
     ("structcomp_jax/types.py", "from structcomp_jax import trees"),
     ("launch/a.py", "from structcomp_jax import masks"),
     ("configs/a.py", "import jax"),
@@ -189,9 +192,12 @@ def test_checker_finds_forbidden_imports(file, source):
     ("structcomp_jax/search/a.py", "from flax import struct"),
     ("structcomp_jax/models/a.py", "import flax.linen as nn"),
     ("structcomp_jax/io/a.py", "from structcomp_jax import __version__"),
-    ("structcomp_jax/recipes/a.py", "from structcomp_jax import analysis"),
+    ("structcomp_jax/pipeline/a.py", "from structcomp_jax import report"),
     ("structcomp_jax/tasks/a.py", "from absl import logging"),
-    ("launch/a.py", "from absl import app\nfrom structcomp_jax import recipes"),
+    (
+      "launch/a.py",
+      "from absl import app\nfrom structcomp_jax import pipeline",
+    ),
     ("configs/a.py", "import ml_collections\nfrom configs import common"),
   ],
 )

@@ -29,7 +29,7 @@ SHORT_SUITE = (
   "tests/engine/test_parallel.py",
   "tests/masks",
   "tests/search",
-  "tests/recipes/test_golden.py",
+  "tests/studies/break_it_down/test_golden.py",
 )
 # What the tests read; `structcomp_jax` itself is the installed one.
 BESIDE_THE_WHEEL = (

@@ -1,6 +1,5 @@
 """Masks as data beside the weights: select, relax, binarize, merge, compare."""
 
-from structcomp_jax.masks import packed
 from structcomp_jax.masks.algebra import (
   complement,
   density,
@@ -22,7 +21,6 @@ from structcomp_jax.masks.baselines import (
 )
 from structcomp_jax.masks.logits import binarize, init
 from structcomp_jax.masks.merge import FILLS, Fill, make_fill, merge
-from structcomp_jax.masks.packed import load, save
 from structcomp_jax.masks.relax import (
   RELAXATIONS,
   Relaxation,
@@ -52,17 +50,14 @@ __all__ = [
   "kept_weights",
   "largest_magnitude",
   "leaf_betas",
-  "load",
   "logical_and",
   "logical_or",
   "make_fill",
   "merge",
-  "packed",
   "penalty",
   "random_from_complement",
   "random_like",
   "sample",
-  "save",
   "select",
   "size",
   "total_density",

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
-from structcomp_jax.tasks import shapes
 from structcomp_jax.tasks.builders import ProblemsBuilder
+from structcomp_jax.tasks.odd_one_out import shapes
 
 _DESCRIPTION = """\
 Odd-one-out problems about outlines of random shapes that lie inside each

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
-from structcomp_jax.tasks import syntax
 from structcomp_jax.tasks.builders import ProblemsBuilder
+from structcomp_jax.tasks.odd_one_out import syntax
 
 _DESCRIPTION = """\
 Odd-one-out problems about subject-verb agreement and reflexive anaphora: four

@@ -1,7 +1,8 @@
 """Training of the base networks that are frozen afterwards."""
 
 from structcomp_jax.training import simclr
-from structcomp_jax.training.base import (
+from structcomp_jax.training.simclr import SimclrConfig, with_backbone
+from structcomp_jax.training.supervised import (
   TrainConfig,
   TrainState,
   failed_seeds,
@@ -9,7 +10,6 @@ from structcomp_jax.training.base import (
   init_state,
   run,
 )
-from structcomp_jax.training.simclr import SimclrConfig, with_backbone
 
 __all__ = [
   "SimclrConfig",

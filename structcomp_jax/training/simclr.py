@@ -18,7 +18,8 @@ import optax
 
 from structcomp_jax import trees, types
 from structcomp_jax.engine import batching
-from structcomp_jax.training import augment, base
+from structcomp_jax.training import augment
+from structcomp_jax.training import supervised as base
 
 # (params, f32[N, height, width, 3] in 0..1) -> float[N, features].
 EmbedFn = Callable[[types.Params, jax.Array], jax.Array]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks import search_table, speed_page, torch_baseline
+from benchmarks import search_table, speed_page
+from benchmarks.pytorch import baseline as torch_baseline
 
 FACTS = {"commit": "abc", "changed": "", "machine": "m"}
 
@@ -83,7 +84,7 @@ SEARCH = {
   "networks": [network("bert_small"), network("resnet50")],
 }
 TORCH = {
-  "command": "python -m benchmarks.torch_baseline",
+  "command": "python -m benchmarks.pytorch.baseline",
   "cases": [case("resnet50:stage_4", 3.6), case("resnet50:first", 1.7)],
 }
 

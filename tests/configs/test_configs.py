@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from structcomp_jax.recipes import experiment
+from structcomp_jax.pipeline import experiment
 from structcomp_jax.types import UserError
 
 ROOT = pathlib.Path(__file__).parents[2]

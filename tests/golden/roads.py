@@ -1,6 +1,6 @@
 """The tables of two smoke runs, as they must come out again.
 
-    pytest tests/recipes/test_golden.py --store-golden
+    pytest tests/studies/break_it_down/test_golden.py --store-golden
 
 stores them anew. The bits of a run are the same within one version of JAX on
 one kind of machine: another version compiles other programs, other vector

@@ -14,7 +14,7 @@ import sys
 import traceback
 
 # What a launch script imports when it starts, and what it imports later on.
-_PRELOADED = ("structcomp_jax.recipes.run", "tensorflow_datasets")
+_PRELOADED = ("structcomp_jax.pipeline.run", "tensorflow_datasets")
 
 
 def serve() -> None:
@@ -36,7 +36,7 @@ def serve() -> None:
 
 def _fill_caches() -> None:
   """Makes the problems that every run of the tests needs."""
-  from structcomp_jax.tasks import syntax
+  from structcomp_jax.tasks.odd_one_out import syntax
 
   syntax.make_datasets("sv_singular", "published")
   syntax.separation_report("sv_singular", "published")

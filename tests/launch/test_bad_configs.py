@@ -10,8 +10,8 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from launch import common
-from structcomp_jax.recipes import experiment
+from launch.process import main as common
+from structcomp_jax.pipeline import experiment
 from structcomp_jax.types import UserError
 from tests.launcher import CONFIG, ROOT, assert_clear, assert_one_line
 

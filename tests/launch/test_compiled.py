@@ -3,7 +3,7 @@
 import jax
 import pytest
 
-from launch import compiled
+from launch.process import compiled
 
 _SETTINGS = (
   "jax_compilation_cache_dir",

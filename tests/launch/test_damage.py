@@ -13,7 +13,7 @@ from configs.common.language import language_variant
 from structcomp_jax import search
 from structcomp_jax.io import checkpoints, files
 from structcomp_jax.io.workdir import open_workdir
-from structcomp_jax.recipes import experiment as experiments
+from structcomp_jax.pipeline import experiment as experiments
 from tests.launcher import assert_one_line, contents
 
 MASKS = "masks/seed_0/subject"

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from launch import relay
+from launch.process import relay
 from tests.launcher import CONFIG
 
 # Masks of a base network that was never trained.

@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from structcomp_jax.tasks import datasets, syntax
+from structcomp_jax.tasks import datasets
+from structcomp_jax.tasks.odd_one_out import syntax
 from structcomp_jax.types import UserError
 
 _NAME = "syntax_subroutines/sv_singular.base"
@@ -240,7 +241,8 @@ def test_unknown_split(prepared):
 def test_imports_need_neither_tfds_nor_tensorflow():
   script = """
 import sys
-from structcomp_jax.tasks import datasets, odd_one_out, syntax
+from structcomp_jax.tasks import datasets
+from structcomp_jax.tasks.odd_one_out import metrics, syntax
 assert "tensorflow_datasets" not in sys.modules
 """
   subprocess.run([sys.executable, "-c", script], check=True)

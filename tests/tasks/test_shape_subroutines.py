@@ -4,7 +4,8 @@ import chex
 import numpy as np
 import pytest
 
-from structcomp_jax.tasks import datasets, shape_subroutines, shapes
+from structcomp_jax.tasks import datasets, shape_subroutines
+from structcomp_jax.tasks.odd_one_out import shapes
 from structcomp_jax.types import UserError
 
 _NAME = "shape_subroutines/inside_contact.base"

@@ -9,7 +9,15 @@ import pytest
 from structcomp_jax import training
 from structcomp_jax.engine import batching
 
-from .test_base import CONFIG, DATASET, KEY, fresh, loss_fn, metrics_fn, train
+from .test_supervised import (
+  CONFIG,
+  DATASET,
+  KEY,
+  fresh,
+  loss_fn,
+  metrics_fn,
+  train,
+)
 
 # 3 steps an epoch, 4 epochs.
 VALIDATION = {name: array[9:] for name, array in DATASET.items()}

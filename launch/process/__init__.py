@@ -1,0 +1,1 @@
+"""How a launch script sets up its process: flags, hosts, compiled programs."""

@@ -1,1 +1,0 @@
-"""From a work directory to statistics, figures and a report page."""

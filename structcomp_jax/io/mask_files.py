@@ -1,0 +1,165 @@
+"""Mask files: one bit per unit, bound to the network they belong to.
+
+A file is an `.npz` archive of a JSON header (format version, fingerprint of
+the frozen tree, paths, shapes, number of candidate rows, free metadata) and
+one packed byte array per leaf. Equal masks give equal bytes.
+"""
+
+import io
+import json
+import math
+import os
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from structcomp_jax.io import files
+from structcomp_jax.types import Mask, UserError
+
+_FORMAT = "structcomp_jax.masks"
+_VERSION = 1
+_DAMAGE = (
+  EOFError,
+  KeyError,
+  OSError,
+  TypeError,
+  ValueError,
+  zipfile.BadZipFile,
+  zlib.error,
+)
+
+
+def save(
+  path: str | os.PathLike[str],
+  masks: Mask,
+  *,
+  fingerprint: str,
+  metadata: Mapping[str, Any] | None = None,
+  stacked: bool = False,
+) -> None:
+  """Writes masks atomically: the old file, or the whole new one.
+
+  Args:
+    path: file to write; missing parent directories are created.
+    masks: {path: bool[...]}.
+    fingerprint: `trees.fingerprint` of the frozen tree.
+    metadata: JSON values to store along.
+    stacked: the leading axis of every leaf is the candidate axis; the file
+      then records the number of rows.
+
+  Raises:
+    UserError: a leaf is not boolean, the rows differ, or the file cannot be
+      written.
+  """
+  arrays = {name: np.asarray(masks[name]) for name in sorted(masks)}
+  _check_arrays(arrays, stacked)
+  header = {
+    "format": _FORMAT,
+    "version": _VERSION,
+    "fingerprint": fingerprint,
+    "paths": list(arrays),
+    "shapes": [list(array.shape) for array in arrays.values()],
+    "num_rows": len(next(iter(arrays.values()))) if stacked else None,
+    "metadata": dict(metadata or {}),
+  }
+  entries: dict[str, Any] = {
+    "header": np.array(json.dumps(header, sort_keys=True))
+  }
+  for index, array in enumerate(arrays.values()):
+    entries[_entry(index)] = np.packbits(array)
+  content = io.BytesIO()
+  np.savez(content, **entries)
+  files.write_atomic(path, content.getvalue())
+
+
+def load(
+  path: str | os.PathLike[str], fingerprint: str | None = None
+) -> tuple[Mask, dict[str, Any]]:
+  """Reads a mask file.
+
+  Args:
+    path: file written by `save`.
+    fingerprint: of the frozen tree the masks will be merged into; None skips
+      the comparison.
+
+  Returns:
+    ({path: bool[...]}, metadata).
+
+  Raises:
+    UserError: missing or torn file, other format version, or masks of
+      another network.
+  """
+  if not pathlib.Path(path).is_file():
+    raise UserError(
+      f"no mask file {str(path)!r}; delete its directory and run the search "
+      "again"
+    )
+  try:
+    # Opened here: np.load leaves a torn file open.
+    with (
+      open(path, "rb") as file,
+      np.load(file, allow_pickle=False) as archive,
+    ):
+      header = json.loads(str(archive["header"][()]))
+      _check_header(path, header, fingerprint)
+      shapes = dict(zip(header["paths"], header["shapes"], strict=True))
+      masks = {
+        name: _unpack(archive[_entry(index)], tuple(shape))
+        for index, (name, shape) in enumerate(shapes.items())
+      }
+    return masks, header["metadata"]
+  except _DAMAGE as error:
+    raise UserError(
+      f"mask file {str(path)!r} is torn or not a mask file "
+      f"({type(error).__name__}); delete its directory and run the search "
+      "again"
+    ) from error
+
+
+def _entry(index: int) -> str:
+  """Returns the archive entry of the n-th path; paths may be unfit names."""
+  return f"leaf_{index:05d}"
+
+
+def _check_arrays(arrays: Mapping[str, np.ndarray], stacked: bool) -> None:
+  """Raises unless all leaves are boolean and have the same rows."""
+  if not arrays:
+    raise UserError("there is no mask to save; select at least one leaf")
+  for name, array in arrays.items():
+    if array.dtype != np.bool_:
+      raise UserError(
+        f"mask leaf {name!r} has dtype {array.dtype}; binarize it first"
+      )
+  if stacked and len({array.shape[:1] for array in arrays.values()}) > 1:
+    raise UserError("mask leaves have different numbers of candidate rows")
+
+
+def _check_header(
+  path: str | os.PathLike[str],
+  header: Mapping[str, Any],
+  fingerprint: str | None,
+) -> None:
+  """Raises for another format, version or network."""
+  if header["format"] != _FORMAT or header["version"] != _VERSION:
+    raise UserError(
+      f"mask file {str(path)!r} has format {header['format']} version "
+      f"{header['version']}, this program reads {_FORMAT} version {_VERSION}; "
+      "delete its directory and run the search again"
+    )
+  if fingerprint is not None and header["fingerprint"] != fingerprint:
+    raise UserError(
+      f"mask file {str(path)!r} belongs to another network (fingerprint "
+      f"{header['fingerprint'][:12]}, not {fingerprint[:12]}); use the "
+      "weights it was searched on, or delete its directory and search again"
+    )
+
+
+def _unpack(packed: np.ndarray, shape: tuple[int, ...]) -> Any:
+  """Returns the boolean array of one leaf; ValueError when bits are missing."""
+  bits = np.unpackbits(packed, count=math.prod(shape))
+  return jnp.asarray(bits.reshape(shape).astype(np.bool_))

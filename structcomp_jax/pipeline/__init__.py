@@ -1,0 +1,1 @@
+"""A study at work: one module per step, from a config to files."""

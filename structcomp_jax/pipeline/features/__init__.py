@@ -1,0 +1,1 @@
+"""What a frozen network makes of data, computed once and kept."""

@@ -1,0 +1,99 @@
+"""What every step does around its work: lock, config, timing, versions."""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import jax
+from absl import logging
+from ml_collections import ConfigDict
+
+from structcomp_jax import __version__
+from structcomp_jax.io import files, hosts
+from structcomp_jax.io.workdir import check_shared, open_workdir
+from structcomp_jax.pipeline import experiment as experiments
+
+_TIMINGS = "timings.json"
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "tensorflow-datasets")
+
+
+@contextlib.contextmanager
+def open_experiment(
+  config: ConfigDict, workdir: str | pathlib.Path, command: str
+) -> Iterator[experiments.Experiment]:
+  """Makes an experiment and holds its work directory.
+
+  Raises:
+    UserError: the config is bad, or the directory cannot be used.
+  """
+  experiment = experiments.load(config, workdir)
+
+  @hosts.by_first
+  def enter(stack: contextlib.ExitStack) -> None:
+    stack.enter_context(
+      open_workdir(workdir, config.to_dict(), launched_as=command)
+    )
+    versions = experiment.paths.workdir / "versions.json"
+    # Of the launch that began the work: a report made later by other code
+    # must not claim its numbers.
+    if not versions.is_file():
+      files.write_atomic(versions, json.dumps(_versions(), indent=2))
+
+  with contextlib.ExitStack() as stack:
+    enter(stack)
+    check_shared(workdir, config.to_dict())
+    yield experiment
+
+
+@contextlib.contextmanager
+def timed(experiment: experiments.Experiment, name: str) -> Iterator[None]:
+  """Logs how long a step took and adds it to timings.json."""
+  logging.info("%s ...", name)
+  start = time.monotonic()
+  yield
+  seconds = time.monotonic() - start
+  _add_timing(experiment.paths.workdir / _TIMINGS, name, seconds)
+  logging.info("%s took %.1f s", name, seconds)
+
+
+@hosts.by_first
+def _add_timing(path: pathlib.Path, name: str, seconds: float) -> None:
+  timings = json.loads(path.read_text()) if path.is_file() else {}
+  timings[name] = round(timings.get(name, 0) + seconds, 2)
+  files.write_atomic(path, json.dumps(timings, indent=2))
+
+
+def _versions() -> dict[str, str]:
+  """Returns what a reader needs to remake the numbers."""
+  devices = jax.devices()
+  return {
+    "structcomp_jax": __version__,
+    "commit": _commit(),
+    "command": shlex.join(["python", *sys.orig_argv[1:]]),
+    "python": platform.python_version(),
+    **{name: importlib.metadata.version(name) for name in _PACKAGES},
+    "devices": f"{len(devices)} x {devices[0].device_kind}",
+    "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+  }
+
+
+def _commit() -> str:
+  """Returns the commit of the source tree, "unknown" outside of one."""
+  source = pathlib.Path(__file__).parent
+  try:
+    return subprocess.run(
+      ["git", "-C", source, "describe", "--always", "--dirty"],
+      capture_output=True,
+      text=True,
+      check=True,
+    ).stdout.strip()
+  except (OSError, subprocess.CalledProcessError):
+    return "unknown"

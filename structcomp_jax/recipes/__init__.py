@@ -1,1 +1,0 @@
-"""Config to objects to files: one module per step, each with `run`."""

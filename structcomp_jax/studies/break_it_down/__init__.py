@@ -1,0 +1,1 @@
+"""Break It Down (Lepori, Serre & Pavlick 2023, arXiv 2301.10884)."""

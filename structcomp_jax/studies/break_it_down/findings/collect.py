@@ -1,0 +1,203 @@
+"""Puts work directories together: what belongs on one page, and where."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from structcomp_jax.io import mask_files
+from structcomp_jax.report import overlap, workdir
+from structcomp_jax.studies.break_it_down.findings import task_difference
+from structcomp_jax.studies.break_it_down.findings.task_difference import (
+  UNTRAINED_REGIME,
+)
+from structcomp_jax.types import UserError
+
+# {subroutine: masks}
+_Groups = dict[str, list[dict[str, np.ndarray]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+  """Everything about one architecture on one experiment.
+
+  Attributes:
+    experiment: e.g. `sv_singular`.
+    model: e.g. `bert_small`.
+    title: how the page calls it.
+    differences: table of `task_differences`, one or several regimes.
+    controls: the same for size-matched random masks, or None.
+    densities: rows of densities.csv, or None.
+    training: metrics of base networks.
+    searches: metrics of mask searches.
+    overlaps: table of `overlap.pairwise` with regime and base_seed.
+    workdirs: where it comes from.
+  """
+
+  experiment: str
+  model: str
+  title: str
+  differences: pd.DataFrame
+  controls: pd.DataFrame | None
+  densities: pd.DataFrame | None
+  training: pd.DataFrame
+  searches: pd.DataFrame
+  overlaps: pd.DataFrame
+  workdirs: tuple[workdir.Workdir, ...]
+
+  def trained_regimes(self) -> list[str]:
+    """Returns the regimes with trained base networks."""
+    regimes = dict.fromkeys(self.differences["regime"])
+    return [regime for regime in regimes if regime != UNTRAINED_REGIME]
+
+
+def networks(
+  workdirs: Sequence[workdir.Workdir], *, base_threshold: float
+) -> list[Network]:
+  """Returns the networks of all work directories, in the order given.
+
+  Work directories of one experiment and model are shown side by side unless
+  they hold the same trained regime; then each gets a section of its own. The
+  random-init control is the first one's.
+
+  Raises:
+    UserError: no directory is given, or one holds several experiments.
+  """
+  if not workdirs:
+    raise UserError("there is nothing to report; name a work directory")
+  found: list[Network] = []
+  for one in workdirs:
+    new = _network(one, base_threshold)
+    index = next((i for i, old in enumerate(found) if _fits(old, new)), None)
+    if index is None:
+      found.append(new)
+    else:
+      found[index] = _merged(found[index], new)
+  titles = [network.title for network in found]
+  return [
+    dataclasses.replace(
+      network, title=f"{network.title} ({network.workdirs[0].path.name})"
+    )
+    if titles.count(network.title) > 1
+    else network
+    for network in found
+  ]
+
+
+def _network(one: workdir.Workdir, base_threshold: float) -> Network:
+  differences = task_difference.task_differences(
+    one.results, base_threshold=base_threshold
+  )
+  names = differences[["experiment", "model"]].drop_duplicates()
+  if len(names) > 1:
+    raise UserError(
+      f"{one.path} holds more than one experiment or model; give each a work"
+      " directory of its own"
+    )
+  controls = one.controls
+  if controls is not None:
+    controls = task_difference.task_differences(
+      controls, base_threshold=base_threshold
+    )
+  experiment, model = (str(name) for name in names.iloc[0])
+  return Network(
+    experiment=experiment,
+    model=model,
+    title=f"{experiment}, {model}",
+    differences=differences,
+    controls=controls,
+    densities=one.densities,
+    training=one.training,
+    searches=one.searches,
+    overlaps=_overlaps(one, differences),
+    workdirs=(one,),
+  )
+
+
+def _fits(old: Network, new: Network) -> bool:
+  return (old.experiment, old.model) == (new.experiment, new.model) and not (
+    set(old.trained_regimes()) & set(new.trained_regimes())
+  )
+
+
+def _merged(old: Network, new: Network) -> Network:
+  """Returns both, without regimes of `new` that `old` has."""
+  known = set(old.differences["regime"])
+  tables: dict[str, Any] = {}
+  for name in ("differences", "controls", "densities", "training", "searches"):
+    first, second = getattr(old, name), getattr(new, name)
+    if second is not None and not second.empty:
+      second = second[~second["regime"].isin(known)]
+    parts = [part for part in (first, second) if part is not None]
+    parts = [part for part in parts if not part.empty] or parts
+    tables[name] = pd.concat(parts, ignore_index=True) if parts else None
+  tables["differences"] = task_difference.control_last(tables["differences"])
+  overlaps = new.overlaps
+  if not overlaps.empty:
+    overlaps = overlaps[~overlaps["regime"].isin(known)]
+  return dataclasses.replace(
+    old,
+    **tables,
+    overlaps=pd.concat([old.overlaps, overlaps], ignore_index=True),
+    workdirs=old.workdirs + new.workdirs,
+  )
+
+
+def _overlaps(one: workdir.Workdir, differences: pd.DataFrame) -> pd.DataFrame:
+  """Compares the reported masks of every base network."""
+  groups: dict[tuple[str, int], _Groups] = {}
+  for (regime, seed, name), file in one.mask_files.items():
+    stacked, settings = mask_files.load(file)
+    reported = differences[
+      (differences["regime"] == regime)
+      & (differences["base_seed"] == seed)
+      & (differences["subroutine"] == name)
+    ]
+    of_base = groups.setdefault((regime, seed), {})
+    of_base[name] = [
+      overlap.row(stacked, index)
+      for index in _reported_rows(settings, reported)
+    ]
+  tables = [
+    overlap.pairwise(_same_leaves(of_base)).assign(
+      regime=regime, base_seed=seed
+    )
+    for (regime, seed), of_base in groups.items()
+  ]
+  return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _reported_rows(
+  settings: dict[str, Any], reported: pd.DataFrame
+) -> list[int]:
+  """Returns the candidate rows of a mask file that results.csv reports.
+
+  Args:
+    settings: {setting: list over candidate rows}, the file's metadata.
+    reported: rows of `task_differences` of the same base and subroutine.
+  """
+  names = ["mask_seed", "learning_rate", "mask_init", "penalty"]
+  if not set(names) <= set(settings):
+    return []
+  candidates = _as_text(pd.DataFrame({n: settings[n] for n in names}), names)
+  wanted = _as_text(reported[names].drop_duplicates(), names)
+  found = candidates.reset_index().merge(wanted, on=names)
+  return sorted(int(index) for index in found["index"])
+
+
+def _as_text(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+  """Rounds numbers to text: one file may hold 0.01 as a 32-bit float."""
+  text = {name: table[name].map("{:.6g}".format) for name in columns}
+  return table.assign(**text)
+
+
+def _same_leaves(groups: _Groups) -> _Groups:
+  """Keeps the leaves that all masks have, which masked_from may change."""
+  every = [set(masks) for of_name in groups.values() for masks in of_name]
+  shared = set.intersection(*every) if every else set()
+  return {
+    name: [{path: masks[path] for path in sorted(shared)} for masks in of_name]
+    for name, of_name in groups.items()
+  }

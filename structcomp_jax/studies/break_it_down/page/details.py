@@ -1,0 +1,202 @@
+"""Tables of the report for readers who want to check."""
+
+from typing import Any
+
+import pandas as pd
+
+from structcomp_jax.report import clustered, markup
+from structcomp_jax.report.markup import escape, number, spread
+from structcomp_jax.studies.break_it_down.findings.collect import Network
+from structcomp_jax.studies.break_it_down.findings.task_difference import (
+  UNTRAINED_REGIME,
+  usable,
+)
+from structcomp_jax.studies.break_it_down.page import figures, wording
+
+
+def statistics(network: Network) -> str:
+  """Returns the clustered tests, or nothing with too few networks."""
+  kept = usable(network.differences)
+  rows = []
+  for name, of_name in kept.groupby("subroutine"):
+    untrained = of_name[of_name["regime"] == UNTRAINED_REGIME]
+    for regime, of_regime in of_name.groupby("regime", sort=False):
+      words = figures.regime_name(regime)
+      tests = clustered.difference_tests(of_regime)
+      rows += [_test_row(name, f"{words}: mean", test) for test in tests]
+      if regime == UNTRAINED_REGIME:
+        continue
+      tests = clustered.comparison_tests(of_regime, untrained)
+      rows += [
+        _test_row(name, f"{words} minus never trained", test) for test in tests
+      ]
+  if not rows:
+    return ""
+  header = (
+    "mask for",
+    "quantity",
+    "",
+    "estimate",
+    "std. error",
+    "95 % interval",
+    "p (z)",
+    "p (t)",
+    "networks",
+  )
+  return f"<h3>Statistics</h3><p>{wording.STATISTICS}</p>" + markup.table(
+    header, rows
+  )
+
+
+def _test_row(
+  name: str, quantity: str, test: clustered.Test
+) -> tuple[str, ...]:
+  low, high = (number(bound, sign=True) for bound in test.interval)
+  return (
+    escape(name),
+    escape(quantity),
+    test.name,
+    number(test.estimate, sign=True),
+    number(test.standard_error, 3),
+    f"{low} \u2026 {high}",
+    _p_value(test.p_normal),
+    _p_value(test.p_t),
+    str(test.num_clusters),
+  )
+
+
+def _p_value(value: float) -> str:
+  return "&lt; 0.0001" if value < 1e-4 else number(value, 4)
+
+
+def overlaps(network: Network) -> str:
+  """Returns how much masks share, where mask files were found."""
+  if network.overlaps.empty:
+    return ""
+  means = network.overlaps.groupby(["regime", "kind"], sort=False)
+  rows = [
+    (
+      escape(figures.regime_name(regime)),
+      escape(kind),
+      spread(group["iou"].mean(), group["iou"].std()),
+      number(group["expected_iou"].mean()),
+      str(len(group)),
+    )
+    for (regime, kind), group in means
+  ]
+  header = ("network", "two masks for", "overlap", "if random", "pairs")
+  return f"<h3>Overlap of masks</h3><p>{wording.OVERLAP}</p>" + markup.table(
+    header, rows
+  )
+
+
+def search_table(differences: pd.DataFrame) -> str:
+  """Returns one row per mask search."""
+  columns = {
+    "regime": "regime",
+    "base_seed": "base seed",
+    "base_accuracy": "base accuracy",
+    "subroutine": "mask for",
+    "mask_seed": "mask seed",
+    "learning_rate": "learning rate",
+    "mask_init": "initial logit",
+    "penalty": "penalty",
+    "masked_from": "masked from",
+    "density": "kept",
+    "subnetwork_own": "sub: own task",
+    "subnetwork_margin": "sub: margin",
+    "subnetwork_other_task": "sub: other task",
+    "subnetwork_target": "sub: own test",
+    "subnetwork_other": "sub: other test",
+    "ablated_own": "abl: own task",
+    "ablated_other_task": "abl: other task",
+    "ablated_target": "abl: own test",
+    "ablated_other": "abl: other test",
+    "d_sub": "D_sub",
+    "d_abl": "D_abl",
+    "d_redrawn": "D, weights redrawn",
+  }
+  rows = [
+    [_cell(row[name], name) for name in columns]
+    for _, row in differences.iterrows()
+  ]
+  return markup.table(list(columns.values()), rows, css_class="small")
+
+
+def _cell(value: Any, column: str) -> str:
+  if column in ("learning_rate", "mask_init", "penalty"):
+    return f"{value:g}"
+  if column in ("base_seed", "mask_seed"):
+    return escape(f"{value:.0f}" if isinstance(value, float) else value)
+  if isinstance(value, float):
+    return number(value, 3)
+  return escape(value)
+
+
+def density_table(densities: pd.DataFrame) -> str:
+  """Returns the mean kept fraction of every masked leaf."""
+  table = densities.assign(fraction=densities["kept"] / densities["size"])
+  wide = table.pivot_table(
+    index=["leaf", "size"],
+    columns=["regime", "subroutine"],
+    values="fraction",
+    sort=False,
+  )
+  header = ["matrix", "weights"] + [
+    f"{escape(figures.regime_name(regime))}: {escape(name)}"
+    for regime, name in wide.columns
+  ]
+  rows = [
+    [escape(leaf), f"{size:,}", *(markup.percent(value) for value in values)]
+    for (leaf, size), values in zip(wide.index, wide.to_numpy(), strict=True)
+  ]
+  return markup.table(header, rows, css_class="small")
+
+
+def selections(network: Network) -> str:
+  """Returns the recorded selection steps, where there are any."""
+  parts = []
+  for one in network.workdirs:
+    for file, content in one.selections.items():
+      chosen = content.get("chosen", {})
+      settings = content.get("settings", [])
+      words = (
+        ", ".join(f"{name} {_setting(value)}" for name, value in chosen.items())
+        if isinstance(chosen, dict)
+        else _setting(chosen)
+      )
+      parts.append(
+        (
+          f"<code>{escape(file)}</code>",
+          escape(content.get("rule", "")),
+          f"{len(settings)} settings",
+          escape(words),
+        )
+      )
+  if not parts:
+    return ""
+  header = ("file", "rule", "tried", "chosen, with its validation results")
+  rules = {part[1] for part in parts}
+  caution = f"<p>{wording.OPTIMISTIC}</p>" if "published" in rules else ""
+  return caution + markup.folded(
+    "How mask settings were selected",
+    markup.table(header, parts, css_class="small"),
+  )
+
+
+def stopped(network: Network) -> str:
+  """Returns how many candidates died of non-finite numbers, if any."""
+  if "finite" not in network.searches:
+    return ""
+  key = ["regime", "base_seed", "subroutine", "candidate"]
+  alive = network.searches.groupby(key)["finite"].min().astype(bool)
+  if alive.all():
+    return ""
+  return (
+    f"<p>{int((~alive).sum())} of {len(alive)} mask searches stopped at a"
+    " number that is not finite; they are in no table.</p>"
+  )
+
+
+def _setting(value: Any) -> str:
+  return f"{value:.4g}" if isinstance(value, float) else str(value)

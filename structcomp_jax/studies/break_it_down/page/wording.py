@@ -1,0 +1,150 @@
+"""Texts of the report that do not depend on a run."""
+
+from structcomp_jax.studies.break_it_down.findings.task_difference import CHANCE
+
+QUESTION = (
+  "A network learned to find the odd one out of four {items}, which takes two"
+  " skills at once. Does it hold a separate part for each skill, a subnetwork"
+  " that could be lifted out, or does it solve the whole task as one"
+  " inseparable pattern?"
+)
+
+# experiment -> (items, what all but the odd one obey, {subroutine: question}).
+_SENTENCES = "sentences"
+EXPERIMENTS = {
+  "sv_singular": (
+    _SENTENCES,
+    "a singular subject with a singular verb, e.g. “the pilot next to the taxi"
+    " drivers swims”",
+    {"subject": "is the subject singular?", "verb": "is the verb singular?"},
+  ),
+  "sv_plural": (
+    _SENTENCES,
+    "a plural subject with a plural verb, e.g. “the movies the chef admires are"
+    " unpopular”",
+    {"subject": "is the subject plural?", "verb": "is the verb plural?"},
+  ),
+  "anaphora_singular": (
+    _SENTENCES,
+    "a singular antecedent with a singular pronoun, e.g. “the officer that the"
+    " guards hate doubted herself”",
+    {
+      "antecedent": "is the antecedent singular?",
+      "pronoun": "is the pronoun singular?",
+    },
+  ),
+  "anaphora_plural": (
+    _SENTENCES,
+    "a plural antecedent with a plural pronoun, e.g. “the officers doubted"
+    " themselves”",
+    {
+      "antecedent": "is the antecedent plural?",
+      "pronoun": "is the pronoun plural?",
+    },
+  ),
+  "inside_contact": (
+    "pictures",
+    "one shape is inside another and two shapes touch",
+    {"inside": "is one inside another?", "contact": "do two touch?"},
+  ),
+  "inside_count": (
+    "pictures",
+    "all shapes are in pairs, one inside the other, and as many as in the other"
+    " pictures (4 or 6)",
+    {
+      "inside": "are all shapes in nested pairs?",
+      "count": "are there as many as in the other pictures?",
+    },
+  ),
+  "contact_count": (
+    "pictures",
+    "all shapes hang together by touching, and as many as in the other pictures"
+    " (2 or 3)",
+    {
+      "contact": "do all shapes hang together?",
+      "count": "are there as many as in the other pictures?",
+    },
+  ),
+}
+
+HOW_TO_READ = (
+  "<b>The idea.</b> Freeze the trained network. For one skill (“subroutine”),"
+  " X, learn a <b>mask</b>: one yes/no switch per weight, chosen so that the"
+  " weights left on solve X. The weights left on are the <b>subnetwork</b>;"
+  " switching those off and all others on gives the <b>ablated network</b>. No"
+  " weight is ever changed.",
+  "<b>Two tests.</b> In the <i>X test</i> the odd one out breaks only X, in the"
+  " <i>Y test</i> only the other skill, Y. So only a network that can do X"
+  f" passes the X test. There are four items: guessing gives {CHANCE}.",
+  "<b>Task difference D</b> = accuracy on the own (X) test minus accuracy on"
+  f" the other (Y) test, with accuracies below {CHANCE} counted as {CHANCE}."
+  " <b>D_sub</b> is D of the subnetwork, <b>D_abl</b> is D of the ablated"
+  " network. If the network is made of parts, the subnetwork does X and not Y"
+  " (D_sub &gt; 0), and without it the network does Y and not X"
+  " (D_abl &lt; 0). Both lie between \u22120.75 and +0.75.",
+  "<b>Controls.</b> <i>Never trained</i>: the same search on random weights."
+  " It shows what a mask can build out of nothing; a large D_sub there means"
+  " that D_sub alone proves nothing. <i>Random mask</i>: as many weights of"
+  " every layer switched on, but at random, in the same network. It shows what"
+  " mere damage does.",
+)
+
+CAPTIONS = {
+  "overview": (
+    "<b>The method with this run's numbers.</b> Coloured edges are weights"
+    " that are switched on. Bars: mean accuracy over all searches of working"
+    " base networks, lines: standard deviation."
+  ),
+  "task_difference": (
+    "<b>Task difference of every mask search.</b> One point per search; its"
+    " shape tells the base network, its colour how that was trained. Points in"
+    " the green areas are on the side that a network made of parts predicts."
+    " Black bar: mean. Dashed: mean of the published runs with the same kind"
+    " of training, where there are any (other networks and settings). Hollow"
+    " points: the base network failed and does not count."
+  ),
+  "accuracy": (
+    "<b>The accuracies behind the differences.</b> A network made of parts is"
+    " high on the left and at chance on the right when the subnetwork is kept"
+    " alone, and the other way round when it is removed. If both are at chance"
+    " the network is simply broken, and a difference near zero says nothing."
+  ),
+  "density": (
+    "<b>Where the subnetworks lie.</b> Fraction of the weights of each masked"
+    " matrix that is switched on: mean and standard deviation over searches."
+  ),
+  "training": (
+    "<b>Training of the base networks</b> on the whole task. Dotted: guessing."
+  ),
+  "searches": (
+    "<b>Mask searches.</b> During the search switches are soft (between off"
+    " and on) and harden slowly; the result is the hard mask at the end."
+    " Accuracy on the mask's own subroutine (validation data) and fraction of"
+    " weights kept; line: mean over candidates, band: 10th to 90th percentile."
+  ),
+}
+
+SUMMARY = (
+  "Mean \u00b1 standard deviation over mask searches. “Published”: the paper's"
+  " release, same kind of training but other networks and settings,"
+  " summarised by the same rules."
+)
+
+STATISTICS = (
+  "Unit of replication is the base network; masks of one network are repeats."
+  " Ordinary least squares with standard errors clustered by base network"
+  " (factor G/(G\u22121) for G networks). “p (z)” is the published choice, a"
+  " normal distribution; with few networks it is too optimistic. “p (t)” and"
+  " the interval use a t distribution with G\u22121 degrees of freedom."
+)
+
+OPTIMISTIC = (
+  "<b>Caution:</b> the mask settings were chosen by the published rule, which"
+  " prefers masks whose ablation hurts the own test, so D_abl of these networks"
+  " is optimistic."
+)
+
+OVERLAP = (
+  "Share of weights two masks have in common (intersection over union), beside"
+  " what two random masks of the same sizes would share."
+)

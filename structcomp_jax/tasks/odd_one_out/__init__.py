@@ -1,0 +1,1 @@
+"""Four items, one of which differs: syntax and shapes, and their metrics."""

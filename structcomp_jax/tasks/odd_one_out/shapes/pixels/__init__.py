@@ -1,0 +1,1 @@
+"""The judge of pictures: reads pixels, and knows nothing of the drawing."""

@@ -1,0 +1,133 @@
+"""Makes many problems in several processes.
+
+A worker is a program that writes pictures to its standard output: it needs no
+forking of a process that runs JAX, imports nothing of the main program, waits
+while nobody reads and ends when the reader does.
+"""
+
+import contextlib
+import io
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+
+import numpy as np
+
+from structcomp_jax.tasks.odd_one_out.shapes import drawing
+from structcomp_jax.tasks.odd_one_out.shapes.names import DatasetName
+from structcomp_jax.tasks.odd_one_out.shapes.problems import (
+  PICTURES,
+  make_problems,
+)
+from structcomp_jax.types import UserError
+
+# Problems that are made and handed over at a time.
+_CHUNK = 512
+# The process that stores the problems keeps up with no more than these.
+_MOST_PROCESSES = 8
+# Starting a process takes as long as making this many problems.
+_WORTH_A_PROCESS = 1000
+
+# For the GNU C library: keep memory that was freed. Getting it again from the
+# system takes as long as half of the arithmetic that is done in it.
+KEEP_MEMORY = {
+  "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+  "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+}
+
+_PROGRAM = f"import sys; from {__name__} import main; main(*sys.argv[1:])"
+_SHAPE = (PICTURES, drawing.SIDE, drawing.SIDE, 3)
+
+
+def stream_problems(
+  name: str | DatasetName, split: str, count: int, processes: int | None = None
+) -> Iterator[np.ndarray]:
+  """Makes the first problems of a split in order, as `make_problems` does.
+
+  Args:
+    name: as for `make_problems`.
+    split: as for `make_problems`.
+    count: how many problems.
+    processes: by default one for each CPU to run on, or fewer if there is
+      little to do.
+
+  Yields:
+    uint8[4, 128, 128, 3], the problems one by one.
+
+  Raises:
+    UserError: as for `make_problems`, or a process has died.
+  """
+  if processes is None:
+    processes = min(
+      len(os.sched_getaffinity(0)), _MOST_PROCESSES, count // _WORTH_A_PROCESS
+    )
+  if processes < 2:
+    chunks = (
+      make_problems(name, split, rows) for rows in _chunks(count, _CHUNK)
+    )
+  else:
+    chunks = _from_workers(str(name), split, count, processes)
+  with contextlib.closing(chunks):
+    for chunk in chunks:
+      yield from chunk
+
+
+def _chunks(count: int, size: int) -> list[range]:
+  return [
+    range(start, min(start + size, count)) for start in range(0, count, size)
+  ]
+
+
+def _from_workers(
+  name: str, split: str, count: int, processes: int
+) -> Generator[np.ndarray]:
+  """Worker i of n makes the chunks i, i + n, i + 2 n, ..."""
+  with contextlib.ExitStack() as stack:
+    workers = [
+      stack.enter_context(_started(name, split, count, _CHUNK, i, processes))
+      for i in range(processes)
+    ]
+    for worker, rows in zip(itertools.cycle(workers), _chunks(count, _CHUNK)):
+      yield _read(worker, len(rows))
+
+
+@contextlib.contextmanager
+def _started(*arguments: object) -> Iterator[subprocess.Popen[bytes]]:
+  command = [sys.executable, "-c", _PROGRAM, *map(str, arguments)]
+  path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+  with subprocess.Popen(
+    command,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    env=os.environ | KEEP_MEMORY | path,
+  ) as worker:
+    try:
+      yield worker
+    finally:
+      worker.kill()
+
+
+def _read(worker: subprocess.Popen[bytes], count: int) -> np.ndarray:
+  assert isinstance(worker.stdout, io.BufferedReader)
+  assert worker.stderr is not None
+  problems = np.empty((count, *_SHAPE), np.uint8)
+  if worker.stdout.readinto(problems.data.cast("B")) < problems.nbytes:
+    lines = worker.stderr.read().decode(errors="replace").splitlines()
+    raise UserError(
+      "a process that makes problems has died"
+      f" ({lines[-1] if lines else 'out of memory?'}); run again with fewer"
+      " CPUs"
+    )
+  return problems
+
+
+def main(name: str, split: str, *numbers: str) -> None:
+  """Writes the chunks of one worker, as its arguments tell it."""
+  count, chunk, worker, processes = map(int, numbers)
+  with contextlib.suppress(BrokenPipeError):
+    for rows in _chunks(count, chunk)[worker::processes]:
+      problems = make_problems(name, split, rows)
+      sys.stdout.buffer.write(problems.data)
+    sys.stdout.buffer.flush()

@@ -1,0 +1,134 @@
+"""What the data sets of an experiment share, measured and put into words."""
+
+import functools
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+
+from structcomp_jax.tasks.odd_one_out.syntax import disjoint
+from structcomp_jax.tasks.odd_one_out.syntax import pools as pools_lib
+from structcomp_jax.tasks.odd_one_out.syntax.problems import (
+  make_datasets,
+)
+
+# {role: {split: problems}}
+_Datasets = Mapping[str, Mapping[str, np.ndarray]]
+
+_POOL_TITLES = {
+  "ab": "sentences with nothing flipped",
+  "a_flip": "sentences with the {a} flipped",
+  "b_flip": "sentences with the {b} flipped",
+}
+
+
+def separation_report(experiment: str, policy: str = "disjoint") -> list[str]:
+  """Says what could not be separated, and what had to shrink.
+
+  Args:
+    experiment: "sv_singular", "sv_plural", "anaphora_singular" or
+      "anaphora_plural".
+    policy: "published" or "disjoint".
+
+  Returns:
+    Lines to print: evaluation sentences that a training split contains,
+    training splits that share sentences and, for "disjoint", sizes that
+    differ from the published ones and removed duplicates.
+
+  Raises:
+    UserError: there is no such experiment or policy.
+  """
+  return list(_report(experiment, policy))
+
+
+@functools.cache
+def _report(experiment: str, policy: str) -> tuple[str, ...]:
+  datasets = make_datasets(experiment, policy)
+  lines = _leakage_lines(datasets) + _shared_training_lines(datasets)
+  if policy == "disjoint":
+    lines += _size_lines(experiment) + _duplicate_lines(experiment)
+  return tuple(f"{experiment} ({policy}): {line}" for line in lines)
+
+
+def seen_fraction(problems: np.ndarray, training: np.ndarray) -> float:
+  """Fraction of problems with at least one sentence that was trained on.
+
+  Args:
+    problems: object[problems, 4] of an evaluation split.
+    training: object[n, 4] of a training split.
+  """
+  seen = set(training.ravel())
+  return sum(not seen.isdisjoint(problem) for problem in problems) / len(
+    problems
+  )
+
+
+def _leakage_lines(datasets: _Datasets) -> list[str]:
+  lines = []
+  for role, splits in datasets.items():
+    for split in ("validation", "test"):
+      seen = [
+        f"{fraction:.1%} in {trained}"
+        for trained in _trained_roles(datasets)
+        if (
+          fraction := seen_fraction(splits[split], datasets[trained]["train"])
+        )
+      ]
+      if seen:
+        lines.append(
+          f"{split} problems of {role} with a sentence of a training split:"
+          f" {', '.join(seen)}"
+        )
+  return lines or [
+    "no validation or test problem contains a sentence of any training split"
+  ]
+
+
+def _shared_training_lines(datasets: _Datasets) -> list[str]:
+  sentences = {
+    role: set(datasets[role]["train"].ravel())
+    for role in _trained_roles(datasets)
+  }
+  lines = []
+  for first, second in itertools.combinations(sentences, 2):
+    shared = len(sentences[first] & sentences[second])
+    if shared:
+      lines.append(
+        f"the training splits of {first} and {second} share {shared} of"
+        f" {len(sentences[first])} and {len(sentences[second])} sentences"
+      )
+  return lines
+
+
+def _size_lines(experiment: str) -> list[str]:
+  known = pools_lib.EXPERIMENTS[experiment]
+  lines = []
+  for role, sizes in disjoint.fit_sizes(experiment).items():
+    published = known.role_sizes(role)
+    changes = [
+      f"{split} {getattr(sizes, split)} instead of {getattr(published, split)}"
+      for split in ("train", "validation", "test")
+      if getattr(sizes, split) != getattr(published, split)
+    ]
+    if changes:
+      lines.append(f"{role} has fewer problems: {', '.join(changes)}")
+  return lines
+
+
+def _duplicate_lines(experiment: str) -> list[str]:
+  a, b = pools_lib.EXPERIMENTS[experiment].components
+  pools = pools_lib.make_pools(experiment)
+  lines = []
+  for key, title in _POOL_TITLES.items():
+    pool = getattr(pools, key)
+    distinct = len(pools_lib.without_duplicates(pool))
+    if distinct < len(pool):
+      lines.append(
+        f"{len(pool) - distinct} of {len(pool)} {title.format(a=a, b=b)} were"
+        " duplicates and are left out"
+      )
+  return lines
+
+
+def _trained_roles(datasets: _Datasets) -> list[str]:
+  return [role for role, splits in datasets.items() if "train" in splits]

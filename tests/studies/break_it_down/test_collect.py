@@ -1,0 +1,249 @@
+"""Work directories come together without mixing their networks."""
+
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from structcomp_jax.io import mask_files
+from structcomp_jax.report import overlap, workdir
+from structcomp_jax.studies.break_it_down.findings import (
+  collect,
+  task_difference,
+)
+from structcomp_jax.types import UserError
+from tests.studies.break_it_down import synthetic
+
+TABLES = ("differences", "controls", "densities", "training", "searches")
+SETTINGS = ["mask_seed", "learning_rate", "mask_init", "penalty"]
+
+
+def _results(regime, **cells):
+  """Returns little, so that it is quick: one mask, no margins, no losses."""
+  rows = synthetic.results_rows(num_bases=1, num_masks=1)
+  rows = rows[rows["subroutine"] != "verb"]
+  return rows.drop(columns=["margin", "loss"]).assign(regime=regime, **cells)
+
+
+def _workdir(name, *regimes, missing=(), **cells):
+  """Returns a directory whose base accuracies are its `mark`."""
+  mark = {"first": 0.91}.get(name, 0.92)
+  parts = [_results(one, base_accuracy=mark, **cells) for one in regimes]
+  results = pd.concat(parts)
+  rows = pd.DataFrame({"regime": regimes, "base_accuracy": mark})
+  tables = {
+    "controls": results,
+    "densities": rows,
+    "training": rows,
+    "searches": rows,
+  }
+  for table in missing:
+    whole = table in ("training", "searches")
+    tables[table] = pd.DataFrame() if whole else None
+  return workdir.Workdir(
+    path=pathlib.Path(name),
+    results=results,
+    config={},
+    selections={},
+    mask_files={},
+    timings={},
+    versions={},
+    **tables,
+  )
+
+
+def _networks(*workdirs):
+  return collect.networks(workdirs, base_threshold=0.9)
+
+
+def _marks(table):
+  """Returns {regime: mark} in the order of the rows."""
+  pairs = table[["regime", "base_accuracy"]].drop_duplicates()
+  return list(pairs.itertuples(index=False, name=None))
+
+
+def test_the_first_directory_holds_for_a_regime_of_both():
+  (network,) = _networks(
+    _workdir("first", "scratch", "random_init"),
+    _workdir("second", "pruned", "random_init"),
+  )
+  expected = [("scratch", 0.91), ("random_init", 0.91), ("pruned", 0.92)]
+  for name in TABLES:
+    assert sorted(_marks(getattr(network, name))) == sorted(expected)
+  assert [regime for regime, _ in _marks(network.differences)] == [
+    "scratch",
+    "pruned",
+    "random_init",
+  ]
+  assert network.trained_regimes() == ["scratch", "pruned"]
+  assert [one.path.name for one in network.workdirs] == ["first", "second"]
+
+
+@pytest.mark.parametrize("lacking", ["first", "second"])
+def test_tables_that_one_directory_lacks_are_the_other_one_s(lacking):
+  (network,) = _networks(
+    _workdir("first", "scratch", missing=TABLES[1:] * (lacking == "first")),
+    _workdir("second", "pruned", missing=TABLES[1:] * (lacking == "second")),
+  )
+  expected = ("pruned", 0.92) if lacking == "first" else ("scratch", 0.91)
+  for name in TABLES[1:]:
+    assert _marks(getattr(network, name)) == [expected]
+
+
+def test_a_table_that_both_directories_lack_is_missing():
+  (network,) = _networks(
+    _workdir("first", "scratch", missing=TABLES[1:]),
+    _workdir("second", "pruned", missing=TABLES[1:]),
+  )
+  assert network.controls is None
+  assert network.densities is None
+  assert network.training.empty
+  assert network.searches.empty
+  assert network.overlaps.empty
+
+
+def test_only_regimes_of_one_model_and_experiment_join():
+  few = {"missing": TABLES[1:]}
+  found = _networks(
+    _workdir("first", "scratch", **few),
+    _workdir("second", "scratch", **few),
+    _workdir("third", "pruned", **few),
+    _workdir("fourth", "pruned", model="large", **few),
+    _workdir("fifth", "pruned", experiment="other", **few),
+  )
+  assert [
+    (one.title, [each.path.name for each in one.workdirs]) for one in found
+  ] == [
+    ("sv_singular, small (first)", ["first", "third"]),
+    ("sv_singular, small (second)", ["second"]),
+    ("sv_singular, large", ["fourth"]),
+    ("other, small", ["fifth"]),
+  ]
+  assert (found[2].experiment, found[2].model) == ("sv_singular", "large")
+
+
+def test_two_experiments_in_one_directory_are_refused():
+  one = _workdir("first", "scratch")
+  both = pd.concat([one.results, _results("scratch", experiment="other")])
+  with pytest.raises(UserError, match="more than one experiment or model"):
+    _networks(workdir.Workdir(**{**vars(one), "results": both}))
+
+
+def test_the_threshold_of_base_networks_holds_for_their_controls():
+  one = _workdir("first", "scratch")
+  (network,) = collect.networks([one], base_threshold=0.915)
+  assert network.differences["base_failed"].all()
+  assert network.controls["base_failed"].all()
+
+
+def _write_run(path, trained):
+  """Writes a directory with mask files; two searches are not selected."""
+  results = pd.concat(
+    [
+      synthetic.results_rows(regime, num_bases=2, num_masks=2)
+      for regime in ("scratch", "random_init")
+    ]
+  )
+  for regime, base_seed, name, mask_seed in (
+    ("scratch", 1, "verb", 1),
+    ("random_init", 0, "subject", 0),
+  ):
+    left_out = (
+      (results["regime"] == regime)
+      & (results["base_seed"] == base_seed)
+      & (results["subroutine"] == name)
+      & (results["mask_seed"] == mask_seed)
+    )
+    results.loc[left_out, "selected"] = False
+  results["regime"] = results["regime"].replace("scratch", trained)
+  synthetic.write_workdir(path, results, complete=False)
+  for root in (path, path / "random_init"):
+    for name in synthetic.PAIR:
+      for base_seed in (0, 1):
+        _save_masks(root / "masks" / f"seed_{base_seed}" / name)
+  return workdir.read(path)
+
+
+def _save_masks(directory):
+  """Writes three masks; any two of the first and second share a third."""
+  kept = np.zeros((3, 15), bool)
+  kept[0, :10], kept[1, 5:], kept[2] = True, True, True
+  settings = {name: [0] * 3 for name in SETTINGS} | {
+    "mask_seed": [0, 1, 2],
+    "learning_rate": [float(np.float32(0.01))] * 3,
+    "mask_init": [0.05] * 3,
+    "penalty": [1e-8] * 3,
+  }
+  directory.mkdir(parents=True, exist_ok=True)
+  mask_files.save(
+    directory / "masks.npz",
+    {"dense/kernel": kept},
+    fingerprint="x",
+    metadata=settings,
+    stacked=True,
+  )
+
+
+def test_masks_are_compared_once_within_one_base_network(tmp_path):
+  runs = [_write_run(tmp_path / one, one) for one in ("scratch", "pruned")]
+  (network,) = _networks(*runs)
+  found = {
+    key: (list(rows["kind"].str.split().str[0]), list(rows["iou"].round(2)))
+    for key, rows in network.overlaps.groupby(["regime", "base_seed"])
+  }
+  # The pairs of two masks for subject and two for verb, in this order.
+  kinds = ["same", *["different"] * 4, "same"]
+  every = (kinds, [0.33, 1.0, 0.33, 0.33, 1.0, 0.33])
+  fewer = (["same", "different", "different"], [0.33, 1.0, 0.33])
+  assert found == {
+    ("scratch", 0): every,
+    ("scratch", 1): fewer,
+    ("pruned", 0): every,
+    ("pruned", 1): fewer,
+    ("random_init", 0): (["different", "different", "same"], [0.33, 1.0, 0.33]),
+    ("random_init", 1): every,
+  }
+
+
+def test_a_row_is_reported_if_all_its_settings_are():
+  reported = task_difference.task_differences(
+    synthetic.results_rows(num_bases=1, num_masks=3)
+  )
+  reported = reported[reported["subroutine"] == "verb"]
+  fine = {
+    "mask_seed": 1,
+    "learning_rate": float(np.float32(0.01)),
+    "mask_init": 0.05,
+    "penalty": 1e-8,
+  }
+  others = {
+    "mask_seed": 3,
+    "learning_rate": 0.02,
+    "mask_init": 0.0,
+    "penalty": 2e-8,
+  }
+  rows = [fine | {name: others[name]} for name in SETTINGS]
+  rows += [fine, fine | {"mask_seed": 0}]
+  settings = {name: [row[name] for row in rows] for name in SETTINGS}
+  assert collect._reported_rows(settings, reported) == [4, 5]
+  for name in SETTINGS:
+    some = {key: value for key, value in settings.items() if key != name}
+    assert collect._reported_rows(some, reported) == []
+
+
+def test_only_leaves_of_all_masks_are_compared():
+  leaf = np.ones(2, bool)
+  found = collect._same_leaves(
+    {
+      "subject": [dict.fromkeys("cab", leaf), dict.fromkeys("abd", leaf)],
+      "verb": [dict.fromkeys("bce", leaf) | {"a": ~leaf}],
+    }
+  )
+  assert [[list(one) for one in found[name]] for name in found] == [
+    [["a", "b"]] * 2,
+    [["a", "b"]],
+  ]
+  assert len(overlap.pairwise(found)) == 3
+  np.testing.assert_array_equal(found["verb"][0]["a"], ~leaf)
+  assert collect._same_leaves({}) == {}

@@ -1,0 +1,254 @@
+"""The page holds the answer, for complete and for partial data."""
+
+import html.parser
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from structcomp_jax.io import mask_files
+from structcomp_jax.studies.break_it_down.page import details, report
+from structcomp_jax.types import UserError
+from tests.studies.break_it_down import synthetic
+
+
+class _Links(html.parser.HTMLParser):
+  """Collects what a browser would fetch or run, and checks the nesting."""
+
+  _VOID = frozenset({"meta", "br", "link", "img", "hr", "input"})
+
+  def __init__(self):
+    super().__init__()
+    self.external, self.tags, self._open = [], set(), []
+
+  def handle_starttag(self, tag, attrs):
+    self.tags.add(tag)
+    for name, value in attrs:
+      if name in ("src", "href", "xlink:href") and not value.startswith("#"):
+        self.external.append(value)
+    if tag not in self._VOID:
+      self._open.append(tag)
+
+  def handle_endtag(self, tag):
+    assert self._open.pop() == tag
+
+
+def _parsed(path):
+  parser = _Links()
+  parser.feed(path.read_text())
+  return parser
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory):
+  return synthetic.write_workdir(tmp_path_factory.mktemp("work") / "run")
+
+
+@pytest.fixture(scope="module")
+def built(complete):
+  return report.build([complete], complete / "report"), complete
+
+
+def test_page_is_one_file_without_scripts(built):
+  summary, path = built
+  assert summary["path"] == str(path / "report" / "index.html")
+  page = _parsed(path / "report" / "index.html")
+  assert page.external == []
+  assert "script" not in page.tags
+  assert {"svg", "table", "details"} <= page.tags
+
+
+def test_page_starts_with_question_and_verdict(built):
+  summary, path = built
+  text = (path / "report" / "index.html").read_text()
+  places = [
+    text.index(part)
+    for part in (
+      "odd one out of four sentences",
+      "modular by ablation",
+      "How to read this page",
+      "masks for",
+      "Statistics",
+      ">Every mask search<",
+      "python -m launch.run",
+    )
+  ]
+  assert places == sorted(places)
+  assert summary["verdicts"][0]["label"] == "modular by ablation"
+
+
+def test_page_shows_selection_versions_and_times(built):
+  text = (built[1] / "report" / "index.html").read_text()
+  for part in ("own_task", "0.0.test", "92.5 s", "layer_1/dense/kernel"):
+    assert part in text
+
+
+def test_terminal_table(built):
+  text = built[0]["text"]
+  assert "scratch: MODULAR BY ABLATION." in text
+  line = next(one for one in text.splitlines() if "scratch subject" in one)
+  assert "+0.65" in line
+  assert "15.0%" in line
+
+
+def test_readme_table_sets_ours_beside_the_published(complete):
+  text = report.readme_results([complete])
+  table, _, grid, origin = text.strip().split("\n\n")
+  lines = table.splitlines()
+  assert len({line.count("|") for line in lines}) == 1
+  row = next(line for line in lines if "| scratch | subject |" in line)
+  assert "+0.46 ± 0.34" in row
+  assert "9 (3)" in row
+  # max(0.1, chance) - 0.75
+  assert grid.endswith("masked_from 0 | \u22120.50 |")
+  assert origin.startswith("- sv_singular: `")
+  assert "commit unknown" in origin
+
+
+def test_least_possible_data(tmp_path):
+  results = synthetic.results_rows(num_bases=1, num_masks=1)
+  results = results.assign(margin=np.nan, model="<b>&")
+  path = synthetic.write_workdir(tmp_path / "run", results, complete=False)
+  summary = report.build([path], tmp_path / "page.html")
+  assert summary["path"] == str(tmp_path / "page.html")
+  assert summary["verdicts"][0]["label"] == "inconclusive"
+  text = (tmp_path / "page.html").read_text()
+  assert ">nan<" not in text
+  assert "<b>&," not in text
+  assert "sv_singular, &lt;b&gt;&amp;" in text
+
+
+def test_failed_networks_and_dead_candidates(tmp_path):
+  results = pd.concat(
+    [synthetic.results_rows(), synthetic.results_rows("random_init")]
+  )
+  trained = results["regime"] == "scratch"
+  failed = trained & (results["base_seed"] == 0)
+  results.loc[failed, "base_accuracy"] = 0.7
+  dead = trained & (results["base_seed"] == 1) & (results["mask_seed"] == 2)
+  path = synthetic.write_workdir(
+    tmp_path / "run", results[~dead], complete=False
+  )
+  summary = report.build([path], tmp_path)
+  assert "left out, failed base seed: 0" in summary["verdicts"][0]["notes"]
+  assert "5 (2, 1 failed)" in (tmp_path / "index.html").read_text()
+
+
+def test_several_experiments_on_one_page(tmp_path):
+  paths = [
+    synthetic.write_workdir(
+      tmp_path / name,
+      pd.concat(
+        [
+          synthetic.results_rows(regime, experiment=name)
+          for regime in ("scratch", "random_init")
+        ]
+      ),
+      complete=False,
+    )
+    for name in ("sv_singular", "sv_plural")
+  ]
+  summary = report.build(paths, tmp_path / "report")
+  found = [one["experiment"] for one in summary["verdicts"]]
+  assert found == ["sv_singular", "sv_plural"]
+
+
+def test_regimes_of_two_directories_stand_side_by_side(tmp_path):
+  paths = []
+  for regime in ("scratch", "lm_pretrained"):
+    trained = synthetic.results_rows().assign(regime=regime)
+    dense = trained["subroutine"].isna()
+    results = pd.concat(
+      [trained[~dense], trained[dense], synthetic.results_rows("random_init")]
+    )
+    paths.append(
+      synthetic.write_workdir(tmp_path / regime, results, complete=False)
+    )
+  (network,) = report.load(paths)
+  counts = network.differences.groupby("regime", sort=False).size()
+  assert counts.to_dict() == {
+    "scratch": 18,
+    "lm_pretrained": 18,
+    "random_init": 18,
+  }
+  assert list(counts.index)[-1] == "random_init"
+
+
+def test_two_runs_of_one_regime_stay_apart(tmp_path):
+  paths = [
+    synthetic.write_workdir(tmp_path / name, complete=False)
+    for name in ("first", "second")
+  ]
+  titles = [network.title for network in report.load(paths)]
+  assert titles == ["sv_singular, small (first)", "sv_singular, small (second)"]
+
+
+def test_overlap_of_mask_files(tmp_path):
+  path = synthetic.write_workdir(tmp_path / "run")
+  stacked = np.zeros((3, 100), bool)
+  stacked[0, :10], stacked[1, 5:15], stacked[2, :] = True, True, True
+  for name in synthetic.PAIR:
+    mask_files.save(
+      path / "masks" / "seed_0" / name / "masks.npz",
+      {"layer_0/dense/kernel": stacked},
+      fingerprint="x",
+      metadata={
+        "mask_seed": [0, 1, 7],
+        "learning_rate": [float(np.float32(0.01))] * 3,
+        "mask_init": [0.05] * 3,
+        "penalty": [1e-8] * 3,
+      },
+      stacked=True,
+    )
+  (network,) = report.load([path])
+  # results.csv reports no mask seed 7, so row 2 takes no part.
+  within = network.overlaps[network.overlaps["kind"] == "same subroutine"]
+  np.testing.assert_allclose(within["iou"], 1 / 3)
+  assert len(network.overlaps) == 6
+
+
+def test_published_selection_is_called_optimistic(tmp_path):
+  path = synthetic.write_workdir(tmp_path / "run")
+  assert "Caution" not in details.selections(report.load([path])[0])
+  file = path / "masks" / "seed_0" / "subject" / "selection.json"
+  file.write_text('{"rule": "published", "chosen": {"own_accuracy": 0.95}}')
+  assert "is optimistic" in details.selections(report.load([path])[0])
+
+
+def test_dead_candidates_are_counted(tmp_path):
+  path = synthetic.write_workdir(tmp_path / "run")
+  file = path / "masks" / "seed_0" / "verb" / "metrics.jsonl"
+  lines = [json.loads(line) for line in file.read_text().splitlines()]
+  for line in lines:
+    line["finite"] = line["candidate"] == 0
+  file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+  (network,) = report.load([path])
+  assert "1 of 24 mask searches stopped" in details.stopped(network)
+
+
+@pytest.mark.parametrize(
+  ("name", "start"), [("a.svg", b"<svg"), ("a.png", b"\x89PNG")]
+)
+def test_overview_is_a_file(complete, tmp_path, name, start):
+  report.write_overview(complete, tmp_path / name, subroutine="verb")
+  assert (tmp_path / name).read_bytes().startswith(start)
+
+
+def test_overview_of_an_unknown_subroutine(complete, tmp_path):
+  with pytest.raises(UserError, match="choose one of: subject, verb"):
+    report.write_overview(complete, tmp_path / "a.svg", subroutine="noun")
+
+
+def test_nothing_to_report():
+  with pytest.raises(UserError, match="nothing to report"):
+    report.load([])
+
+
+def test_only_dense_rows(tmp_path):
+  results = synthetic.results_rows()
+  results = results[results["subroutine"].isna()].assign(ablation="none")
+  path = tmp_path / "run"
+  synthetic.write_workdir(path, results, complete=False)
+  with pytest.raises(UserError, match="no row of a mask"):
+    report.load([path])

@@ -1,0 +1,77 @@
+"""The whole road of a vision experiment, in every regime, on the smoke size."""
+
+import json
+
+import numpy as np
+import pytest
+
+from configs.common.vision import vision_variant
+from structcomp_jax import trees
+from structcomp_jax.io import files, mask_files, results
+from structcomp_jax.pipeline import experiment, train
+
+CONFIG = "configs/vision/inside_contact.py:smoke"
+REGIMES = ("scratch", "simclr", "pruned", "random_init")
+TASKS = {
+  "base",
+  "inside",
+  "contact",
+  "odd_inside",
+  "odd_contact",
+  "odd_both",
+}
+LAUNCH = (
+  "run",
+  f"--config={CONFIG}",
+  f"--config.regimes={REGIMES}",
+  "--config.training.sweep.learning_rates=(1e-3, 1e-4)",
+  "--config.training.sweep.batch_sizes=(16,)",
+)
+
+
+@pytest.fixture(scope="module")
+def workdir(launch, tmp_path_factory):
+  directory = tmp_path_factory.mktemp("vision")
+  outcome = launch(*LAUNCH, f"--workdir={directory}")
+  assert outcome.status == 0, outcome.text
+  return directory
+
+
+def test_every_regime_is_tested_on_every_task(workdir):
+  table = results.read(workdir / "results.csv")
+  found = table.groupby("regime")["test_task"].agg(set)
+  assert set(found.index) == set(REGIMES)
+  assert all(tasks == TASKS for tasks in found)
+  assert (workdir / "report" / "index.html").is_file()
+
+
+def test_pruned_network_is_the_trained_one_under_a_mask(workdir):
+  loaded = experiment.load(vision_variant("inside_contact", "smoke"), workdir)
+  trained, pruned = (
+    trees.leaves_by_path(train.load_params(loaded, regime, 0)[0])
+    for regime in ("scratch", "pruned")
+  )
+  stacked, _ = mask_files.load(workdir / "pruned/pruning/seed_0/masks.npz")
+  info = files.read_done(workdir / "pruned/base/seed_0")["pruning"]
+  kept = sum(int(mask[0].sum()) for mask in stacked.values())
+  assert info["kept"] == kept < info["maskable"]
+  for path, leaf in trained.items():
+    expected = leaf * np.asarray(stacked[path][0]) if path in stacked else leaf
+    np.testing.assert_array_equal(pruned[path], expected)
+
+
+def test_sweep_takes_the_lowest_validation_loss(workdir):
+  record = json.loads((workdir / "base/sweep/sweep.json").read_text())
+  losses = [row["validation_loss"] for row in record["settings"]]
+  assert len(losses) == 2
+  assert record["chosen"]["validation_loss"] == min(losses)
+  info = files.read_done(workdir / "base/seed_0")
+  assert info["learning_rate"] == record["chosen"]["learning_rate"]
+
+
+def test_second_run_does_nothing_again(workdir, launch):
+  before = (workdir / "results.csv").read_bytes()
+  outcome = launch(*LAUNCH, f"--workdir={workdir}")
+  assert outcome.status == 0
+  assert outcome.text.count("done before") >= len(REGIMES) + 1
+  assert (workdir / "results.csv").read_bytes() == before
