@@ -45,6 +45,7 @@ LAYERS = {
 _ARRAYS = {"jax", "jaxtyping", "chex", "numpy"}
 THIRD_PARTY = {
   **dict.fromkeys(sorted(_BASE), _ARRAYS),
+  "engine": _ARRAYS | {"flax.struct"},
   "masks": _ARRAYS,
   "search": _ARRAYS | {"optax", "flax.struct"},
   "evaluation": _ARRAYS,

@@ -71,6 +71,27 @@ def epoch_order(
   return order[: num_steps * batch_size].reshape(num_steps, batch_size)
 
 
+def draws(
+  key: jax.Array, steps: jax.Array, num_examples: int, batch_size: int
+) -> jax.Array:
+  """Returns batches drawn with replacement, i32[steps, batch_size].
+
+  >>> draws(jax.random.key(0), jnp.arange(3), 2, batch_size=4).shape
+  (3, 4)
+
+  Args:
+    key: folded with the number of the step: a batch depends on nothing else.
+    steps: i32[steps], numbers of steps.
+    num_examples: size of the training set.
+    batch_size: examples per step.
+  """
+  return jax.vmap(
+    lambda step: jax.random.randint(
+      jax.random.fold_in(key, step), (batch_size,), 0, num_examples
+    )
+  )(steps)
+
+
 def per_example(
   metrics_fn: Callable[[types.Batch], dict[str, jax.Array]],
   dataset: types.Batch,

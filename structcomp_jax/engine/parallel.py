@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -223,8 +224,9 @@ def over_rows(
     width: rows computed at once on a device (`vmap`); the others follow in a
       loop inside the same program. 0: all of them.
     donate: the memory of the first argument is reused for the result.
-    in_place: `donate`, and `fn` returns a row like its first argument. The
-      loop then writes it where it was: no second copy of all rows.
+    in_place: `donate`, and `fn` returns two things: a row like its first
+      argument, and results. The loop then writes the row where it was: there
+      is no second copy of all rows.
 
   Returns:
     The program; its result has the row axis in front.
@@ -273,7 +275,7 @@ def _at_once(one_row, rows):
 
 
 def _one_chunk_after_the_other(one_row, rows, width):
-  """Writes the results of `width` rows at a time over the first argument."""
+  """Writes new rows, `width` at a time, over the first argument."""
   first, *others = rows
   num_local = trees.num_rows(rows)
 
@@ -282,18 +284,26 @@ def _one_chunk_after_the_other(one_row, rows, width):
       lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, size),
       (first, *others),
     )
-    return jax.tree.map(
+    new_rows, results = _at_once(one_row, chunk)
+    first = jax.tree.map(
       lambda leaf, new: jax.lax.dynamic_update_slice_in_dim(
         leaf, new, start, axis=0
       ),
       first,
-      _at_once(one_row, chunk),
+      new_rows,
     )
+    return first, results
 
   num_chunks, remainder = divmod(num_local, width)
-  first = jax.lax.fori_loop(
-    0, num_chunks, lambda i, first: compute(first, i * width, width), first
+  first, results = jax.lax.scan(
+    lambda first, i: compute(first, i * width, width),
+    first,
+    jnp.arange(num_chunks),
+  )
+  results = jax.tree.map(
+    lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results
   )
   if remainder:
-    first = compute(first, num_local - remainder, remainder)
-  return first
+    first, rest = compute(first, num_local - remainder, remainder)
+    results = jax.tree.map(lambda *parts: jnp.concatenate(parts), results, rest)
+  return first, results

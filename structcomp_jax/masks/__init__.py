@@ -30,7 +30,7 @@ from structcomp_jax.masks.relax import (
   penalty,
   sample,
 )
-from structcomp_jax.masks.select import LeafSpec, MaskSpec, select
+from structcomp_jax.masks.select import LeafSpec, MaskSpec, matching, select
 
 __all__ = [
   "FILLS",
@@ -53,6 +53,7 @@ __all__ = [
   "logical_and",
   "logical_or",
   "make_fill",
+  "matching",
   "merge",
   "penalty",
   "random_from_complement",

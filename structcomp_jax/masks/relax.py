@@ -10,14 +10,13 @@ the same whatever the unit.
 
 import dataclasses
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 
-from structcomp_jax.masks.select import MaskSpec
+from structcomp_jax.masks.select import MaskSpec, matching
 from structcomp_jax.trees import leaf_keys
 from structcomp_jax.types import MaskLogits, SoftMask, UserError
 
@@ -81,20 +80,7 @@ def leaf_betas(
   Raises:
     UserError: a regex is invalid or matches no selected leaf.
   """
-  held = set()
-  for regex in constant:
-    try:
-      found = {path for path in spec.paths if re.fullmatch(regex, path)}
-    except re.error as error:
-      raise UserError(
-        f"constant_beta {regex!r} is not a valid regex ({error}); mend it"
-      ) from error
-    if not found:
-      raise UserError(
-        f"constant_beta {regex!r} matches no masked leaf; the masked leaves "
-        f"are {', '.join(spec.paths)}"
-      )
-    held |= found
+  held = matching(spec, constant, "constant_beta")
   return {path: 1.0 if path in held else beta for path in spec.paths}
 
 

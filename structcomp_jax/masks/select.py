@@ -233,3 +233,38 @@ def _leaf_spec(path: str, leaf: Any, rule: str, unit: str) -> LeafSpec:
     )
   mask_shape = (1,) * (len(shape) - 1) + shape[-1:]
   return LeafSpec(path, shape, mask_shape, unit, rule)
+
+
+def matching(
+  spec: MaskSpec, regexes: Sequence[str], setting: str
+) -> frozenset[str]:
+  """Returns the masked leaves whose whole path one of the regexes matches.
+
+  >>> params = {"head": np.ones(2), "stem": np.ones(2)}
+  >>> spec = select(params, [(".*", "weight")])
+  >>> sorted(matching(spec, ["he.*"], "held"))
+  ['head']
+
+  Args:
+    spec: the selected leaves.
+    regexes: matched with `re.fullmatch`.
+    setting: name of what holds the regexes, for errors.
+
+  Raises:
+    UserError: a regex is invalid or matches no selected leaf.
+  """
+  found: set[str] = set()
+  for regex in regexes:
+    try:
+      new = {path for path in spec.paths if re.fullmatch(regex, path)}
+    except re.error as error:
+      raise UserError(
+        f"{setting} {regex!r} is not a valid regex ({error}); mend it"
+      ) from error
+    if not new:
+      raise UserError(
+        f"{setting} {regex!r} matches no masked leaf; the masked leaves "
+        f"are {', '.join(spec.paths)}"
+      )
+    found |= new
+  return frozenset(found)

@@ -1,15 +1,17 @@
-"""Mask search: candidates, schedules, the step, and the run over them all."""
+"""Mask search: candidates, schedules, the learner, and the run of them all."""
 
+from structcomp_jax.engine.width import Width
 from structcomp_jax.search.candidates import Candidate, grid
 from structcomp_jax.search.config import SearchConfig
-from structcomp_jax.search.loop import SearchResult, run
+from structcomp_jax.search.learner import MaskLearner
+from structcomp_jax.search.run import SearchResult, choose_width, run
 from structcomp_jax.search.schedules import SCHEDULES
-from structcomp_jax.search.step import SearchState, initial_state, objective
-from structcomp_jax.search.width import Width, choose_width
+from structcomp_jax.search.state import SearchState, initial_state
 
 __all__ = [
   "SCHEDULES",
   "Candidate",
+  "MaskLearner",
   "SearchConfig",
   "SearchResult",
   "SearchState",
@@ -17,6 +19,5 @@ __all__ = [
   "choose_width",
   "grid",
   "initial_state",
-  "objective",
   "run",
 ]

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 
 from structcomp_jax import types
 
-# (step i32, steps_per_epoch, num_epochs, max_beta) -> beta f32
+# (step i32, steps_per_epoch, num_steps, max_beta) -> beta f32
 Schedule = Callable[[jax.Array, int, int, float], jax.Array]
 
 
-def geometric(step, steps_per_epoch, num_epochs, max_beta):
+def geometric(step, steps_per_epoch, num_steps, max_beta):
   """beta = max_beta^(step / last step): 1 at the first, max_beta at the last.
 
   >>> [round(float(geometric(step, 1, 3, 100.0))) for step in range(3)]
@@ -19,36 +19,38 @@ def geometric(step, steps_per_epoch, num_epochs, max_beta):
 
   Savarese et al. 2020 (arXiv 1912.04427), eq. 4, ticking every step.
   """
-  last_step = max(steps_per_epoch * num_epochs - 1, 1)
+  del steps_per_epoch
+  last_step = max(num_steps - 1, 1)
   return jnp.float32(max_beta) ** (step / last_step)
 
 
-def published(step, steps_per_epoch, num_epochs, max_beta):
+def per_epoch(step, steps_per_epoch, num_steps, max_beta):
   """beta = max_beta^(epoch / num_epochs), epoch = 1, 2, ..., num_epochs.
 
-  >>> [round(float(published(step, 1, 2, 100.0))) for step in range(2)]
+  >>> [round(float(per_epoch(step, 1, 2, 100.0))) for step in range(2)]
   [10, 100]
 
   What the code of Lepori et al. 2023 ran: constant within an epoch, and one
   tick ahead of the paper because a check before training ticked it as well.
   """
+  num_epochs = -(-num_steps // steps_per_epoch)
   epoch = step // steps_per_epoch + 1
   return jnp.float32(max_beta) ** (epoch / num_epochs)
 
 
-def constant(step, steps_per_epoch, num_epochs, max_beta):
+def constant(step, steps_per_epoch, num_steps, max_beta):
   """beta = max_beta throughout; for relaxations that ignore it.
 
   >>> [float(constant(step, 1, 2, 100.0)) for step in range(2)]
   [100.0, 100.0]
   """
-  del steps_per_epoch, num_epochs
+  del steps_per_epoch, num_steps
   return jnp.full_like(step, max_beta, jnp.float32)
 
 
 SCHEDULES: dict[str, Schedule] = {
   "geometric": geometric,
-  "published": published,
+  "per_epoch": per_epoch,
   "constant": constant,
 }
 

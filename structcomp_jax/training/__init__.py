@@ -3,6 +3,8 @@
 from structcomp_jax.training import simclr
 from structcomp_jax.training.simclr import SimclrConfig, with_backbone
 from structcomp_jax.training.supervised import (
+  Adam,
+  Supervised,
   TrainConfig,
   TrainState,
   failed_seeds,
@@ -12,7 +14,9 @@ from structcomp_jax.training.supervised import (
 )
 
 __all__ = [
+  "Adam",
   "SimclrConfig",
+  "Supervised",
   "TrainConfig",
   "TrainState",
   "failed_seeds",

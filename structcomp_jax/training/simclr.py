@@ -7,7 +7,6 @@ result only the backbone is used: `with_backbone`.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,9 +16,9 @@ import numpy as np
 import optax
 
 from structcomp_jax import trees, types
-from structcomp_jax.engine import batching
-from structcomp_jax.training import augment
-from structcomp_jax.training import supervised as base
+from structcomp_jax.engine import batching, loop
+from structcomp_jax.engine.plan import Machine, Plan
+from structcomp_jax.training import augment, supervised
 
 # (params, f32[N, height, width, 3] in 0..1) -> float[N, features].
 EmbedFn = Callable[[types.Params, jax.Array], jax.Array]
@@ -31,18 +30,18 @@ _SMALLEST_NORM = 1e-8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SimclrConfig:
-  """How a network is pretrained; the defaults are the published settings.
+class SimclrConfig(Plan, Machine):
+  """How a network is pretrained; the defaults are those of Lepori et al. 2023.
 
-  Attributes:
-    num_epochs: all of them are done.
-    batch_size: problems per step; each gives two pictures in two views.
+  All epochs are done. `batch_size` counts problems; each gives two pictures in
+  two views. Validation has as many negatives as training, so that
+  `eval_batch_size` is not used.
+
+  Attributes (besides those of `engine.Plan` and `engine.Machine`):
     learning_rate: AdamW's step size in the first epoch. It follows a cosine,
       constant within an epoch, towards 1/50 after the last.
     weight_decay: of AdamW.
     tau: divides the cosine similarities.
-    steps_per_call: steps between two looks of the host; 0: one epoch.
-    vmap_width: seeds computed at once on a device; 0: all.
   """
 
   num_epochs: int = 100
@@ -50,10 +49,8 @@ class SimclrConfig:
   learning_rate: float = 5e-4
   weight_decay: float = 0.0
   tau: float = 0.07
-  steps_per_call: int = 0
-  vmap_width: int = 0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     """Raises UserError for values no training can run with."""
     self.train_config()
     if not (np.isfinite(self.tau) and self.tau > 0):
@@ -62,18 +59,26 @@ class SimclrConfig:
       raise types.UserError(
         f"weight_decay {self.weight_decay} must be 0 or a positive number"
       )
+    if self.data_devices > 1:
+      raise types.UserError(
+        f"data_devices {self.data_devices} would leave each device with a part "
+        "of the negatives only; set it to 1"
+      )
 
-  def train_config(self) -> base.TrainConfig:
+  def train_config(self) -> supervised.TrainConfig:
     """Returns what the loop of all trainings needs to know."""
-    return base.TrainConfig(
-      num_epochs=self.num_epochs,
-      batch_size=self.batch_size,
-      learning_rate=self.learning_rate,
-      patience=max(self.num_epochs, 1),  # None stops early.
-      steps_per_call=self.steps_per_call,
-      vmap_width=self.vmap_width,
-      # As many negatives in validation as in training.
-      eval_batch_size=self.batch_size,
+    parts = {
+      field.name: getattr(self, field.name)
+      for part in (Plan, Machine)
+      for field in dataclasses.fields(part)
+    }
+    return supervised.TrainConfig(
+      **parts
+      | {
+        "learning_rate": self.learning_rate,
+        "patience": max(self.num_epochs, 1),  # None stops early.
+        "eval_batch_size": self.batch_size,
+      }
     )
 
 
@@ -91,25 +96,24 @@ def make_dataset(problems: Sequence[np.ndarray]) -> types.Batch:
 
 def init_state(
   seed: jax.Array, params: types.Params, config: SimclrConfig
-) -> base.TrainState:
+) -> supervised.TrainState:
   """Returns the state of one seed before its first step."""
-  return base.init_state(
-    seed, params, config.train_config(), optimizer=_optimizer(config, 1)
+  return supervised.init_state(
+    seed, params, config.train_config(), optimizer=AdamW(config, 1)
   )
 
 
 def run(
   embed_fn: EmbedFn,
-  state: base.TrainState,
+  state: supervised.TrainState,
   dataset: types.Batch,
   validation: types.Batch,
   config: SimclrConfig,
   *,
   key: jax.Array,
-  on_call: Callable[[base.TrainState, list[dict[str, Any]]], None]
-  | None = None,
+  on_call: loop.OnCall | None = None,
   devices: Sequence[Any] | None = None,
-) -> base.TrainState:
+) -> supervised.TrainState:
   """Pretrains stacked seeds; see `training.run` for what is common to both.
 
   The views of the training pictures depend on the seed and the step, those of
@@ -120,7 +124,7 @@ def run(
     embed_fn: (params, f32[N, height, width, 3] in 0..1) -> float[N, features].
     state: stacked, from `init_state` or a checkpoint; its arrays are reused.
     dataset: {"images": u8[problems, 2, height, width, 3]}, pictures that share
-      the random numbers of a view (published).
+      the random numbers of a view (Lepori et al. 2023).
     validation: the same; scored with as many negatives as a training batch.
     config: shared settings.
     key: base key of data order and views; one key, same bits.
@@ -130,17 +134,17 @@ def run(
     devices: default: all of `jax.devices()`.
 
   Returns:
-    The final state. The result is `best_params`, of the epoch with the highest
-    validation top-5 accuracy, which is `-best_loss`.
+    The final state. The result is `best`, of the epoch with the highest
+    validation top-5 accuracy, which is `-best.score`.
 
   Raises:
     UserError: the data set is smaller than a batch.
   """
   order_key, view_key, validation_key = jax.random.split(key, 3)
   num_validation = trees.num_rows(validation)
-  loss_fn, metrics_fn = _objective(embed_fn, config.tau)
-  return base.run(
-    loss_fn,
+  metrics_fn = Metrics(embed_fn, config.tau)
+  return supervised.run(
+    Loss(metrics_fn),
     metrics_fn,
     state,
     dataset,
@@ -148,7 +152,7 @@ def run(
     config.train_config(),
     key=order_key,
     draw_key=view_key,
-    optimizer=_optimizer(
+    optimizer=AdamW(
       config, batching.steps_per_epoch(dataset, config.batch_size)
     ),
     score_fn=_minus_top_5,
@@ -237,7 +241,7 @@ def with_backbone(
   """Returns pretrained weights with a fresh head.
 
   Args:
-    pretrained: e.g. `best_params` of one seed.
+    pretrained: e.g. the best of one seed.
     fresh: weights of the same network before any training.
     head: path of the part that is taken from `fresh`.
 
@@ -267,37 +271,73 @@ def _shapes(params):
   }
 
 
-@functools.lru_cache(maxsize=4)
-def _objective(embed_fn, tau):
-  """Loss and metrics; the same functions again for the same arguments."""
+@dataclasses.dataclass(frozen=True)
+class Metrics:
+  """Metrics of an embedding, equal by value; batches have a field "key".
 
-  def metrics_fn(params, batch):
+  Attributes:
+    embed_fn: (params, pictures) -> float[N, features].
+    tau: divides the cosines.
+  """
+
+  embed_fn: EmbedFn
+  tau: float
+
+  def __call__(
+    self, params: types.Params, batch: types.Batch
+  ) -> dict[str, jax.Array]:
+    """Returns {"loss", "top_1", "top_5": f32[problems]}."""
     views = make_views(batch["key"], batch["images"])
     num_problems, _, num_pictures = views.shape[:3]
-    embeddings = embed_fn(params, views.reshape(-1, *views.shape[3:]))
+    embeddings = self.embed_fn(params, views.reshape(-1, *views.shape[3:]))
     embeddings = embeddings.reshape(num_problems, 2, num_pictures, -1)
     metrics = contrast(
-      embeddings.swapaxes(0, 1).reshape(2, num_problems * num_pictures, -1), tau
+      embeddings.swapaxes(0, 1).reshape(2, num_problems * num_pictures, -1),
+      self.tau,
     )
     return {
       name: value.reshape(2, num_problems, num_pictures).mean(axis=(0, 2))
       for name, value in metrics.items()
     }
 
-  def loss_fn(params, batch):
-    return metrics_fn(params, batch)["loss"].mean()
 
-  return loss_fn, metrics_fn
+@dataclasses.dataclass(frozen=True)
+class Loss:
+  """The mean loss of `Metrics`, equal by value."""
+
+  metrics: Metrics
+
+  def __call__(self, params: types.Params, batch: types.Batch) -> jax.Array:
+    """Returns the mean over the problems of a batch."""
+    return self.metrics(params, batch)["loss"].mean()
 
 
-@functools.lru_cache(maxsize=4)
-def _optimizer(config, steps_per_epoch):
-  """AdamW, whose learning rate changes from epoch to epoch."""
-  schedule = learning_rate(config)
-  return optax.adamw(
-    lambda step: schedule(step // steps_per_epoch),
-    weight_decay=config.weight_decay,
-  )
+@dataclasses.dataclass(frozen=True)
+class AdamW:
+  """AdamW whose learning rate changes from epoch to epoch, equal by value.
+
+  Attributes:
+    config: of the pretraining.
+    steps_per_epoch: full batches of the training set.
+  """
+
+  config: SimclrConfig
+  steps_per_epoch: int
+
+  def init(self, params: types.Params) -> Any:
+    """Returns the state of the optimiser."""
+    return self._transformation().init(params)
+
+  def update(self, gradient: Any, state: Any, params: Any) -> tuple[Any, Any]:
+    """Returns what is added to the weights, and the new state."""
+    return self._transformation().update(gradient, state, params)
+
+  def _transformation(self) -> optax.GradientTransformation:
+    schedule = learning_rate(self.config)
+    return optax.adamw(
+      lambda step: schedule(step // self.steps_per_epoch),
+      weight_decay=self.config.weight_decay,
+    )
 
 
 def _minus_top_5(metrics):

@@ -82,7 +82,8 @@ def test_more_data_devices_than_devices_are_refused():
 @pytest.mark.parametrize("num_devices", [1, 2])
 def test_rows_written_in_place_are_those_of_a_plain_loop(width, num_devices):
   def advance(row, offset, shared):
-    return {"values": row["values"] * shared + offset, "seed": row["seed"] + 1}
+    new = {"values": row["values"] * shared + offset, "seed": row["seed"] + 1}
+    return new, {"sum": row["values"].sum(), "offset": offset}
 
   rows, offsets = make_rows(14), np.arange(14, dtype=np.float32)
   program = parallel.over_rows(
@@ -93,7 +94,9 @@ def test_rows_written_in_place_are_those_of_a_plain_loop(width, num_devices):
     in_place=True,
   )
   placed = jax.tree.map(jnp.asarray, rows)
-  result = program(placed, offsets, np.float32(3))
+  result, sums = program(placed, offsets, np.float32(3))
+  np.testing.assert_allclose(sums["sum"], rows["values"].sum(1), rtol=1e-6)
+  np.testing.assert_array_equal(sums["offset"], offsets)
   expected = {
     "values": rows["values"] * 3 + offsets[:, None],
     "seed": rows["seed"] + 1,
@@ -118,14 +121,18 @@ def test_a_single_row_has_no_batch_axis(num_rows, width, in_place):
     batched.append(axis_size)
     return values * 2, True
 
+  def fn(row, shared):
+    return (double(row), {}) if in_place else double(row)
+
   program = parallel.over_rows(
-    lambda row, shared: double(row),
+    fn,
     parallel.row_mesh(num_rows, jax.devices()[:1]),
     width=width,
     in_place=in_place,
   )
   rows = np.ones((num_rows, 3), np.float32)
-  np.testing.assert_array_equal(program(rows, np.float32(0)), rows * 2)
+  result = program(rows, np.float32(0))
+  np.testing.assert_array_equal(result[0] if in_place else result, rows * 2)
   assert not batched
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from structcomp_jax import search
-from structcomp_jax.engine import parallel
-from structcomp_jax.search import feed, step
+from structcomp_jax.engine import feed, parallel, programs
+from structcomp_jax.engine.plan import Machine, Plan
 
 from . import tiny
 
@@ -84,14 +84,21 @@ def test_run_goes_on_in_the_middle_of_an_epoch_with_the_same_bits():
 def test_every_example_of_a_step_is_the_one_of_the_order():
   dataset = {"index": np.arange(14)}
   config = dataclasses.replace(CONFIG, feed="host", steps_per_call=2)
-  mesh = parallel.row_mesh(4, jax.devices()[:4])
-  host = feed.make_feed(dataset, config, tiny.KEY, mesh)
+  setup = programs.Setup(
+    learner=search.MaskLearner(None, None, tiny.SPEC, config.objective()),
+    plan=Plan.of(config),
+    machine=Machine.of(config),
+    mesh=parallel.row_mesh(4, jax.devices()[:4]),
+    steps_per_epoch=3,
+  )
+  seeds = np.array(CONFIG.seeds, np.int32)
+  host = feed.make_feed(dataset, setup, tiny.KEY, seeds)
   (shapes,) = host.shapes()
   for start in (0, 2, 3):
     (batches,) = host.batches(start)
     chex.assert_trees_all_equal_shapes_and_dtypes(batches, shapes)
     for row, seed in enumerate(CONFIG.seeds):
-      order = step.epoch_order(tiny.KEY, seed, start // 3, 14, config)
+      order = programs.epoch_order(setup, tiny.KEY, seed, start // 3, 14)
       first = start % 3
       np.testing.assert_array_equal(
         batches["index"][row, : 3 - first],

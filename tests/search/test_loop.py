@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from structcomp_jax import search, trees
-from structcomp_jax.engine import parallel
-from structcomp_jax.search import programs
+from structcomp_jax.engine import parallel, programs
+from structcomp_jax.engine.plan import Machine, Plan
 from structcomp_jax.types import UserError
 
 from . import compilations, tiny
@@ -214,7 +214,7 @@ def test_programs_are_compiled_in_the_first_epoch_of_the_first_search():
   with compilations.counted() as names:
     search_with(0, seeds=(4, 5))
   assert names.count("jit(run_steps)") == 1
-  assert names.count("jit(epoch_metrics)") == 1
+  assert names.count("jit(look_at_rows)") == 1
   # 3 epochs of 2 calls each: nothing after the first.
   assert len(set(num_compiled[1:])) == 1
   # A final search of as many candidates as the grid had.
@@ -226,15 +226,25 @@ def test_programs_are_compiled_in_the_first_epoch_of_the_first_search():
 
 def test_candidates_need_no_communication():
   config = config_like(batch_size=4)
-  mesh = parallel.row_mesh(6)
-  program = programs.advance(tiny.loss_fn, tiny.SPEC, config, mesh, 4)
+  learner = search.MaskLearner(
+    tiny.loss_fn, None, tiny.SPEC, config.objective()
+  )
+  program = programs.advance(
+    programs.Setup(
+      learner=learner,
+      plan=Plan.of(config),
+      machine=Machine.of(config),
+      mesh=parallel.row_mesh(6),
+      steps_per_epoch=4,
+    )
+  )
   rows = config.candidates()
   text = program.compile(
     search.initial_state(rows, tiny.SPEC),
     rows,
+    tiny.NETWORK.params,
     {
-      "frozen": tiny.NETWORK.params,
-      "key": tiny.KEY,
+      "keys": programs.Keys(*jax.random.split(tiny.KEY)),
       "dataset": tiny.DATASET,
       "done": np.int32(0),
       "num_steps": np.int32(1),

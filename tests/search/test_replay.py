@@ -27,15 +27,14 @@ CONFIG = search.SearchConfig(
   init_logits=(0.2,),
   penalties=(0.02,),
 )
-NUM_STEPS = 8
 CLOSE = {"rtol": 2e-4, "atol": 2e-5}
 
 
 def beta_of(config, step):
   """Returns the sharpness at a step, from 0."""
   if config.schedule == "geometric":
-    return 50.0 ** (step / (NUM_STEPS - 1))
-  if config.schedule == "published":
+    return 50.0 ** (step / (config.total_steps(4) - 1))
+  if config.schedule == "per_epoch":
     return 50.0 ** ((step // 4 + 1) / 2)
   return 50.0
 
@@ -45,7 +44,10 @@ def batch_of(config, seed, step):
   key, _ = jax.random.split(tiny.KEY)
   if config.data_order == "per_candidate":
     key = jax.random.fold_in(key, seed)
-  order = batching.epoch_order(key, step // 4, 16, 4)[step % 4]
+  if config.with_replacement:
+    order = jax.random.randint(jax.random.fold_in(key, step), (4,), 0, 16)
+  else:
+    order = batching.epoch_order(key, step // 4, 16, 4)[step % 4]
   return {name: array[order] for name, array in tiny.DATASET.items()}
 
 
@@ -58,7 +60,7 @@ def replay(config, seed):
     leaf.path: jnp.full(leaf.mask_shape, 0.2) for leaf in tiny.SPEC.leaves
   }
   adam = optax.adam(0.3, b1=0.9, b2=0.999, eps=1e-8)
-  moments, losses, sizes = adam.init(logits), [], []
+  moments, losses, sizes, norms = adam.init(logits), [], [], []
 
   @jax.jit
   def loss_of(logits, betas, key, batch):
@@ -74,7 +76,7 @@ def replay(config, seed):
     return task_loss + 0.02 * cost, (task_loss, size)
 
   gradient_of = jax.jit(jax.value_and_grad(loss_of, has_aux=True))
-  for step in range(NUM_STEPS):
+  for step in range(config.total_steps(4)):
     betas = {
       path: 1.0 if path in config.constant_beta else beta_of(config, step)
       for path in logits
@@ -85,10 +87,17 @@ def replay(config, seed):
       jax.random.fold_in(noise_key, step),
       batch_of(config, seed, step),
     )
+    if config.clip_norm:
+      norm = np.sqrt(sum(float((leaf**2).sum()) for leaf in gradient.values()))
+      scale = min(1.0, config.clip_norm / norm)
+      gradient = {path: scale * leaf for path, leaf in gradient.items()}
+      norms.append(norm)
     update, moments = adam.update(gradient, moments)
     logits = optax.apply_updates(logits, update)
     losses.append(float(task_loss))
     sizes.append(float(size))
+  # Some gradients are clipped, others are not.
+  assert not norms or min(norms) < config.clip_norm < max(norms)
   return logits, losses, sizes
 
 
@@ -97,11 +106,17 @@ def replay(config, seed):
   [
     {},
     {"data_order": "shared"},
-    {"schedule": "published"},
+    {"schedule": "per_epoch"},
     {"constant_beta": ("output",)},
     {"relaxation": "gumbel_sigmoid"},
     {"relaxation": "gumbel_sigmoid", "data_order": "shared"},
     {"relaxation": "hard_concrete", "data_order": "shared"},
+    {"clip_norm": 0.15},
+    {"with_replacement": True},
+    {"with_replacement": True, "data_order": "shared", "feed": "host"},
+    {"num_steps": 6},
+    {"num_steps": 7, "look_every": 3, "relaxation": "gumbel_sigmoid"},
+    {"num_steps": 7, "look_every": 3, "feed": "host"},
   ],
   ids=str,
 )
@@ -115,17 +130,17 @@ def test_every_step_is_the_one_written_out(changes):
         result.mask_logits[path][index], expected, **CLOSE
       )
     rows = [row for row in result.history if row["candidate"] == index]
-    assert [row["epoch"] for row in rows] == [1, 2]
-    for row, steps in zip(rows, (slice(4), slice(4, 8)), strict=True):
-      # Of the steps of this epoch alone.
-      np.testing.assert_allclose(
-        row["train/loss"], np.mean(losses[steps]), rtol=1e-3
-      )
-      np.testing.assert_allclose(
-        row["train/size"], np.mean(sizes[steps]), rtol=1e-3
-      )
-      last_step = steps.indices(8)[1] - 1
-      assert row["beta"] == pytest.approx(beta_of(config, last_step), rel=1e-5)
+    num_steps, every = config.total_steps(4), config.look_every or 4
+    ends = [*range(every, num_steps, every), num_steps]
+    assert [row["step"] for row in rows] == ends
+    assert [row["epoch"] for row in rows] == [end // 4 for end in ends]
+    for row, first, end in zip(rows, [0, *ends], ends, strict=False):
+      # Of the steps since the last look alone.
+      for name, values in (("train/loss", losses), ("train/size", sizes)):
+        np.testing.assert_allclose(
+          row[name], np.mean(values[first:end]), rtol=1e-3
+        )
+      assert row["beta"] == pytest.approx(beta_of(config, end - 1), rel=1e-5)
 
 
 def test_noise_differs_between_seeds_that_see_the_same_examples():

@@ -11,8 +11,9 @@ from structcomp_jax.types import UserError
 def betas(name, steps_per_epoch, num_epochs, max_beta):
   """Returns beta at every step of a run."""
   schedule = schedules.get_schedule(name)
-  steps = jnp.arange(steps_per_epoch * num_epochs)
-  return np.asarray(schedule(steps, steps_per_epoch, num_epochs, max_beta))
+  num_steps = steps_per_epoch * num_epochs
+  steps = jnp.arange(num_steps)
+  return np.asarray(schedule(steps, steps_per_epoch, num_steps, max_beta))
 
 
 def test_geometric_by_hand():
@@ -31,14 +32,24 @@ def test_geometric_grows_from_1_to_200_by_one_factor():
   )
 
 
-def test_published_is_one_tick_ahead_and_constant_within_an_epoch():
-  values = betas("published", 4, 90, 200.0).reshape(90, 4)
+def test_per_epoch_is_one_tick_ahead_and_constant_within_an_epoch():
+  values = betas("per_epoch", 4, 90, 200.0).reshape(90, 4)
   assert (values == values[:, :1]).all()
   np.testing.assert_allclose(
     values[:, 0], [200 ** (epoch / 90) for epoch in range(1, 91)], rtol=1e-5
   )
   assert values[0, 0] == pytest.approx(1.0606, abs=1e-4)
   assert values[-1, 0] == pytest.approx(200.0, rel=1e-5)
+
+
+def test_schedules_end_with_a_plan_that_counts_steps():
+  # Ten steps are two epochs and a half.
+  for name, last in (("geometric", 100.0), ("per_epoch", 100.0)):
+    schedule = schedules.get_schedule(name)
+    assert float(schedule(9, 4, 10, 100.0)) == pytest.approx(last, rel=1e-5)
+  assert float(schedules.get_schedule("per_epoch")(0, 4, 10, 1e3)) == (
+    pytest.approx(10.0, rel=1e-5)
+  )
 
 
 def test_constant_stays_at_its_maximum():

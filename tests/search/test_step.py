@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from structcomp_jax import masks, search, trees
-from structcomp_jax.search import step
+from structcomp_jax.engine import parallel, programs
+from structcomp_jax.engine.plan import Machine, Plan
+from structcomp_jax.search import MaskLearner
 
 from . import tiny
 
@@ -25,26 +27,55 @@ def random_logits():
   }
 
 
-@functools.partial(jax.jit, static_argnames=("config", "beta"))
-def objective(mask_logits, batch, config, *, penalty=0.0, beta=3.0):
+def learner_of(config, loss_fn=tiny.loss_fn):
+  """Returns the learner of masks of the tiny network."""
+  return MaskLearner(loss_fn, None, tiny.SPEC, config.objective())
+
+
+def now_of(config, learner):
+  """Returns the first step of a loop."""
+  setup = programs.Setup(
+    learner=learner,
+    plan=Plan.of(config),
+    machine=Machine.of(config),
+    mesh=parallel.row_mesh(1),
+    steps_per_epoch=1,
+  )
+  return programs.Now(
+    setup=setup,
+    step=jnp.int32(0),
+    key=KEY,
+    steps_since_look=jnp.int32(1),
+    places=jnp.arange(config.batch_size),
+  )
+
+
+def config_at_beta_3(**changes):
+  """Returns a config whose beta is 3 throughout."""
+  changes = {"batch_size": 16, **changes}
+  return search.SearchConfig(schedule="constant", max_beta=3.0, **changes)
+
+
+AT_BETA_3 = config_at_beta_3()
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def objective(mask_logits, batch, config, *, penalty=0.0):
   """Returns the loss, the task loss and the expected number of weights."""
-  loss, (task_loss, size) = step.objective(
+  learner = learner_of(config)
+  loss, (task_loss, size) = learner.objective(
     mask_logits,
     tiny.NETWORK.params,
     batch,
-    loss_fn=tiny.loss_fn,
-    spec=tiny.SPEC,
-    config=config,
-    beta=beta,
-    key=KEY,
-    penalty=penalty,
+    penalty,
+    now=now_of(config, learner),
   )
   return loss, task_loss, size
 
 
 def test_objective_of_a_deterministic_relaxation_by_hand():
   logits = random_logits()
-  config = search.SearchConfig(batch_size=16)
+  config = config_at_beta_3()
   loss, task_loss, size = objective(logits, tiny.DATASET, config, penalty=0.1)
   soft = {path: 1 / (1 + np.exp(-3.0 * leaf)) for path, leaf in logits.items()}
   network = {path: tiny.NETWORK.params[path] * soft[path] for path in soft}
@@ -58,8 +89,8 @@ def test_objective_of_a_deterministic_relaxation_by_hand():
 @pytest.mark.parametrize("num_samples", [1, 4])
 def test_every_chunk_sees_its_own_sample(num_samples):
   logits = random_logits()
-  config = search.SearchConfig(
-    batch_size=16, relaxation="gumbel_sigmoid", num_mask_samples=num_samples
+  config = config_at_beta_3(
+    relaxation="gumbel_sigmoid", num_mask_samples=num_samples
   )
   _, task_loss, _ = objective(logits, tiny.DATASET, config)
   relaxation = masks.get_relaxation("gumbel_sigmoid")
@@ -81,7 +112,7 @@ def test_every_chunk_sees_its_own_sample(num_samples):
 @pytest.mark.parametrize("relaxation", sorted(masks.RELAXATIONS))
 def test_penalty_does_not_depend_on_the_batch_size(relaxation):
   logits = random_logits()
-  config = search.SearchConfig(batch_size=1, relaxation=relaxation)
+  config = config_at_beta_3(batch_size=1, relaxation=relaxation)
   costs = []
   for num_examples in (1, 4, 16):
     batch = trees.row(tiny.DATASET, slice(num_examples))
@@ -94,31 +125,35 @@ def test_penalty_does_not_depend_on_the_batch_size(relaxation):
   np.testing.assert_allclose(costs[0], 2 * amount, rtol=1e-5)
 
 
-@functools.partial(jax.jit, static_argnames="loss_fn")
-def take_step(state, candidate, batch, loss_fn=tiny.loss_fn):
+@functools.partial(jax.jit, static_argnames=("loss_fn", "config"))
+def take_step(state, candidate, batch, loss_fn=tiny.loss_fn, config=AT_BETA_3):
   """Returns the state after one step at beta = 3."""
-  return step.search_step(
+  learner = learner_of(config, loss_fn)
+  new = learner.step(
     state,
     candidate,
     tiny.NETWORK.params,
     batch,
-    loss_fn=loss_fn,
-    spec=tiny.SPEC,
-    config=search.SearchConfig(batch_size=16),
-    beta=3.0,
-    key=KEY,
+    now=now_of(config, learner),
   )
+  return new.replace(step=state.step + 1)
+
+
+def state_of(candidate, **kwargs):
+  """Returns the state of one candidate before its first step."""
+  rows = jax.tree.map(lambda leaf: leaf[None], candidate)
+  return trees.row(search.initial_state(rows, tiny.SPEC, **kwargs), 0)
 
 
 def test_first_adam_step_moves_every_logit_by_the_learning_rate():
   candidate = trees.row(
     search.grid(learning_rates=(0.25,), init_logits=(0.5,), penalties=(0.1,)), 0
   )
-  state = step.init_state(candidate, tiny.SPEC)
+  state = state_of(candidate)
   new_state = take_step(state, candidate, tiny.DATASET)
   gradient = jax.grad(
     lambda logits: objective(
-      logits, tiny.DATASET, search.SearchConfig(batch_size=16), penalty=0.1
+      logits, tiny.DATASET, config_at_beta_3(), penalty=0.1
     )[0]
   )(state.mask_logits)
   # Adam divides the first gradient by its own size.
@@ -135,7 +170,7 @@ def test_first_adam_step_moves_every_logit_by_the_learning_rate():
 
 def test_step_with_a_non_finite_loss_changes_nothing_but_the_flag():
   candidate = trees.row(search.grid(learning_rates=(0.25,)), 0)
-  state = step.init_state(candidate, tiny.SPEC)
+  state = state_of(candidate)
   state = take_step(state, candidate, tiny.DATASET)
   bad = tiny.DATASET | {"label": jnp.full(16, jnp.nan)}
   stopped = take_step(state, candidate, bad)
@@ -153,7 +188,7 @@ def test_step_with_a_non_finite_gradient_changes_nothing_but_the_flag():
     return tiny.loss_fn(params, batch) + jnp.sqrt(0 * params["output"].sum())
 
   candidate = trees.row(search.grid(learning_rates=(0.25,)), 0)
-  state = step.init_state(candidate, tiny.SPEC)
+  state = state_of(candidate)
   assert bool(jnp.isfinite(loss_fn(tiny.NETWORK.params, tiny.DATASET)))
   chex.assert_trees_all_equal(
     take_step(state, candidate, tiny.DATASET, loss_fn=loss_fn),

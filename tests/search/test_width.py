@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from structcomp_jax import masks, search, trees
-from structcomp_jax.engine import parallel
-from structcomp_jax.search import memory, width
+from structcomp_jax.engine import memory, parallel, width
 from structcomp_jax.types import UserError
 
 from . import compilations
@@ -50,7 +49,7 @@ def seconds(monkeypatch):
   """{width: seconds of a step}, in place of a measurement."""
   table = {1: 3.0, 2: 2.0, 6: 1.0}
   monkeypatch.setattr(
-    width, "_seconds_per_step", lambda needs, width, *_: table[width]
+    width, "_seconds_per_step", lambda job, width, *_: table[width]
   )
   return table
 
@@ -99,7 +98,7 @@ def test_the_steps_measured_are_not_compiled_again(monkeypatch):
   with compilations.counted() as names:
     call(search.run, config)
   assert "jit(run_steps)" not in names
-  assert "jit(epoch_metrics)" in names  # the metrics at the end of the epoch
+  assert "jit(look_at_rows)" in names  # the metrics at the end of the epoch
 
 
 def test_memory_counts_the_states_of_all_candidates_once(needed):
@@ -150,7 +149,8 @@ def test_what_is_on_the_device_already_needs_no_more_room(monkeypatch, needed):
 def test_validation_that_does_not_fit_is_refused_before_the_run(
   monkeypatch, needed
 ):
-  limit_memory(monkeypatch, needed[1] + 4096 * _SIZE * 4)
+  # The validation examples, and a tenth for what a look makes on its way.
+  limit_memory(monkeypatch, needed[1] + 1.1 * 4096 * _SIZE * 4)
 
   def metrics_fn(params, batch):
     hidden = jnp.tanh(batch["x"] @ params["first"])
@@ -181,9 +181,9 @@ def test_validation_that_does_not_fit_is_refused_before_the_run(
 @pytest.mark.parametrize(
   ("states_too_many", "remedy"),
   [
-    (2, "search at most 4 at a time, or choose a smaller batch_size"),
+    (2, "run at most 4 at a time, or choose a smaller batch_size"),
     (6.5, r"keep the training set on the host \(feed\), or"),
-    (20, "mask fewer layers, or"),
+    (20, "learn less of the network, e.g. mask fewer layers, or"),
   ],
 )
 def test_error_when_nothing_fits(monkeypatch, needed, states_too_many, remedy):

@@ -98,10 +98,10 @@ def test_every_step_is_the_one_written_out(loss, optimizer, draw_key):
       [row["validation/loss"] for row in mine], scores, rtol=1e-4
     )
     best = int(np.argmin(scores))
-    assert int(state.best_epoch[index]) == best + 1
+    assert int(state.best.look[index]) == best + 1
     for found, expected in (
       (state.params, epochs[-1]),
-      (state.best_params, epochs[best]),
+      (state.best.value, epochs[best]),
     ):
       np.testing.assert_allclose(
         found["w"][index], expected["w"], rtol=1e-4, atol=1e-5
@@ -114,7 +114,7 @@ def test_a_score_of_ones_own_decides_which_weights_are_kept():
   )
   worst = int(np.argmax([row["validation/error"] for row in history]))
   np.testing.assert_array_equal(
-    final.best_params["w"], states[worst].params["w"]
+    final.best.value["w"], states[worst].params["w"]
   )
 
 

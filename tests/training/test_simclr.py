@@ -211,7 +211,7 @@ def test_learning_rate_is_the_published_cosine():
 
 def test_learning_rate_changes_between_epochs_only():
   # Adam's first steps on a constant gradient are as long as its rate.
-  optimizer = simclr._optimizer(CONFIG, 2)
+  optimizer = simclr.AdamW(CONFIG, 2)
   params = {"w": jnp.zeros(3)}
   state = optimizer.init(params)
   schedule = simclr.learning_rate(CONFIG)
@@ -251,7 +251,7 @@ def test_pretraining_lowers_the_loss(pretrained):
   for seed in (0, 1):
     losses = [row["train/loss"] for row in history if row["seed"] == seed]
     assert np.mean(losses[-4:]) < np.mean(losses[:4]) - 0.1
-  assert final.active.all()
+  assert final.best.active.all()
 
 
 def test_validation_has_the_same_views_in_every_epoch(pretrained):
@@ -283,10 +283,10 @@ def test_the_weights_with_the_best_top_5_are_kept(pretrained):
   for index in range(2):
     top_5 = [row["validation/top_5"] for row in history if row["seed"] == index]
     best = int(np.argmax(top_5))
-    assert int(final.best_epoch[index]) == best + 1
-    assert float(final.best_loss[index]) == -top_5[best]
+    assert int(final.best.look[index]) == best + 1
+    assert float(final.best.score[index]) == -top_5[best]
     chex.assert_trees_all_equal(
-      trees.row(jax.device_get(final.best_params), index),
+      trees.row(jax.device_get(final.best.value), index),
       trees.row(states[2 * best + 1].params, index),
     )
 
@@ -348,7 +348,7 @@ def test_order_views_and_validation_have_keys_of_their_own(monkeypatch):
   def run(loss_fn, metrics_fn, state, dataset, validation, config, **kwargs):
     given.update(kwargs, validation=validation["key"])
 
-  monkeypatch.setattr(simclr.base, "run", run)
+  monkeypatch.setattr(simclr.supervised, "run", run)
   pretrain(None)
   keys = [given["key"], given["draw_key"], *given["validation"]]
   bits = np.array([jax.random.key_data(key) for key in keys])

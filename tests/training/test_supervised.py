@@ -86,7 +86,7 @@ def test_training_lowers_the_loss_of_every_seed(trained):
   for seed in range(3):
     losses = [row["validation/loss"] for row in history if row["seed"] == seed]
     assert losses[-1] < losses[0]
-  assert (final.best_epoch > 0).all()
+  assert (final.best.look > 0).all()
 
 
 def test_history_reports_the_metrics_of_the_weights(trained):
@@ -150,9 +150,9 @@ def test_one_seed_stops_while_another_goes_on():
   final, _, history = train(fresh((0, 1), config, weights), config)
   epochs = [[r["epoch"] for r in history if r["seed"] == s] for s in (0, 1)]
   assert epochs == [[1, 2, 3], list(range(1, 10))]
-  assert final.active.tolist() == [False, True]
+  assert final.best.active.tolist() == [False, True]
   assert final.step.tolist() == [27, 27]
-  assert final.best_epoch.tolist() == [1, 9]
+  assert final.best.look.tolist() == [1, 9]
 
 
 def test_stopped_seed_stands_still():
@@ -170,7 +170,7 @@ def test_stopped_seed_stands_still():
       state.params["w"][0], states[1].params["w"][0]
     )
   assert (states[1].params["w"][0] != states[0].params["w"][0]).any()
-  assert int(final.best_epoch[0]) == 1
+  assert int(final.best.look[0]) == 1
 
 
 def test_run_ends_when_the_last_seed_has_stopped():
@@ -178,7 +178,7 @@ def test_run_ends_when_the_last_seed_has_stopped():
   weights = np.stack([STUCK_WEIGHTS, STUCK_WEIGHTS])
   final, states, _ = train(fresh((0, 1), config, weights), config)
   assert len(states) == 3
-  assert not final.active.any()
+  assert not final.best.active.any()
 
 
 def test_best_weights_are_kept_not_the_last():
@@ -191,12 +191,12 @@ def test_best_weights_are_kept_not_the_last():
   losses = [row["validation/loss"] for row in history]
   best = int(np.argmin(losses))
   assert 0 < best < 19
-  assert int(final.best_epoch[0]) == best + 1
-  assert float(final.best_loss[0]) == losses[best]
+  assert int(final.best.look[0]) == best + 1
+  assert float(final.best.score[0]) == losses[best]
   chex.assert_trees_all_equal(
-    jax.device_get(final.best_params), states[best].params
+    jax.device_get(final.best.value), states[best].params
   )
-  assert (final.best_params["w"] != final.params["w"]).any()
+  assert (final.best.value["w"] != final.params["w"]).any()
   fetched = training.fetch_best(final)
   np.testing.assert_array_equal(
     fetched["params"]["w"], states[best].params["w"]

@@ -110,13 +110,13 @@ def test_base_networks_learn_the_composite_task(work, networks):
   starts = [jax.jit(toy.init)(purpose_key(INIT, seed)) for seed in BASE_SEEDS]
   state, rows = train_by_hand(starts)
   for index, seed in enumerate(BASE_SEEDS):
-    best = trees.row(state.best_params, index)
+    best = trees.row(state.best.value, index)
     chex.assert_trees_all_close(networks["scratch", seed], best, **CLOSE)
     directory = work.paths.base("scratch", seed)
     done = files.read_done(directory)
-    assert done["best_epoch"] == int(state.best_epoch[index])
+    assert done["best_epoch"] == int(state.best.look[index])
     np.testing.assert_allclose(
-      done["validation_loss"], state.best_loss[index], rtol=1e-5
+      done["validation_loss"], state.best.score[index], rtol=1e-5
     )
     # What is stored of a seed is its own history.
     stored = metrics.read(directory / "metrics.jsonl")
@@ -142,7 +142,7 @@ def test_pretrained_networks_have_settings_of_their_own(tmp_path, monkeypatch):
   for index, seed in enumerate(BASE_SEEDS):
     chex.assert_trees_all_close(
       train.load_params(made, "lm_pretrained", seed)[0],
-      trees.row(state.best_params, index),
+      trees.row(state.best.value, index),
       **CLOSE,
     )
 

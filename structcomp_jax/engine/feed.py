@@ -4,17 +4,16 @@ The order of the examples is the same either way, and so are the results.
 """
 
 import functools
+import math
 from concurrent import futures
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import NamedSharding
 
 from structcomp_jax import trees, types
-from structcomp_jax.engine import batching
-from structcomp_jax.search import programs, step
-from structcomp_jax.search.config import SearchConfig
+from structcomp_jax.engine import programs
 
 # What the batches of one call may take in the host's memory and on all devices
 # together; two calls overlap.
@@ -26,15 +25,12 @@ class DeviceFeed:
 
   Attributes:
     shared: what the program reads at every call.
-    steps_per_epoch: steps of an epoch.
     max_steps: steps of a call, at most.
   """
 
-  def __init__(self, dataset: types.Batch, config: SearchConfig):
-    """Raises UserError if the data set is smaller than one batch."""
+  def __init__(self, dataset: types.Batch, setup: programs.Setup):
     self.shared = {"dataset": dataset}
-    self.steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
-    self.max_steps = config.steps_per_call or self.steps_per_epoch
+    self.max_steps = setup.machine.steps_per_call or setup.steps_per_epoch
 
   def shapes(self) -> tuple[types.Batch, ...]:
     """Returns what `batches` returns, as `jax.ShapeDtypeStruct`."""
@@ -53,7 +49,7 @@ class HostFeed:
   """The data set stays in the host's memory or in a memory-mapped file.
 
   A thread gathers the batches of one call while the devices compute the call
-  before: [K, steps, batch, ...] for K candidates, without K where they share
+  before: [K, steps, batch, ...] for K rows, without K where they share
   one order. A call has as many steps as fit in 256 MB, at least one.
 
   Attributes: as `DeviceFeed`.
@@ -62,35 +58,32 @@ class HostFeed:
   def __init__(
     self,
     dataset: types.Batch,
-    config: SearchConfig,
+    setup: programs.Setup,
     key: jax.Array,
-    mesh: Mesh,
+    seeds: np.ndarray,
   ):
-    """Raises UserError if the data set is smaller than one batch."""
+    """Starts no work yet; see `make_feed` for the arguments."""
     self.shared: dict[str, Any] = {}
-    self.steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
+    self._setup = setup
     self._dataset = jax.tree.map(np.asarray, dataset)
-    self._sharding = NamedSharding(mesh, programs.batch_spec(config))
-    seeds = np.asarray(config.candidates().seed)
-    is_shared = config.data_order == "shared"
-    self._num_candidates = () if is_shared else (len(seeds),)
-    self._batch_size = config.batch_size
+    self._sharding = NamedSharding(setup.mesh, setup.batch_spec())
+    is_shared = setup.plan.data_order == "shared"
+    self._row_axes = () if is_shared else (len(seeds),)
     example_bytes = sum(
       array[:1].nbytes for array in jax.tree.leaves(self._dataset)
     )
     step_bytes = (
-      example_bytes * config.batch_size * (1 if is_shared else len(seeds))
+      example_bytes * setup.plan.batch_size * math.prod(self._row_axes)
     )
     longest = min(
-      config.steps_per_call or self.steps_per_epoch,
+      setup.machine.steps_per_call or setup.steps_per_epoch,
       max(_BYTES_PER_CALL // step_bytes, 1),
     )
-    # Calls of one length: the last of an epoch would be filled up.
-    num_calls = -(-self.steps_per_epoch // longest)
-    self.max_steps = -(-self.steps_per_epoch // num_calls)
-    self._last_step = self.steps_per_epoch * config.num_epochs
+    # Calls of one length: the last one of an epoch would have to be filled up.
+    num_calls = -(-setup.steps_per_epoch // longest)
+    self.max_steps = -(-setup.steps_per_epoch // num_calls)
     self._epoch_order = functools.lru_cache(maxsize=2)(
-      _order_on_host(key, seeds, trees.num_rows(dataset), config)
+      _order_on_host(setup, key, seeds, trees.num_rows(dataset))
     )
     self._thread = futures.ThreadPoolExecutor(max_workers=1)
     self._coming: dict[int, futures.Future[types.Batch]] = {}
@@ -112,12 +105,10 @@ class HostFeed:
     Starts gathering those of the next call.
     """
     coming = self._coming.pop(done, None) or self._start_gathering(done)
-    end = done + self.max_steps
-    # A call ends with its epoch.
-    epoch_end = (done // self.steps_per_epoch + 1) * self.steps_per_epoch
-    following = min(end, epoch_end)
+    num_steps = min(self.max_steps, self._setup.steps_until_stop(done))
     batches = coming.result()
-    if following < self._last_step:
+    if done + num_steps < self._setup.num_steps:
+      following = done + num_steps
       self._coming = {following: self._start_gathering(following)}
     return (batches,)
 
@@ -127,16 +118,18 @@ class HostFeed:
 
   @property
   def _leading_axes(self) -> tuple[int, ...]:
-    return (*self._num_candidates, self.max_steps, self._batch_size)
+    return (*self._row_axes, self.max_steps, self._setup.plan.batch_size)
 
   def _start_gathering(self, done: int) -> futures.Future[types.Batch]:
     return self._thread.submit(self._gather, done)
 
   def _gather(self, done: int) -> types.Batch:
-    epoch, first = divmod(done, self.steps_per_epoch)
-    # Beyond the epoch's end the last step is repeated, and not computed.
+    steps_per_epoch = self._setup.steps_per_epoch
+    epoch, first = divmod(done, steps_per_epoch)
+    # All calls have batches of one shape: beyond the end of the epoch the last
+    # step is repeated, and is not computed.
     steps = np.minimum(
-      np.arange(first, first + self.max_steps), self.steps_per_epoch - 1
+      np.arange(first, first + self.max_steps), steps_per_epoch - 1
     )
     order = self._epoch_order(epoch)[..., steps, :]
 
@@ -153,48 +146,49 @@ class HostFeed:
 
 
 def make_feed(
-  dataset: types.Batch, config: SearchConfig, key: jax.Array, mesh: Mesh
+  dataset: types.Batch,
+  setup: programs.Setup,
+  key: jax.Array,
+  seeds: np.ndarray,
 ) -> DeviceFeed | HostFeed:
-  """Returns the feed that `config` asks for; close it after use.
+  """Returns the feed that the machine settings ask for; close it after use.
 
-  >>> from structcomp_jax.engine import parallel
-  >>> config, key = SearchConfig(batch_size=4), jax.random.key(0)
-  >>> feed = make_feed({"x": np.zeros(8)}, config, key, parallel.row_mesh(1))
-  >>> feed.steps_per_epoch
-  2
-  >>> feed.close()
+  Args:
+    dataset: {name: array [examples, ...]}.
+    setup: of the loop.
+    key: of the order of examples.
+    seeds: i32[rows].
   """
-  if config.feed == "host":
-    return HostFeed(dataset, config, key, mesh)
-  return DeviceFeed(dataset, config)
+  if setup.machine.feed == "host":
+    return HostFeed(dataset, setup, key, seeds)
+  return DeviceFeed(dataset, setup)
 
 
-def _order_on_host(key, seeds, num_examples, config):
-  """Returns a function epoch -> i32[K, steps, batch] or i32[steps, batch]."""
-  # Where it waits for no search step, if JAX_PLATFORMS allows it.
+def _order_on_host(setup, key, seeds, num_examples):
+  """Returns epoch -> i32[rows, steps, batch], without rows if shared."""
+  # On a CPU device it does not wait for steps, if JAX_PLATFORMS allows one.
   try:
     cpu = jax.local_devices(backend="cpu")[0]
   except RuntimeError:
     cpu = jax.local_devices()[0]
   key = jax.device_put(key, cpu)
-  is_shared = config.data_order == "shared"
-  config = programs.as_compiled(config)
+  is_shared = setup.plan.data_order == "shared"
 
   def on_host(epoch: int) -> np.ndarray:
     with jax.default_device(cpu):
       order = np.asarray(
-        _orders(key, seeds, np.int32(epoch), num_examples, config)
+        _orders(key, seeds, np.int32(epoch), num_examples, setup.compiled())
       )
     return order[0] if is_shared else order
 
   return on_host
 
 
-@functools.partial(jax.jit, static_argnames=("num_examples", "config"))
-def _orders(key, seeds, epoch, num_examples, config):
-  """Returns i32[K, steps, batch]."""
+@functools.partial(jax.jit, static_argnames=("num_examples", "setup"))
+def _orders(key, seeds, epoch, num_examples, setup):
+  """Returns i32[rows, steps, batch]."""
   order = jax.vmap(
-    lambda seed: step.epoch_order(key, seed, epoch, num_examples, config)
+    lambda seed: programs.epoch_order(setup, key, seed, epoch, num_examples)
   )(seeds)
   return order.reshape(*order.shape[:2], -1)
 

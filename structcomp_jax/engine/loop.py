@@ -1,0 +1,191 @@
+"""Many rows, many steps: the loop of everything that is learned."""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import NamedSharding
+
+from structcomp_jax import trees, types
+from structcomp_jax.engine import batching, memory, parallel, programs
+from structcomp_jax.engine.feed import make_feed
+from structcomp_jax.engine.plan import Machine, Plan
+
+# (state, new history rows) each time the host sees the devices.
+OnCall = Callable[[Any, list[dict[str, Any]]], None]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Job:
+  """Everything that a loop needs.
+
+  Attributes:
+    learner: what is learned, see `programs.Learner`.
+    init: returns the state, stacked over rows, before the first step. It is
+      called when it is known that the loop fits in memory.
+    rows: settings of the rows, with a field `seed`; a leading axis on every
+      leaf.
+    dataset: {name: array [examples, ...]}; NumPy arrays, also `np.memmap`, if
+      `machine.feed` is "host".
+    plan: how long and on which batches.
+    machine: how it is laid out.
+    keys: of order and draws.
+    state: where to go on, from a checkpoint; default: the beginning. Its
+      arrays are reused: copy what must last.
+    fixed: what no step changes, e.g. a frozen network.
+    fixed_has_rows: `fixed` has a leading row axis.
+    validation: for the looks; on every device.
+    devices: default: all of `jax.devices()`.
+  """
+
+  learner: Any
+  init: Callable[[], Any]
+  rows: Any
+  dataset: types.Batch
+  plan: Plan
+  machine: Machine
+  keys: programs.Keys
+  state: Any = None
+  fixed: Any = None
+  fixed_has_rows: bool = False
+  validation: Any = None
+  devices: Sequence[Any] | None = None
+
+  @functools.cached_property
+  def setup(self) -> programs.Setup:
+    """What decides how it is compiled.
+
+    Raises:
+      UserError: the data set is smaller than one batch.
+    """
+    num_examples = trees.num_rows(self.dataset)
+    if self.plan.with_replacement:
+      steps_per_epoch = max(num_examples // self.plan.batch_size, 1)
+    else:
+      steps_per_epoch = batching.steps_per_epoch(
+        self.dataset, self.plan.batch_size
+      )
+    return programs.Setup(
+      learner=self.learner,
+      plan=self.plan,
+      machine=self.machine,
+      mesh=parallel.row_mesh(
+        trees.num_rows(self.rows), self.devices, self.machine.data_devices
+      ),
+      steps_per_epoch=steps_per_epoch,
+      fixed_has_rows=self.fixed_has_rows,
+    )
+
+  def make_feed(self) -> Any:
+    """Returns how batches reach the devices; close it after use."""
+    seeds = np.asarray(parallel.fetch(self.rows.seed))
+    return make_feed(self.dataset, self.setup, self.keys.order, seeds)
+
+
+def run(
+  job: Job, *, on_call: OnCall | None = None
+) -> tuple[Any, list[dict[str, Any]]]:
+  """Steps all rows until the plan ends or the last row has stopped.
+
+  Args:
+    job: what is run.
+    on_call: called with the state and the new history rows each time the host
+      sees the devices: for checkpoints and progress. The next call begins when
+      it returns and reuses the state's arrays; copy what must last. Without it
+      the host asks for nothing before the end, unless rows may stop.
+
+  Returns:
+    The final state, and the history: one dict per row and look.
+
+  Raises:
+    UserError: settings that do not fit the data, or a loop that does not fit
+      in memory, known before it begins.
+  """
+  setup, learner = job.setup, job.learner
+  with contextlib.closing(job.make_feed()) as feed:
+    memory.check(job, feed)
+    fixed = parallel.place(
+      job.fixed, NamedSharding(setup.mesh, setup.fixed_spec())
+    )
+    shared, validation = parallel.replicate(
+      ({"keys": job.keys, **feed.shared}, job.validation), setup.mesh
+    )
+    history = _History(job, fixed, {"keys": job.keys, "validation": validation})
+    advance = programs.advance(setup)
+    state = job.init() if job.state is None else job.state
+    state = parallel.spread(state, setup.mesh)
+    done = int(parallel.fetch(state.step)[0])
+    if done == setup.num_steps:  # The last look decides what is best.
+      state = history.look(state, done)
+    while done < setup.num_steps and _any_active(learner, state):
+      num_steps = min(feed.max_steps, setup.steps_until_stop(done))
+      counts = {"done": np.int32(done), "num_steps": np.int32(num_steps)}
+      state, _ = advance(
+        state, job.rows, fixed, {**shared, **counts}, *feed.batches(done)
+      )
+      done += num_steps
+      if done % setup.look_every == 0 or done == setup.num_steps:
+        state = history.look(state, done)
+      if on_call is not None:
+        on_call(state, history.read())
+      elif setup.machine.feed == "host":
+        jax.block_until_ready(state.step)  # Or batches pile up.
+    history.read()
+  return state, history.rows
+
+
+def _any_active(learner: programs.Learner, state: Any) -> bool:
+  active = learner.active(state)
+  return active is None or bool(parallel.fetch(active).any())
+
+
+class _History:
+  """The metrics of all looks, read from the devices when asked for.
+
+  Attributes:
+    rows: what was read, one dict per row and look.
+  """
+
+  def __init__(self, job: Job, fixed: Any, shared: dict[str, Any]):
+    self.rows: list[dict[str, Any]] = []
+    self._look = programs.look(job.setup)
+    self._arguments = (job.rows, fixed, shared)
+    self._steps_per_epoch = job.setup.steps_per_epoch
+    self._row_name = job.learner.row_name
+    self._unread: list[tuple[int, Any]] = []
+
+  def look(self, state: Any, done: int) -> Any:
+    """Starts a look at the state, and returns the state after it."""
+    state, metrics = self._look(state, *self._arguments)
+    self._unread.append((done, metrics))
+    return state
+
+  def read(self) -> list[dict[str, Any]]:
+    """Returns the new rows; waits for the devices if there are any."""
+    new_rows = [
+      row
+      for done, metrics in self._unread
+      for row in self._named(parallel.fetch(metrics), done)
+    ]
+    self._unread = []
+    self.rows += new_rows
+    return new_rows
+
+  def _named(self, metrics: Any, done: int) -> list[dict[str, Any]]:
+    """Returns one dict of NumPy scalars for every row that is active."""
+    num_rows = trees.num_rows(metrics)
+    active = metrics.pop("active", np.ones(num_rows, bool))
+    return [
+      {
+        "step": done,
+        "epoch": done // self._steps_per_epoch,
+        self._row_name: index,
+        **{name: values[index] for name, values in metrics.items()},
+      }
+      for index in range(num_rows)
+      if active[index]
+    ]

@@ -1,0 +1,212 @@
+"""Whether a loop fits in memory, before anything is copied or run."""
+
+import math
+import pathlib
+import re
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from structcomp_jax import trees, types
+from structcomp_jax.engine import parallel, programs
+
+_GIGABYTE = 1e9
+
+
+class Estimate:
+  """What a loop needs on a device, by how many rows run at once.
+
+  Attributes:
+    num_local: rows on a device.
+    arguments: what the compiled steps take, wherever it lies by now.
+    room: bytes that a device has for the loop, with what is there of it
+      already; infinitely many if that is unknown.
+  """
+
+  def __init__(self, job: Any, feed: Any):
+    """Compiles nothing yet.
+
+    Args:
+      job: `loop.Job`.
+      feed: of its batches.
+    """
+    self._setup, self._feed = job.setup, feed
+    self._row_name = job.learner.row_name
+    self._state = jax.eval_shape(job.init)
+    self._validation = job.validation
+    shared = {"keys": job.keys, **feed.shared}
+    counts = {"done": np.int32(0), "num_steps": np.int32(1)}
+    self.arguments = (job.rows, job.fixed, {**shared, **counts})
+    mesh = self._setup.mesh
+    self.num_local = trees.num_rows(job.rows) // mesh.shape[parallel.ROW_AXIS]
+    free = free_bytes(mesh)
+    here = resident_bytes((job.fixed, shared, job.state), mesh)
+    self.room = (
+      math.inf if free is None else -int(parallel.largest(-free - here))
+    )
+
+  def of_steps(self, width: int) -> int:
+    """Returns bytes on a device; compiles the steps."""
+    program = programs.advance(self._setup.with_width(width))
+    return peak_bytes(
+      program.compile(self._state, *self.arguments, *self._feed.shapes())
+    )
+
+  def of_look(self) -> int:
+    """Returns bytes at a look, with the data set that stays where it is."""
+    rows, fixed, shared = self.arguments
+    compiled = programs.look(self._setup).compile(
+      self._state,
+      rows,
+      fixed,
+      {"keys": shared["keys"], "validation": self._validation},
+    )
+    return peak_bytes(compiled) + trees.num_bytes(self._feed.shared)
+
+  def fits(self, needed: int) -> bool:
+    """Whether there is so much room, as far as is known."""
+    return needed <= self.room
+
+  def explain(self, needed: int) -> str:
+    """Returns why not even one row at once fits, and what would help."""
+    per_row = trees.num_bytes(self._state) // trees.num_rows(self._state)
+    fitting = (self.room - needed) // per_row + self.num_local
+    if fitting > 0:
+      total = fitting * self._setup.mesh.shape[parallel.ROW_AXIS]
+      remedy = f"run at most {total} at a time"
+    elif self.fits(needed - trees.num_bytes(self._feed.shared)):
+      remedy = "keep the training set on the host (feed)"
+    else:
+      remedy = "learn less of the network, e.g. mask fewer layers"
+    return (
+      f"{self._rows()}, one at once, need {gigabytes(needed)}; a "
+      f"device has room for {gigabytes(self.room)}; {remedy}, or choose a "
+      "smaller batch_size"
+    )
+
+  def narrower(self, width: int, needed: int) -> str:
+    """Returns that so many at once do not fit, and the widest that does."""
+    for less_wide in reversed([w for w in widths(self.num_local) if w < width]):
+      less = self.of_steps(less_wide)
+      if self.fits(less):
+        return (
+          f"{self._rows()}, {width} at once, need {gigabytes(needed)}; a "
+          f"device has room for {gigabytes(self.room)}; set vmap_width to "
+          f"{less_wide} ({gigabytes(less)})"
+        )
+      needed = less
+    return self.explain(needed)
+
+  def _rows(self) -> str:
+    return f"{self.num_local} {self._row_name}s"
+
+
+def resident_bytes(tree: Any, mesh: Mesh) -> int:
+  """Returns the memory that arrays take on each device of a mesh already.
+
+  >>> mesh = parallel.row_mesh(2)
+  >>> array = parallel.replicate(np.zeros(3, np.float32), mesh)
+  >>> resident_bytes({"kernel": array}, mesh)
+  12
+
+  Arrays that do not lie on all of its devices do not count.
+  """
+  devices = set(mesh.devices.flat)
+  return sum(
+    math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+    for leaf in jax.tree.leaves(tree)
+    if isinstance(leaf, jax.Array) and leaf.sharding.device_set == devices
+  )
+
+
+def peak_bytes(compiled: jax.stages.Compiled) -> int:
+  """Returns the memory of a program on each device, arguments included.
+
+  >>> compiled = jax.jit(lambda x: x + 1).lower(np.zeros(3)).compile()
+  >>> peak_bytes(compiled) >= 0
+  True
+
+  Zero where the backend does not tell.
+  """
+  memory = compiled.memory_analysis()
+  if memory is None:
+    return 0
+  return (
+    memory.argument_size_in_bytes
+    + memory.output_size_in_bytes
+    - memory.alias_size_in_bytes
+    + memory.temp_size_in_bytes
+  )
+
+
+def free_bytes(mesh: Mesh) -> int | None:
+  """Returns the memory that is free on each device of a mesh.
+
+  >>> free = free_bytes(parallel.row_mesh(1))
+  >>> free is None or free > 0
+  True
+
+  Of an accelerator what its allocator has left; for CPU devices an equal part
+  of what the machine has left. None where the system does not tell.
+  """
+  stats = mesh.local_devices[0].memory_stats()
+  if stats and "bytes_limit" in stats:
+    return stats["bytes_limit"] - stats["bytes_in_use"]
+  try:
+    text = pathlib.Path("/proc/meminfo").read_text(encoding="ascii")
+  except OSError:
+    return None
+  available = re.search(r"MemAvailable: +(\d+) kB", text)
+  if available is None:
+    return None
+  return int(available[1]) * 1024 // len(mesh.local_devices)
+
+
+def widths(num_local: int) -> list[int]:
+  """Returns 1, ..., `num_local`: divisors at least twice the one before.
+
+  >>> widths(12)
+  [1, 2, 4, 12]
+  """
+  found = [1]
+  for divisor in range(2, num_local + 1):
+    if num_local % divisor == 0 and divisor >= 2 * found[-1]:
+      found.append(divisor)
+  return found
+
+
+def check(job: Any, feed: Any) -> None:
+  """Compiles both programs of a loop and asks for their memory.
+
+  Args:
+    job: `loop.Job`.
+    feed: of its batches.
+
+  Raises:
+    UserError: it is more than there is room for; names a width that fits, or
+      what else would help.
+  """
+  estimate = Estimate(job, feed)
+  width = job.machine.vmap_width
+  needed = estimate.of_steps(width)
+  width = min(width or estimate.num_local, estimate.num_local)
+  if not estimate.fits(needed):
+    raise types.UserError(estimate.narrower(width, needed))
+  needed = estimate.of_look()
+  if not estimate.fits(needed):
+    raise types.UserError(
+      f"validation, {width} {job.learner.row_name}s at once, needs "
+      f"{gigabytes(needed)}; a device has room for {gigabytes(estimate.room)}; "
+      "choose a smaller eval_batch_size, or a smaller vmap_width"
+    )
+
+
+def gigabytes(number: float) -> str:
+  """Returns a number of bytes in words.
+
+  >>> gigabytes(1_234_000_000)
+  '1.23 GB'
+  """
+  return f"{number / _GIGABYTE:.3g} GB"

@@ -1,0 +1,241 @@
+"""Masks as what is learned: the loss, one optimiser step, and a look."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from structcomp_jax import masks, types
+from structcomp_jax.engine import batching
+from structcomp_jax.engine.programs import Now
+from structcomp_jax.search import candidates, schedules
+from structcomp_jax.search.config import SearchConfig
+from structcomp_jax.search.state import ADAM, SearchState, learned_logits
+
+# Folded into the key of a step, this is the key of a loss that draws. The noise
+# of the masks folds in the numbers of leaves and samples only.
+_LOSS = 0x6C6F7373
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskLearner:
+  """Learns one mask per row; rows are `Candidate`s, `fixed` is the network.
+
+  Attributes:
+    loss_fn: (params, batch) -> mean loss.
+    metrics_fn: per-example metrics for validation, or None.
+    spec: the masked leaves.
+    config: of the search, see `SearchConfig.objective`.
+    held: paths of masked leaves whose hard mask stays as it begins.
+  """
+
+  loss_fn: types.LossFn
+  metrics_fn: types.MetricsFn | None
+  spec: masks.MaskSpec
+  config: SearchConfig
+  held: frozenset[str] = frozenset()
+  row_name = "candidate"
+
+  @property
+  def num_chunks(self) -> int:
+    """Every mask sample sees a chunk of the batch of its own."""
+    return self.config.num_mask_samples
+
+  @property
+  def relaxation(self) -> masks.Relaxation:
+    """How logits become soft masks."""
+    return masks.get_relaxation(self.config.relaxation)
+
+  def objective(
+    self,
+    mask_logits: types.MaskLogits,
+    frozen: types.Params,
+    batch: types.Batch,
+    penalty: jax.Array,
+    *,
+    now: Now,
+  ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    """Returns the penalised loss and (task loss, expected kept weights).
+
+    L = mean over samples of loss_fn(frozen * m, chunk) + penalty * sum of the
+    relaxation's penalty over all masked weights (Lepori et al. 2023, sec. 3.2;
+    Csordás et al. 2021, sec. 2).
+
+    Args:
+      mask_logits: {path: f32[...]} of all masked leaves.
+      frozen: the network.
+      batch: {name: array [batch, ...]}.
+      penalty: f32, loss per weight.
+      now: where the candidate is.
+    """
+    betas = self._betas(now.step, now)
+    if self.config.loss_draws:
+      keys = dataclasses.replace(
+        now, key=jax.random.fold_in(now.key, _LOSS)
+      ).example_keys()
+      batch = {**batch, "key": keys}
+
+    def sample_loss(key, chunk):
+      soft_mask = self._soft_mask(mask_logits, betas, key)
+      return self.loss_fn(masks.merge(frozen, soft_mask), chunk)
+
+    num_samples = self.config.num_mask_samples
+    if num_samples == 1:
+      task_loss = sample_loss(now.key, batch)
+    else:
+      chunks = jax.tree.map(
+        lambda array: array.reshape(num_samples, -1, *array.shape[1:]), batch
+      )
+      keys = jax.random.split(now.key, num_samples)
+      task_loss = jnp.mean(jax.vmap(sample_loss)(keys, chunks))
+    if now.setup.data_axis:
+      # The transpose of a mean over devices averages the gradient, too.
+      task_loss = jax.lax.pmean(task_loss, now.setup.data_axis)
+    size = masks.expected_size(
+      self.relaxation, mask_logits, self.spec, beta=betas
+    )
+    cost = masks.penalty(self.relaxation, mask_logits, self.spec, beta=betas)
+    return task_loss + penalty * cost, (task_loss, size)
+
+  def step(
+    self,
+    state: SearchState,
+    row: candidates.Candidate,
+    fixed: types.Params,
+    batch: types.Batch,
+    *,
+    now: Now,
+  ) -> SearchState:
+    """Takes one Adam step on the mask logits alone; see `engine.Learner`."""
+
+    def loss_of(learned):
+      logits = {**state.mask_logits, **learned}
+      return self.objective(logits, fixed, batch, row.penalty, now=now)
+
+    learned = learned_logits(state.mask_logits, self.held)
+    (loss, (task_loss, size)), gradient = jax.value_and_grad(
+      loss_of, has_aux=True
+    )(learned)
+    norm = optax.tree.norm(gradient)
+    # One number that is not finite makes a norm so. A finite gradient moves
+    # logits by a few learning rates; theirs stops a candidate that runs away.
+    finite = (
+      state.finite
+      & jnp.isfinite(loss)
+      & jnp.isfinite(norm)
+      & jnp.isfinite(optax.tree.norm(learned))
+    )
+    if self.config.clip_norm:
+      scale = self.config.clip_norm / jnp.maximum(norm, self.config.clip_norm)
+      gradient = optax.tree.scale(scale, gradient)
+    is_first = now.steps_since_look == 0
+    state = state.replace(
+      finite=finite,
+      loss_sum=jnp.where(is_first, 0, state.loss_sum),
+      size_sum=jnp.where(is_first, 0, state.size_sum),
+    )
+
+    def update(state: SearchState) -> SearchState:
+      direction, opt_state = ADAM.update(gradient, state.opt_state)
+      moved = optax.apply_updates(
+        learned, optax.tree.scale(-row.learning_rate, direction)
+      )
+      return state.replace(
+        mask_logits={**state.mask_logits, **moved},
+        opt_state=opt_state,
+        loss_sum=state.loss_sum + task_loss,
+        size_sum=state.size_sum + size,
+      )
+
+    goes_on = finite if state.best is None else finite & state.best.active
+    # A branch instead of choosing among two states, which passes over both.
+    return jax.lax.cond(goes_on, update, lambda state: state, state)
+
+  def look(
+    self,
+    state: SearchState,
+    row: candidates.Candidate,
+    fixed: types.Params,
+    validation: types.Batch | None,
+    *,
+    now: Now,
+  ) -> tuple[SearchState, dict[str, jax.Array]]:
+    """Measures soft and hard mask on validation data; see `engine.Learner`."""
+    kept = masks.kept_weights(masks.binarize(state.mask_logits), self.spec)
+    metrics: dict[str, Any] = {
+      "mask_seed": row.seed,
+      "learning_rate": row.learning_rate,
+      "mask_init": row.init_logit,
+      "penalty": row.penalty,
+      "beta": self._beta(now.step - 1, now),
+      "train/loss": state.loss_sum / now.steps_since_look,
+      "train/size": state.size_sum / now.steps_since_look,
+      "density": sum(kept.values()) / self.spec.num_weights,
+      "finite": state.finite,
+    }
+    if self.metrics_fn is not None:
+      metrics |= self._validation_metrics(state, fixed, validation, now)
+    if state.best is not None:
+      metrics["active"] = state.best.active
+      score = jnp.where(
+        state.finite, metrics["validation/hard/loss"], jnp.float32(jnp.inf)
+      )
+      state = state.replace(
+        best=state.best.after(
+          state.mask_logits, score, now.look, self.config.patience
+        )
+      )
+    return state, metrics
+
+  def active(self, state: SearchState) -> jax.Array | None:
+    """Returns bool[candidates] where candidates stop early, else None."""
+    return None if state.best is None else state.best.active & state.finite
+
+  def _validation_metrics(self, state, frozen, validation, now):
+    """Returns validation metrics of one candidate, soft and hard mask."""
+    metrics_fn: Any = self.metrics_fn
+    betas = self._betas(now.step - 1, now)
+    soft_mask = self._soft_mask(state.mask_logits, betas, now.key)
+    # One loop body for both, so that the network is compiled once.
+    both = {
+      path: jnp.stack([soft_mask[path], hard.astype(jnp.float32)])
+      for path, hard in masks.binarize(state.mask_logits).items()
+    }
+    means = jax.lax.map(
+      lambda mask: batching.mean_over(
+        functools.partial(metrics_fn, masks.merge(frozen, mask)),
+        validation,
+        now.setup.machine.eval_batch_size,
+        data_axis=now.setup.data_axis,
+      ),
+      both,
+    )
+    return {
+      f"validation/{name}/{metric}": values[index]
+      for index, name in enumerate(("soft", "hard"))
+      for metric, values in means.items()
+    }
+
+  def _soft_mask(self, mask_logits, betas, key):
+    """Draws a mask; that of a held leaf is hard."""
+    soft_mask = masks.sample(self.relaxation, mask_logits, beta=betas, key=key)
+    hard = masks.binarize(mask_logits)
+    return {
+      path: hard[path].astype(jnp.float32) if path in self.held else leaf
+      for path, leaf in soft_mask.items()
+    }
+
+  def _beta(self, step: jax.Array, now: Now) -> jax.Array:
+    schedule = schedules.get_schedule(self.config.schedule)
+    setup = now.setup
+    return schedule(
+      step, setup.steps_per_epoch, setup.num_steps, self.config.max_beta
+    )
+
+  def _betas(self, step: jax.Array, now: Now) -> dict[str, Any]:
+    return masks.leaf_betas(
+      self.spec, self._beta(step, now), self.config.constant_beta
+    )

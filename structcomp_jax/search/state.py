@@ -1,0 +1,123 @@
+"""The state of a search, and how it begins."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from structcomp_jax import masks, types
+from structcomp_jax.engine.best import Best
+from structcomp_jax.search import candidates
+from structcomp_jax.search.config import SearchConfig
+
+# Adam as both published systems use it; the step size is a candidate's data.
+ADAM = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
+
+
+class SearchState(flax.struct.PyTreeNode):
+  """Everything a search needs to go on; stacked over candidates.
+
+  Attributes:
+    step: i32, optimiser steps done.
+    mask_logits: {path: f32[...]}.
+    opt_state: Adam's moments of the logits that are not held.
+    finite: bool. False once a loss or gradient was not a finite number; the
+      candidate then keeps its last finite logits.
+    loss_sum: f32, task loss summed over the steps since the last look.
+    size_sum: f32, expected kept weights, summed likewise.
+    best: the logits of the best look, for early stopping; else None.
+  """
+
+  step: jax.Array
+  mask_logits: types.MaskLogits
+  opt_state: Any
+  finite: jax.Array
+  loss_sum: jax.Array
+  size_sum: jax.Array
+  best: Best | None = None
+
+
+def learned_logits(
+  mask_logits: types.MaskLogits, held: frozenset[str]
+) -> types.MaskLogits:
+  """Returns the logits of the leaves that are not held.
+
+  >>> learned_logits({"head": jnp.ones(1), "stem": jnp.ones(1)}, {"head"})
+  {'stem': Array([1.], dtype=float32)}
+  """
+  return {path: leaf for path, leaf in mask_logits.items() if path not in held}
+
+
+def initial_state(
+  candidate: candidates.Candidate,
+  spec: masks.MaskSpec,
+  config: SearchConfig | None = None,
+  *,
+  start: types.MaskLogits | None = None,
+  held: Sequence[str] = (),
+) -> SearchState:
+  """Returns the stacked state of K candidates before their first step.
+
+  >>> spec = masks.select({"kernel": jnp.ones(2)}, [(".*", "weight")])
+  >>> rows = candidates.grid(init_logits=(0.0, 0.5))
+  >>> initial_state(rows, spec).mask_logits["kernel"].tolist()
+  [[0.0, 0.0], [0.5, 0.5]]
+
+  Args:
+    candidate: the rows.
+    spec: the masked leaves.
+    config: of the search; only its `patience` matters.
+    start: see `search.run`.
+    held: see `search.run`.
+
+  Raises:
+    UserError: `start` does not have the shapes of the masked leaves, or a
+      regex of `held` matches none.
+  """
+  held_paths = masks.matching(spec, held, "held")
+  patience = (config or SearchConfig()).patience
+
+  def init(row, start):
+    if start is None:
+      mask_logits = masks.init(spec, row.init_logit)
+    else:
+      mask_logits = {path: jnp.asarray(start[path]) for path in spec.paths}
+    return SearchState(
+      step=jnp.int32(0),
+      mask_logits=mask_logits,
+      opt_state=ADAM.init(learned_logits(mask_logits, held_paths)),
+      finite=jnp.bool_(True),
+      loss_sum=jnp.float32(0),
+      size_sum=jnp.float32(0),
+      best=Best.start(mask_logits) if patience else None,
+    )
+
+  if start is None:
+    return jax.vmap(lambda row: init(row, None))(candidate)
+  num_rows = len(candidate.seed)
+  start_axis = 0 if _has_rows(start, spec, num_rows) else None
+  return jax.vmap(init, in_axes=(0, start_axis))(candidate, start)
+
+
+def _has_rows(
+  start: types.MaskLogits, spec: masks.MaskSpec, num_rows: int
+) -> bool:
+  """Whether logits to start from have a candidate axis in front."""
+  shapes = {path: jnp.shape(leaf) for path, leaf in start.items()}
+  single = {leaf.path: tuple(leaf.mask_shape) for leaf in spec.leaves}
+  stacked = {path: (num_rows, *shape) for path, shape in single.items()}
+  if shapes not in (single, stacked):
+    wrong = sorted(
+      path
+      for path in {*shapes, *single}
+      if shapes.get(path) != single.get(path)
+    )
+    raise types.UserError(
+      f"start does not fit the masked leaves (first {wrong[0]!r}: shape "
+      f"{shapes.get(wrong[0])}, wanted {single.get(wrong[0])}); give one array "
+      "per masked leaf, all with or all without a leading candidate axis"
+    )
+  return shapes == stacked
