@@ -92,6 +92,25 @@ def draws(
   )(steps)
 
 
+def equal_batches(num_examples: int, batch_size: int) -> list[np.ndarray]:
+  """Returns the examples of equal batches that cover a data set.
+
+  >>> [rows.tolist() for rows in equal_batches(5, 2)]
+  [[0, 1], [2, 3], [4, 0]]
+
+  The last one is filled up with examples from the start, so that one program
+  serves all of them.
+
+  Returns:
+    i64[batch] for each batch.
+  """
+  batch_size = min(batch_size, num_examples)
+  return [
+    np.arange(start, start + batch_size) % num_examples
+    for start in range(0, num_examples, batch_size)
+  ]
+
+
 def per_example(
   metrics_fn: Callable[[types.Batch], dict[str, jax.Array]],
   dataset: types.Batch,
@@ -107,12 +126,12 @@ def per_example(
   dropped: one loop body to compile, whatever the sizes.
 
   Args:
-    metrics_fn: batch -> {name: f32[batch]}.
+    metrics_fn: batch -> {name: f32[batch, ...]}.
     dataset: arrays [examples, ...].
     batch_size: examples held in memory at a time; changes nothing else.
 
   Returns:
-    {name: f32[examples]}.
+    {name: f32[examples, ...]}.
   """
   num_examples = trees.num_rows(dataset)
   return _at_examples(metrics_fn, dataset, batch_size, 0, num_examples)
@@ -125,7 +144,7 @@ def mean_over(
   *,
   data_axis: str | None = None,
 ) -> dict[str, jax.Array]:
-  """Returns {name: f32 scalar}: `per_example`, averaged over the data set.
+  """Returns {name: f32[...]}: `per_example`, averaged over the data set.
 
   >>> dataset = {"x": jnp.arange(5.0)}
   >>> mean_over(lambda batch: {"double": 2 * batch["x"]}, dataset, 2)
@@ -137,19 +156,19 @@ def mean_over(
   """
   if data_axis is None:
     values = per_example(metrics_fn, dataset, batch_size)
-    return jax.tree.map(jnp.mean, values)
+    return jax.tree.map(lambda value: jnp.mean(value, axis=0), values)
   num_examples = trees.num_rows(dataset)
   num_own = -(-num_examples // jax.lax.axis_size(data_axis))
   first = jax.lax.axis_index(data_axis) * num_own
   values = _at_examples(metrics_fn, dataset, batch_size, first, num_own)
   is_first_time = first + jnp.arange(num_own) < num_examples
-  return jax.tree.map(
-    lambda value: (
-      jax.lax.psum(jnp.sum(value, where=is_first_time), data_axis)
-      / num_examples
-    ),
-    values,
-  )
+
+  def mean(value):
+    counts = is_first_time.reshape(-1, *(1,) * (value.ndim - 1))
+    total = jax.lax.psum(jnp.sum(value, axis=0, where=counts), data_axis)
+    return total / num_examples
+
+  return jax.tree.map(mean, values)
 
 
 def _at_examples(metrics_fn, dataset, batch_size, first, count):
@@ -163,4 +182,6 @@ def _at_examples(metrics_fn, dataset, batch_size, first, count):
     lambda rows: metrics_fn(take(dataset, rows)),
     indices.reshape(num_batches, batch_size),
   )
-  return jax.tree.map(lambda value: value.reshape(-1)[:count], values)
+  return jax.tree.map(
+    lambda value: value.reshape(-1, *value.shape[2:])[:count], values
+  )

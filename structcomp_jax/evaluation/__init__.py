@@ -1,21 +1,6 @@
-"""What dense, subnetwork and ablated network do on the test tasks."""
+"""The networks that masks make, and how they do on the test tasks."""
 
-from structcomp_jax.evaluation.conditions import (
-  ABLATIONS,
-  Group,
-  TaskMetrics,
-  dense,
-  evaluate,
-  kept_weights,
-  network,
-)
+from structcomp_jax.evaluation.evaluate import TaskMetrics, evaluate
+from structcomp_jax.evaluation.variants import Variant, ablations, dense
 
-__all__ = [
-  "ABLATIONS",
-  "Group",
-  "TaskMetrics",
-  "dense",
-  "evaluate",
-  "kept_weights",
-  "network",
-]
+__all__ = ["TaskMetrics", "Variant", "ablations", "dense", "evaluate"]

@@ -189,35 +189,38 @@ class _EvaluatedNetwork:
   def __init__(self, experiment: experiments.Experiment, found: _Found):
     self._experiment, self._found = experiment, found
     self._frozen = FrozenNetwork(experiment, found.params)
-    self._groups, self._metrics = {}, {}
+    self._variants, self._metrics = {}, {}
     for subroutine in experiment.subroutines:
-      groups = self._make_groups(subroutine)
-      self._groups[subroutine] = groups
+      variants = self._make_variants(subroutine)
+      self._variants[subroutine] = variants
       self._metrics[subroutine] = self._frozen.evaluate(
         found.masks[subroutine].masked_from,
-        groups,
+        variants,
         experiment.test_tasks,
         "test",
         key=self._key("ablation", subroutine),
       )
     # The dense network is the same for every subroutine.
-    dense = self._metrics[experiment.subroutines[0]]["dense"]["none"]
+    dense = self._metrics[experiment.subroutines[0]]["dense", "none"]
     self._dense = trees.row(dense, 0)
 
-  def _make_groups(self, subroutine: str) -> dict[str, evaluation.Group]:
+  def _make_variants(
+    self, subroutine: str
+  ) -> dict[tuple[str, str], evaluation.Variant]:
     """Returns the learned masks and what they are compared with."""
     found = self._found.masks[subroutine]
     seeds = [setting["mask_seed"] for setting in found.settings]
     key = self._key("control", subroutine)
     keys = jax.vmap(lambda seed: jax.random.fold_in(key, seed))(np.array(seeds))
+    learned = evaluation.ablations(found.stacked, seeds)
+    control = evaluation.ablations(_random_like(found.stacked, keys), seeds)
     return {
-      "learned": evaluation.Group(found.stacked, seeds),
-      "random_matched": evaluation.Group(
-        _random_like(found.stacked, keys), seeds, ("none", "zero")
-      ),
+      **{("learned", ablation): one for ablation, one in learned.items()},
+      **{("random_matched", ablation): control[ablation]
+         for ablation in ("none", "zero")},
       # Here too, so that one program serves all subroutines.
-      "dense": evaluation.dense(found.spec),
-    }
+      ("dense", "none"): evaluation.dense(found.spec),
+    }  # fmt: skip
 
   def dense_rows(self) -> list[dict[str, Any]]:
     """Rows of the network without a mask: `subroutine` is empty."""
@@ -271,22 +274,25 @@ class _EvaluatedNetwork:
   def _rows(self, subroutine: str, name: str) -> list[dict[str, Any]]:
     """Rows of one group of masks."""
     found = self._found.masks[subroutine]
-    group = self._groups[subroutine][name]
-    kept = evaluation.kept_weights(group.stacked, found.spec)
+    kept_weights = {
+      ablation: variant.kept_weights(found.spec)
+      for (group, ablation), variant in self._variants[subroutine].items()
+      if group == name
+    }
     return [
       {
         **self._common(task, {k: v[index] for k, v in values.items()}),
         "subroutine": subroutine,
         **setting,
         "ablation": ablation,
-        "l0": int(kept[ablation][index]),
+        "l0": int(kept[index]),
         "l0_max": found.spec.num_weights,
-        "density": kept[ablation][index] / found.spec.num_weights,
+        "density": kept[index] / found.spec.num_weights,
         "selected": True,
       }
       for index, setting in enumerate(found.settings)
-      for ablation, tasks in self._metrics[subroutine][name].items()
-      for task, values in tasks.items()
+      for ablation, kept in kept_weights.items()
+      for task, values in self._metrics[subroutine][name, ablation].items()
     ]
 
   def _common(self, task: str, metrics: dict[str, Any]) -> dict[str, Any]:

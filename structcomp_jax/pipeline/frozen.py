@@ -18,12 +18,12 @@ import numpy as np
 from absl import logging
 
 from structcomp_jax import evaluation, masks, trees, types
+from structcomp_jax.evaluation import precision
 from structcomp_jax.io.progress import Progress
 from structcomp_jax.pipeline import choices as recorded
 from structcomp_jax.pipeline import experiment as experiments
 from structcomp_jax.pipeline import widths
 from structcomp_jax.pipeline.features import place as feature_place
-from structcomp_jax.pipeline.features import precision
 from structcomp_jax.pipeline.features import store as feature_store
 from structcomp_jax.studies.break_it_down.domain import Network
 
@@ -88,17 +88,17 @@ class FrozenNetwork:
   def evaluate(
     self,
     masked_from: Any,
-    groups: Mapping[str, evaluation.Group],
+    variants: Mapping[Any, evaluation.Variant],
     tasks: Sequence[str],
     split: str,
     *,
     key: jax.Array,
-  ) -> dict[str, dict[str, evaluation.TaskMetrics]]:
-    """Returns {group: {ablation: {task: {metric: f32[K]}}}}.
+  ) -> dict[Any, evaluation.TaskMetrics]:
+    """Returns {label: {task: {metric: f32[K]}}}.
 
     Args:
       masked_from: the first masked stage.
-      groups: masks, and which networks to make of them.
+      variants: {label: networks to make of masks}.
       tasks: names of data sets.
       split: of all of them.
       key: base key of the random ablation.
@@ -109,7 +109,7 @@ class FrozenNetwork:
       self.network(masked_from).metrics_fn,
       self.params,
       self.mask_spec(masked_from),
-      groups,
+      variants,
       datasets,
       key=key,
       batch_size=self.experiment.config.evaluation.batch_size,

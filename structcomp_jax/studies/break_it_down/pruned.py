@@ -59,15 +59,15 @@ def prune(
   )
   stacked, settings = mask_files.load(directory / MASKS, frozen.fingerprint)
   spec = frozen.mask_spec(masked_from)
-  group = evaluation.Group(stacked, settings["mask_seed"], ("none",))
+  pruned_networks = evaluation.Variant(stacked, settings["mask_seed"])
   found = frozen.evaluate(
     masked_from,
-    {"pruned": group},
+    {"pruned": pruned_networks},
     (_TASK,),
     "validation",
     key=purpose_key(experiment.config.seed, "ablation"),
   )
-  accuracies = found["pruned"]["none"][_TASK]["accuracy"]
+  accuracies = found["pruned"][_TASK]["accuracy"]
   frozen.forget_features()
   best = int(np.argmax(np.where(settings["finite"], accuracies, -1.0)))
   chosen = {name: values[best] for name, values in settings.items()}
@@ -75,7 +75,7 @@ def prune(
     **chosen,
     "masked_from": masked_from,
     "validation_accuracy": float(accuracies[best]),
-    "kept": int(evaluation.kept_weights(stacked, spec)["none"][best]),
+    "kept": int(pruned_networks.kept_weights(spec)[best]),
     "maskable": spec.num_weights,
   }
   logging.info("pruned network %d: %s", base_seed, json.dumps(info))

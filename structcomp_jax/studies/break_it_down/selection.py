@@ -125,16 +125,16 @@ def _judge(frozen, grid, subroutine, masked_from):
   spec = frozen.mask_spec(masked_from)
   other = next(name for name in experiment.subroutines if name != subroutine)
   tasks = (subroutine, f"odd_{subroutine}", f"odd_{other}")
-  group = evaluation.Group(stacked, settings["mask_seed"], ("none", "zero"))
+  variants = evaluation.ablations(stacked, settings["mask_seed"])
   found = frozen.evaluate(
     masked_from,
-    {"grid": group},
+    {name: variants[name] for name in ("none", "zero")},
     tasks,
     "validation",
     key=purpose_key(experiment.config.seed, "ablation"),
-  )["grid"]
+  )
   own, target, rest = tasks
-  removed = evaluation.kept_weights(stacked, spec)["zero"]
+  removed = variants["zero"].kept_weights(spec)
   return [
     {
       **{name: settings[name][index] for name in settings},

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from structcomp_jax import trees, types
+from structcomp_jax.engine import batching
 
 
 def measure(
@@ -16,6 +17,12 @@ def measure(
   batch_size: int,
 ) -> dict[str, float]:
   """Returns how metrics differ between two ways to compute them.
+
+  >>> def metrics_fn(params, batch):
+  ...   return {"loss": batch["x"], "accuracy": batch["x"]}
+  >>> problems = {"x": np.ones(3, np.float32)}
+  >>> measure(metrics_fn, metrics_fn, {}, problems, 2)["mean_loss_difference"]
+  0.0
 
   Args:
     exact_fn: (params, batch) -> {"loss", "accuracy": f32[batch]}, in float32.
@@ -41,6 +48,10 @@ def measure(
 def describe(dtypes: dict[str, str], found: dict[str, Any]) -> str:
   """Returns one line for the log.
 
+  >>> found = {"accuracy": 1, "accuracy_float32": 1, "mean_loss_difference": 0}
+  >>> describe({"features": "bfloat16"}, found)[:22]
+  'features in bfloat16: '
+
   Args:
     dtypes: {what: dtype}, e.g. {"features": "bfloat16"}.
     found: what `measure` returns.
@@ -57,12 +68,11 @@ def describe(dtypes: dict[str, str], found: dict[str, Any]) -> str:
 def _per_example(metrics_fn, params, problems, batch_size):
   """Returns {metric: f32[examples]}, NumPy arrays."""
   num_examples = trees.num_rows(problems)
-  batch_size = min(batch_size, num_examples)
   program = jax.jit(metrics_fn)
-  parts = []
-  for start in range(0, num_examples, batch_size):
-    rows = np.arange(start, start + batch_size) % num_examples
-    parts.append(jax.device_get(program(params, trees.row(problems, rows))))
+  parts = [
+    jax.device_get(program(params, trees.row(problems, rows)))
+    for rows in batching.equal_batches(num_examples, batch_size)
+  ]
   return jax.tree.map(
     lambda *values: np.concatenate(values)[:num_examples], *parts
   )

@@ -54,7 +54,7 @@ def metrics_fn(params, batch):
   return {"loss": loss[:, 0], "accuracy": is_right.astype(jnp.float32)}
 
 
-def evaluate_groups(groups, datasets=DATASETS, **kwargs):
+def evaluate_variants(variants, datasets=DATASETS, **kwargs):
   """Evaluates masks, by default on one device."""
   defaults = {
     "key": KEY,
@@ -62,14 +62,19 @@ def evaluate_groups(groups, datasets=DATASETS, **kwargs):
     "devices": tuple(jax.devices()[:1]),
   }
   return evaluation.evaluate(
-    metrics_fn, PARAMS, SPEC, groups, datasets, **defaults | kwargs
+    metrics_fn, PARAMS, SPEC, variants, datasets, **defaults | kwargs
   )
 
 
-def evaluate(seeds=SEEDS, ablations=evaluation.ABLATIONS, **kwargs):
+ABLATIONS = ("none", "zero", "random")
+
+
+def evaluate(seeds=SEEDS, ablations=ABLATIONS, **kwargs):
   """Evaluates the three masks."""
-  group = evaluation.Group(STACKED, seeds, ablations)
-  return evaluate_groups({"learned": group}, **kwargs)["learned"]
+  variants = evaluation.ablations(STACKED, seeds)
+  return evaluate_variants(
+    {name: variants[name] for name in ablations}, **kwargs
+  )
 
 
 def by_hand(params):
@@ -107,7 +112,7 @@ def results():
   return evaluate()
 
 
-@pytest.mark.parametrize("ablation", evaluation.ABLATIONS)
+@pytest.mark.parametrize("ablation", ABLATIONS)
 def test_condition_matches_the_network_merged_by_hand(results, ablation):
   expected = trees.stack(
     [by_hand(network_by_hand(index, ablation)) for index in range(3)]
@@ -156,12 +161,19 @@ def test_one_program_for_all_networks_tasks_and_chunks():
     traced.append(batch["x"].shape)
     return metrics_fn(params, batch)
 
-  groups = {
-    "learned": evaluation.Group(STACKED, SEEDS),
+  variants = {
+    **evaluation.ablations(STACKED, SEEDS),
     "dense": evaluation.dense(SPEC),
   }
   evaluation.evaluate(
-    counted, PARAMS, SPEC, groups, DATASETS, key=KEY, batch_size=3, chunk_size=6
+    counted,
+    PARAMS,
+    SPEC,
+    variants,
+    DATASETS,
+    key=KEY,
+    batch_size=3,
+    chunk_size=6,
   )
   assert traced == [(3, 4)]
 
@@ -186,37 +198,90 @@ def test_ablations_do_not_depend_on_each_other(results, ablations):
   chex.assert_trees_all_equal(found, expected)
 
 
-def test_groups_do_not_depend_on_each_other(results):
+def test_variants_do_not_depend_on_each_other(results):
   other = jax.tree.map(jnp.logical_not, STACKED)
-  found = evaluate_groups(
+  found = evaluate_variants(
     {
-      "control": evaluation.Group(other, SEEDS, ("zero", "none")),
-      "learned": evaluation.Group(STACKED, SEEDS),
+      "control kept": evaluation.Variant(other, SEEDS),
+      **evaluation.ablations(STACKED, SEEDS),
+      "control cut": evaluation.Variant(other, SEEDS, inverted=True),
       "dense": evaluation.dense(SPEC),
     },
     # 16 networks do not divide among them.
     devices=tuple(jax.devices()[:3]),
   )
-  chex.assert_trees_all_close(found["learned"], results, rtol=1e-6)
+  chex.assert_trees_all_close(
+    {name: found[name] for name in ABLATIONS}, results, rtol=1e-6
+  )
   # To remove what the complement keeps is to keep the mask.
-  chex.assert_trees_all_equal(
-    found["control"]["zero"], found["learned"]["none"]
-  )
-  chex.assert_trees_all_equal(
-    found["control"]["none"], found["learned"]["zero"]
-  )
-  dense = trees.row(found["dense"]["none"], 0)
+  chex.assert_trees_all_equal(found["control cut"], found["none"])
+  chex.assert_trees_all_equal(found["control kept"], found["zero"])
+  dense = trees.row(found["dense"], 0)
   chex.assert_trees_all_close(dense, by_hand(PARAMS), rtol=1e-5)
+
+
+def test_every_fill_is_the_one_of_its_name(results):
+  """Three fills in one program, and one fill alone."""
+  variants = {
+    fill: evaluation.Variant(STACKED, SEEDS, inverted=True, fill=fill)
+    for fill in ("mean", "zero", "random")
+  }
+  together = evaluate_variants(variants)
+  for name in ("zero", "random"):
+    chex.assert_trees_all_close(together[name], results[name], rtol=1e-6)
+  chex.assert_trees_all_close(
+    evaluate_variants({"mean": variants["mean"]})["mean"],
+    together["mean"],
+    rtol=1e-6,
+  )
+  kernel, output = PARAMS["hidden"]["kernel"], PARAMS["output"]
+  network = {
+    "hidden": PARAMS["hidden"]
+    | {"kernel": jnp.where(STACKED["hidden/kernel"][0], kernel.mean(), kernel)},
+    "output": jnp.where(STACKED["output"][0], output.mean(), output),
+  }
+  chex.assert_trees_all_close(
+    trees.row(together["mean"], 0), by_hand(network), rtol=1e-5
+  )
+
+
+def test_metrics_may_be_arrays():
+  def outputs_of(params, batch):
+    losses = metrics_fn(params, batch)["loss"]
+    return {"pair": jnp.stack([losses, 2 * losses], axis=1)}
+
+  found = evaluation.evaluate(
+    outputs_of,
+    PARAMS,
+    SPEC,
+    evaluation.ablations(STACKED, SEEDS),
+    DATASETS,
+    key=KEY,
+    batch_size=3,
+    chunk_size=5,
+  )
+  plain = evaluate()
+  for ablation in ABLATIONS:
+    for task in DATASETS:
+      loss = plain[ablation][task]["loss"]
+      np.testing.assert_allclose(
+        found[ablation][task]["pair"],
+        np.stack([loss, 2 * loss], axis=1),
+        rtol=1e-5,
+      )
 
 
 def test_kept_weights_counts_weights_not_units():
   kernels = np.asarray(STACKED["hidden/kernel"]).sum(axis=(1, 2))
   outputs = 6 * np.array([1, 1, 2])  # a neuron of the output has six weights
-  counts = evaluation.kept_weights(STACKED, SPEC)
-  np.testing.assert_array_equal(counts["none"], kernels + outputs)
+  variants = evaluation.ablations(STACKED, SEEDS)
+  np.testing.assert_array_equal(
+    variants["none"].kept_weights(SPEC), kernels + outputs
+  )
   for ablation in ("zero", "random"):
-    np.testing.assert_array_equal(counts[ablation], 36 - kernels - outputs)
-  assert set(counts) == set(evaluation.ABLATIONS)
+    np.testing.assert_array_equal(
+      variants[ablation].kept_weights(SPEC), 36 - kernels - outputs
+    )
 
 
 def test_means_are_summed_in_float64_and_rounded_once():
@@ -234,6 +299,6 @@ def test_means_are_summed_in_float64_and_rounded_once():
     {"verb": {"x": losses, "right": right}},
     key=KEY,
     batch_size=64,
-  )["dense"]["none"]["verb"]
+  )["dense"]["verb"]
   assert found["loss"][0] == np.float32(498 / 500)
   assert found["accuracy"][0] == np.float32(0.336)

@@ -1,18 +1,13 @@
-"""The networks that a mask makes, and how they do on the test tasks.
-
-    none    the subnetwork: what the mask keeps
-    zero    the ablated network: what the mask keeps is set to zero
-    random  the ablated network: what the mask keeps is drawn anew
+"""How the networks that masks make do on the test tasks.
 
 One compiled program evaluates every network, those of learned masks, of control
 masks and the dense one, on every test task. It is fed with one chunk of the
 problems of all tasks after another.
 """
 
-import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,96 +15,30 @@ import numpy as np
 
 from structcomp_jax import masks, trees, types
 from structcomp_jax.engine import batching, parallel
-
-ABLATIONS = ("none", "zero", "random")
+from structcomp_jax.evaluation.variants import (
+  Variant,
+  make_network,
+  unique_masks,
+)
 
 # {test task: {metric: f32[...]}}
 TaskMetrics = dict[str, dict[str, Any]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Group:
-  """K masks of one frozen network, and which networks to make of them.
-
-  Attributes:
-    stacked: {path: bool[K, ...]}.
-    seeds: K mask seeds; the random ablation of a seed is always the same.
-    ablations: which of `ABLATIONS`.
-  """
-
-  stacked: types.AnyMask
-  seeds: Sequence[int]
-  ablations: tuple[str, ...] = ABLATIONS
-
-
-def dense(spec: masks.MaskSpec) -> Group:
-  """Returns the group of the network without a mask: one that keeps all.
-
-  >>> spec = masks.select({"kernel": np.ones(2)}, [(".*", "weight")])
-  >>> dense(spec).stacked["kernel"].tolist()
-  [[True, True]]
-  """
-  ones = {
-    leaf.path: np.ones((1, *leaf.mask_shape), bool) for leaf in spec.leaves
-  }
-  return Group(ones, seeds=(0,), ablations=("none",))
-
-
-def network(
-  params: types.Params,
-  mask: types.Mask,
-  spec: masks.MaskSpec,
-  key: jax.Array,
-  ablation: jax.Array,
-) -> types.Params:
-  """Returns the network of one ablation.
-
-  >>> params = {"kernel": jnp.array([1.0, 2.0])}
-  >>> mask = {"kernel": jnp.array([True, False])}
-  >>> spec = masks.select(params, [(".*", "weight")])
-  >>> zero = jnp.int32(ABLATIONS.index("zero"))
-  >>> network(params, mask, spec, jax.random.key(0), zero)["kernel"].tolist()
-  [0.0, 2.0]
-
-  The random ablation redraws from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as
-  published.
-
-  Args:
-    params: the dense network.
-    mask: {path: bool[...]}.
-    spec: the masked leaves.
-    key: fixes the random draw.
-    ablation: i32, index into `ABLATIONS`; traced, so that one program serves
-      all three.
-  """
-  is_subnetwork = ablation == ABLATIONS.index("none")
-  kept = {path: units == is_subnetwork for path, units in mask.items()}
-  # A zero that varies from row to row, as the draw does.
-  zero = jnp.float32(0) * ablation
-
-  def draw():
-    return masks.make_fill("random", params, spec, key)
-
-  def zeros():
-    return jax.tree.map(
-      lambda leaf: jnp.full(leaf.shape, zero, leaf.dtype), jax.eval_shape(draw)
-    )
-
-  fill = jax.lax.cond(ablation == ABLATIONS.index("random"), draw, zeros)
-  return masks.merge(params, kept, fill)
+Label = TypeVar("Label", bound=Hashable)
 
 
 @functools.lru_cache(maxsize=16)
-def _program(metrics_fn, spec, mesh, batch_size, width):
+def _program(metrics_fn, spec, mesh, batch_size, width, fills):
   """Compiled once for all networks of one selection."""
 
   def evaluate_network(row, shared):
-    made = network(
+    made = make_network(
       shared["params"],
       trees.row(shared["masks"], row["mask"]),
       spec,
       jax.random.fold_in(shared["key"], row["seed"]),
-      row["ablation"],
+      inverted=row["inverted"],
+      fill=row["fill"],
+      fills=fills,
     )
     return batching.per_example(
       functools.partial(metrics_fn, made), shared["chunk"], batch_size
@@ -122,7 +51,7 @@ def evaluate(
   metrics_fn: types.MetricsFn,
   params: types.Params,
   spec: masks.MaskSpec,
-  groups: Mapping[str, Group],
+  variants: Mapping[Label, Variant],
   datasets: Mapping[str, types.Batch],
   *,
   key: jax.Array,
@@ -130,30 +59,31 @@ def evaluate(
   chunk_size: int = 0,
   width: int = 0,
   devices: Sequence[Any] | None = None,
-) -> dict[str, dict[str, TaskMetrics]]:
+) -> dict[Label, TaskMetrics]:
   """Evaluates all networks that some masks make of one frozen network.
 
   >>> params = {"kernel": np.array([1.0, 2.0], np.float32)}
   >>> mask = {"kernel": np.array([[True, False]])}
-  >>> metrics = evaluate(
+  >>> found = evaluate(
   ...   lambda params, batch: {"output": batch["x"] @ params["kernel"]},
   ...   params,
   ...   masks.select(params, [(".*", "weight")]),
-  ...   {"learned": Group(mask, seeds=(0,), ablations=("none", "zero"))},
+  ...   {"kept": Variant(mask, [0]), "cut": Variant(mask, [0], inverted=True)},
   ...   {"base": {"x": np.ones((4, 2), np.float32)}},
   ...   key=jax.random.key(0),
-  ... )["learned"]
-  >>> [metrics[name]["base"]["output"].tolist() for name in ("none", "zero")]
+  ... )
+  >>> [found[name]["base"]["output"].tolist() for name in ("kept", "cut")]
   [[1.0], [2.0]]
 
   Args:
-    metrics_fn: (params, batch) -> {metric: f32[batch]}.
+    metrics_fn: (params, batch) -> {metric: f32[batch, ...]}.
     params: the frozen network.
     spec: the masked leaves.
-    groups: {name: masks}, e.g. those learned, controls and `dense(spec)`.
+    variants: {label: networks}, e.g. of learned masks, of controls, and
+      `dense(spec)`.
     datasets: {test task: arrays [examples, ...]}, alike but for the number
       of examples; NumPy arrays may be mapped from files.
-    key: base key of the random ablation.
+    key: base key of random fills.
     batch_size: examples computed at a time.
     chunk_size: examples of all tasks together that lie on the devices at a
       time; 0: all. The networks are made again for every chunk.
@@ -161,16 +91,18 @@ def evaluate(
     devices: default: all of `jax.devices()`.
 
   Returns:
-    {name: {ablation: {test task: {metric: f32[K]}}}}, NumPy arrays.
+    {label: {test task: {metric: f32[K, ...]}}}, NumPy arrays.
   """
-  rows = _rows(groups)
+  stacks, starts = unique_masks(variants)
+  fills = tuple(sorted({variant.fill for variant in variants.values()}))
+  rows = _rows(variants, starts, fills)
   num_networks = trees.num_rows(rows)
   rows = _fill_up(rows, len(jax.devices() if devices is None else devices))
   mesh = parallel.row_mesh(trees.num_rows(rows), devices)
-  program = _program(metrics_fn, spec, mesh, batch_size, width)
+  program = _program(metrics_fn, spec, mesh, batch_size, width, fills)
   stacked = jax.tree.map(
     lambda *parts: np.concatenate(parts),
-    *(parallel.fetch(dict(group.stacked)) for group in groups.values()),
+    *(parallel.fetch(dict(stack)) for stack in stacks),
   )
   shared = parallel.replicate(
     {"params": params, "masks": stacked, "key": key}, mesh
@@ -184,22 +116,25 @@ def evaluate(
     chunk_size,
   )
   means = _means(trees.row(values, slice(num_networks)), datasets)
-  return _by_group(means, groups)
+  return _by_variant(means, variants)
 
 
-def _rows(groups: Mapping[str, Group]) -> dict[str, np.ndarray]:
-  """Returns {"mask", "seed", "ablation": i32[networks]}.
-
-  "mask" counts the masks of all groups, one after another.
-  """
-  rows, start = [], 0
-  for group in groups.values():
-    for ablation in group.ablations:
-      for index, seed in enumerate(group.seeds, start):
-        rows.append((index, seed, ABLATIONS.index(ablation)))
-    start += len(group.seeds)
+def _rows(
+  variants: Mapping[Any, Variant],
+  starts: Mapping[int, int],
+  fills: Sequence[str],
+) -> dict[str, np.ndarray]:
+  """Returns {"mask", "seed", "inverted", "fill": [networks]}."""
+  rows = [
+    (index, seed, variant.inverted, fills.index(variant.fill))
+    for variant in variants.values()
+    for index, seed in enumerate(variant.seeds, starts[id(variant.stacked)])
+  ]
   columns = np.array(rows, np.int32).T
-  return dict(zip(("mask", "seed", "ablation"), columns, strict=True))
+  names = ("mask", "seed", "inverted", "fill")
+  return dict(zip(names, columns, strict=True)) | {
+    "inverted": columns[2].astype(bool)
+  }
 
 
 def _fill_up(
@@ -212,18 +147,16 @@ def _fill_up(
   return {name: np.resize(row, used * rows_each) for name, row in rows.items()}
 
 
-def _by_group(
-  means: TaskMetrics, groups: Mapping[str, Group]
-) -> dict[str, dict[str, TaskMetrics]]:
-  """Cuts f32[networks] into {name: {ablation: f32[K]}}, tasks inside."""
-  result: dict[str, dict[str, TaskMetrics]] = {}
+def _by_variant(
+  means: TaskMetrics, variants: Mapping[Label, Variant]
+) -> dict[Label, TaskMetrics]:
+  """Cuts f32[networks, ...] into {label: f32[K, ...]}, tasks inside."""
+  result = {}
   start = 0
-  for name, group in groups.items():
-    result[name] = {}
-    for ablation in group.ablations:
-      stop = start + len(group.seeds)
-      result[name][ablation] = trees.row(means, slice(start, stop))
-      start = stop
+  for label, variant in variants.items():
+    stop = start + len(variant.seeds)
+    result[label] = trees.row(means, slice(start, stop))
+    start = stop
   return result
 
 
@@ -233,7 +166,7 @@ def _values(
   batch_size: int,
   chunk_size: int,
 ) -> dict[str, np.ndarray]:
-  """Returns {metric: f32[..., examples of all data sets]}.
+  """Returns {metric: f32[networks, examples of all data sets, ...]}.
 
   A chunk is copied to the devices while they compute the one before.
   """
@@ -246,7 +179,7 @@ def _values(
   values.append(parallel.fetch(previous))
   total = sum(map(trees.num_rows, datasets.values()))
   return jax.tree.map(
-    lambda *parts: np.concatenate(parts, axis=-1)[..., :total], *values
+    lambda *parts: np.concatenate(parts, axis=1)[:, :total], *values
   )
 
 
@@ -296,34 +229,17 @@ def _concatenate(*arrays: Any) -> Any:
 def _means(
   values: Mapping[str, np.ndarray], datasets: Mapping[str, types.Batch]
 ) -> TaskMetrics:
-  """Returns {task: {metric: f32[...]}}, correctly rounded: 168 of 500 is 0.336.
+  """Returns {task: {metric: f32[networks, ...]}}.
 
-  Sums on the host, in float64: the same for any batches, chunks and devices.
+  Sums on the host, in float64: the same for any batches, chunks and devices,
+  and correctly rounded, so that 168 of 500 is 0.336.
   """
   means, start = {}, 0
   for task, dataset in datasets.items():
     stop = start + trees.num_rows(dataset)
     means[task] = {
-      name: value[..., start:stop].mean(-1, dtype=np.float64).astype(np.float32)
+      name: value[:, start:stop].mean(1, dtype=np.float64).astype(np.float32)
       for name, value in values.items()
     }
     start = stop
   return means
-
-
-def kept_weights(
-  stacked: types.AnyMask, spec: masks.MaskSpec
-) -> dict[str, np.ndarray]:
-  """Returns {ablation: i64[K]}: maskable weights the network still has.
-
-  >>> spec = masks.select({"kernel": np.ones(3)}, [(".*", "weight")])
-  >>> kept = kept_weights({"kernel": np.array([[True, True, False]])}, spec)
-  >>> kept["none"].tolist(), kept["zero"].tolist()
-  ([2], [1])
-
-  An ablated network has the complement, whatever the hole is filled with.
-  """
-  per_leaf = jax.vmap(lambda mask: masks.kept_weights(mask, spec))(stacked)
-  kept = np.sum([np.asarray(n, np.int64) for n in per_leaf.values()], axis=0)
-  removed = spec.num_weights - kept
-  return {"none": kept, "zero": removed, "random": removed}
