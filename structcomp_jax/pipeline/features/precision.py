@@ -1,5 +1,6 @@
 """What a narrower dtype changes, measured on the base network."""
 
+import functools
 from typing import Any
 
 import jax
@@ -54,15 +55,21 @@ def describe(dtypes: dict[str, str], found: dict[str, Any]) -> str:
   )
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def _metrics(metrics_fn, params, problems):
+  """Compiled once for equal functions."""
+  return metrics_fn(params, problems)
+
+
 def _per_example(metrics_fn, params, problems, batch_size):
   """Returns {metric: f32[examples]}, NumPy arrays."""
   num_examples = trees.num_rows(problems)
   batch_size = min(batch_size, num_examples)
-  program = jax.jit(metrics_fn)
   parts = []
   for start in range(0, num_examples, batch_size):
     rows = np.arange(start, start + batch_size) % num_examples
-    parts.append(jax.device_get(program(params, trees.row(problems, rows))))
+    found = _metrics(metrics_fn, params, trees.row(problems, rows))
+    parts.append(jax.device_get(found))
   return jax.tree.map(
     lambda *values: np.concatenate(values)[:num_examples], *parts
   )
