@@ -48,10 +48,12 @@ _BERT = "configs/language/sv_singular.py:bert_small"
 _MINILM = {
   "model": {
     "name": "minilm",
-    "hidden_size": 384,
-    "num_layers": 6,
-    "num_heads": 12,
-    "intermediate_size": 1536,
+    "sizes": {
+      "hidden_size": 384,
+      "num_layers": 6,
+      "num_heads": 12,
+      "intermediate_size": 1536,
+    },
   },
   "search": {"masked_from": (0, 3, 5)},
 }
@@ -198,7 +200,7 @@ def _stages(workload: Workload, wanted: str) -> list[Any]:
 
 
 def stage_named(name: str) -> int | str:
-  """Returns a first masked stage as configs name it: BERT's are numbers."""
+  """Returns a first masked stage as configs give it: a number or a name."""
   return int(name) if name.isdigit() else name
 
 

@@ -22,9 +22,10 @@ from benchmarks import measure
 from structcomp_jax import masks, search, training, trees, types
 from structcomp_jax.engine import parallel
 from structcomp_jax.pipeline import experiment as experiments
+from structcomp_jax.pipeline.study import fresh_params
 from structcomp_jax.search import programs, step
 from structcomp_jax.studies.break_it_down import vision
-from structcomp_jax.studies.break_it_down.domain import Network
+from structcomp_jax.studies.break_it_down.network import OddOneOutNetwork
 from structcomp_jax.tasks.odd_one_out import syntax
 from structcomp_jax.tasks.odd_one_out.shapes import drawing
 from structcomp_jax.training import supervised as base
@@ -114,12 +115,16 @@ class Workload:
     params: the weights.
     problems: one batch or more, as the network reads them.
     batch_size: problems in a step.
+    known_features: {stage: what enters it}, filled by `features`.
   """
 
   experiment: experiments.Experiment
   params: types.Params
   problems: types.Batch
   batch_size: int
+  known_features: dict[str, types.Batch] = dataclasses.field(
+    default_factory=dict
+  )
 
   @classmethod
   def make(
@@ -135,7 +140,7 @@ class Workload:
     )
     return cls(
       experiment=experiment,
-      params=jax.jit(experiment.network.init)(jax.random.key(0)),
+      params=fresh_params(experiment.network, jax.random.key(0)),
       problems=jax.device_put(problems),
       batch_size=batch_size,
     )
@@ -147,10 +152,11 @@ class Workload:
       self,
       problems=jax.device_put(self.experiment.domain.encode(problems)),
       batch_size=batch_size,
+      known_features={},
     )
 
   @property
-  def network(self) -> Network:
+  def network(self) -> OddOneOutNetwork:
     """The network, computing in the dtype of the search."""
     return self.experiment.domain.frozen_network
 
@@ -165,22 +171,23 @@ class Workload:
 
   def can_be_cached(self, masked_from: Any) -> bool:
     """Returns whether anything lies below the first masked stage."""
-    domain = self.experiment.domain
-    return domain.masked_stages(masked_from)[0] != domain.stages[0]
+    stage = self.experiment.domain.masked_stages(masked_from)[0]
+    return stage != self.network.stages[0]
 
   def read(
     self, masked_from: Any, is_cached: bool
-  ) -> tuple[Network, types.Batch]:
+  ) -> tuple[OddOneOutNetwork, types.Batch]:
     """Returns the network and what it reads: problems or their features."""
     if not is_cached:
       return self.network, self.problems
     stage = self.experiment.domain.masked_stages(masked_from)[0]
     return self.network.from_stage(stage), self.features(stage)
 
-  @functools.lru_cache(maxsize=4)  # noqa: B019 (a workload lives as long)
   def features(self, stage: str) -> types.Batch:
-    """Returns what enters a stage, of all problems."""
-    return self.compute_features(stage)()
+    """Returns what enters a stage, of all problems; computes it once."""
+    if stage not in self.known_features:
+      self.known_features[stage] = self.compute_features(stage)()
+    return self.known_features[stage]
 
   def feature_shapes(self, masked_from: Any) -> types.Batch:
     """Returns shapes and dtypes of what enters the first masked stage."""

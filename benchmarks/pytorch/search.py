@@ -155,14 +155,13 @@ def _network_and_items(
   experiment = workload.experiment
   weights = trees.leaves_by_path(workload.params)
   problems = stored_problems(experiment, workload.batch_size)
+  sizes = workload.network.model.config
   if isinstance(experiment.domain, vision.Vision):
-    model = experiment.domain.model
     images = experiment.domain.encode(problems)["images"]
     images = images.reshape(-1, *images.shape[2:]).transpose(0, 3, 1, 2)
     images = (images.astype(np.float32) / 255 - 0.9) / 0.1
-    network = torch_networks.ResNet(weights, model.config)
+    network = torch_networks.ResNet(weights, sizes)
     return network, (np.ascontiguousarray(images),)
-  sizes = experiment.config.model
   network = torch_networks.Bert(weights, sizes.num_layers, sizes.num_heads)
   batch = tokenizers.encode(
     experiment.domain.tokenizer,

@@ -1,5 +1,6 @@
 """What a narrower dtype changes, measured on the base network."""
 
+import functools
 from typing import Any
 
 import jax
@@ -65,12 +66,17 @@ def describe(dtypes: dict[str, str], found: dict[str, Any]) -> str:
   )
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def _metrics(metrics_fn, params, problems):
+  """Compiled once for equal functions."""
+  return metrics_fn(params, problems)
+
+
 def _per_example(metrics_fn, params, problems, batch_size):
   """Returns {metric: f32[examples]}, NumPy arrays."""
   num_examples = trees.num_rows(problems)
-  program = jax.jit(metrics_fn)
   parts = [
-    jax.device_get(program(params, trees.row(problems, rows)))
+    jax.device_get(_metrics(metrics_fn, params, trees.row(problems, rows)))
     for rows in batching.equal_batches(num_examples, batch_size)
   ]
   return jax.tree.map(

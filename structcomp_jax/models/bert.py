@@ -5,9 +5,8 @@ post-layer-norm blocks, learned positions, token types, additive attention
 mask. There is no dropout (the published experiments set it to 0) and no
 pooler (the sentence vector is the last hidden state at [CLS]).
 
-The stages, in order, are `stages(config)`. A leaf's path starts with its
-stage, so what lies below the first masked leaf can be computed once:
-`hidden_before` stops in front of a stage, `first_token_from` goes on there.
+`Bert` is a `staged.Staged` network with the stages embeddings, layer_0,
+layer_1, ...
 """
 
 import dataclasses
@@ -18,11 +17,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
+from structcomp_jax.models import sizes, staged
 from structcomp_jax.models.layers import transformer
 from structcomp_jax.models.layers.packing import Packing, Rows
-from structcomp_jax.types import UserError
+from structcomp_jax.types import Batch, UserError
 
 # Hugging Face's names of the activations.
 _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -43,8 +43,9 @@ _FROM_HUGGING_FACE = {
   "hidden_act": "hidden_act",
   "initializer_range": "initializer_range",
 }
-# Fields that change what the network computes, with the one value this
-# module implements; a file that lacks them means that value.
+_OPTIONAL = (
+  "type_vocab_size", "layer_norm_eps", "hidden_act", "initializer_range"
+)  # fmt: skip
 _ONLY_VALUE = {
   "model_type": "bert",
   "position_embedding_type": "absolute",
@@ -65,7 +66,7 @@ class BertConfig:
     intermediate_size: width inside the feed-forward part.
     max_positions: longest sequence, in tokens.
     type_vocab_size: number of token types.
-    layer_norm_eps: added to the variance.
+    layer_norm_eps: number added to the variance.
     hidden_act: "gelu" (exact, with erf), "gelu_new" (tanh) or "relu".
     initializer_range: standard deviation of fresh weights and embeddings.
   """
@@ -82,20 +83,8 @@ class BertConfig:
   initializer_range: float = 0.02
 
   def __post_init__(self):
-    for field in dataclasses.fields(self):
-      value = getattr(self, field.name)
-      if field.type in (int, float) and not (
-        isinstance(value, int | field.type) and value > 0
-      ):
-        raise UserError(
-          f"BERT config: {field.name} is {value!r}; "
-          f"give a positive {field.type.__name__}"
-        )
-    if self.hidden_size % self.num_heads:
-      raise UserError(
-        f"BERT config: hidden_size {self.hidden_size} does not divide into "
-        f"{self.num_heads} heads; change hidden_size or num_heads"
-      )
+    sizes.check(self, "BERT")
+    sizes.check_multiple(self, "BERT", "hidden_size", "num_heads")
     if self.hidden_act not in _ACTIVATIONS:
       raise UserError(
         f"BERT config: hidden_act {self.hidden_act!r} is not supported; "
@@ -110,36 +99,14 @@ class BertConfig:
       UserError: a size is missing, or the network is not a plain BERT
         encoder (relative positions, decoder, another architecture).
     """
-    for name, only in _ONLY_VALUE.items():
-      value = fields.get(name, only)
-      if value != only:
-        raise UserError(
-          f"config.json: {name} is {value!r}; only {only!r} is supported, "
-          "take the checkpoint of a plain BERT encoder"
-        )
-    optional = (
-      "type_vocab_size", "layer_norm_eps", "hidden_act", "initializer_range"
-    )  # fmt: skip
-    values = {}
-    for theirs, ours in _FROM_HUGGING_FACE.items():
-      if theirs in fields:
-        values[ours] = fields[theirs]
-      elif ours not in optional:
-        raise UserError(
-          f"config.json has no {theirs!r}; take the config.json that "
-          "belongs to the checkpoint"
-        )
-    return cls(**values)
-
-
-def stages(config: BertConfig) -> tuple[str, ...]:
-  """Returns the stage names in the order of computation.
-
-  >>> stages(BertConfig(num_layers=2))
-  ('embeddings', 'layer_0', 'layer_1')
-  """
-  layers = tuple(f"layer_{index}" for index in range(config.num_layers))
-  return ("embeddings", *layers)
+    found = sizes.from_hugging_face(
+      fields,
+      _FROM_HUGGING_FACE,
+      optional=_OPTIONAL,
+      only_value=_ONLY_VALUE,
+      kind="a plain BERT encoder",
+    )
+    return cls(**found)
 
 
 class Embeddings(nn.Module):
@@ -238,17 +205,21 @@ class Layer(nn.Module):
 
 
 class Bert(nn.Module):
-  """BERT encoder without dropout and pooler.
+  """BERT encoder without dropout and pooler, read out at [CLS].
+
+  >>> Bert(BertConfig(num_layers=2)).stages
+  ('embeddings', 'layer_0', 'layer_1')
 
   Attributes:
     config: sizes.
     dtype: of the computation; parameters are float32 always.
-    tokens_per_sentence: mean number of real tokens, if known: `first_token`
-      and `first_token_from` then compute padding only in unusual batches. It
-      changes the time and nothing else.
+    tokens_per_sentence: mean number of real tokens, if known: `__call__` and
+      `from_stage` then compute padding only in unusual batches. It changes the
+      time and nothing else.
 
-  Positions are padded on the right; `attention_mask` is true (or 1) at real
-  tokens. Every method raises UserError for sequences longer than
+  Inputs are {"token_ids": i32[N, length], "attention_mask": bool[N, length]}.
+  Padding is on the right; the mask is true (or 1) at real tokens. Every method
+  that takes them raises UserError for sequences longer than
   `config.max_positions`.
   """
 
@@ -263,81 +234,84 @@ class Bert(nn.Module):
       Layer(self.config, self.dtype) for _ in range(self.config.num_layers)
     ]
 
-  def __call__(
-    self,
-    token_ids: Int[Array, "batch length"],
-    attention_mask: Bool[Array, "batch length"],
-    token_type_ids: Int[Array, "batch length"] | None = None,
-  ) -> Float[Array, "batch length hidden"]:
-    """Returns the last hidden state of every position."""
-    hidden = self._embed(token_ids, token_type_ids)
-    return self._layers(hidden, attention_mask, self.config.num_layers)
+  @property
+  def stages(self) -> tuple[str, ...]:
+    """Names of the stages, first to last."""
+    layers = (f"layer_{index}" for index in range(self.config.num_layers))
+    return ("embeddings", *layers)
 
-  def first_token(
-    self,
-    token_ids: Int[Array, "batch length"],
-    attention_mask: Bool[Array, "batch length"],
-  ) -> Float[Array, "batch hidden"]:
+  def __call__(self, inputs: Batch) -> Float[Array, "batch hidden"]:
     """Returns the last hidden state at [CLS].
 
-    Equals `__call__(...)[:, 0]`, but the last layer computes queries and
+    Equals `last_hidden(...)[:, 0]`, but the last layer computes queries and
     everything after them for that position alone.
     """
-    return self.first_token_from(
-      self._embed(token_ids), attention_mask, stage="layer_0"
+    return self.from_stage(
+      {
+        "hidden": self._embed(inputs),
+        "attention_mask": inputs["attention_mask"],
+      },
+      "layer_0",
     )
 
-  def hidden_before(
-    self,
-    token_ids: Int[Array, "batch length"],
-    attention_mask: Bool[Array, "batch length"],
-    *,
-    stage: str,
-  ) -> Float[Array, "batch length hidden"]:
-    """Returns what goes into `stage`, one of `stages(config)[1:]`."""
-    stop = self._index(stage)
-    return self._layers(self._embed(token_ids), attention_mask, stop)
+  def last_hidden(self, inputs: Batch) -> Float[Array, "batch length hidden"]:
+    """Returns the last hidden state of every position.
 
-  def first_token_from(
-    self,
-    hidden: Float[Array, "batch length hidden"],
-    attention_mask: Bool[Array, "batch length"],
-    *,
-    stage: str,
+    Args:
+      inputs: as of `__call__`, and "token_type_ids" where they are not 0.
+    """
+    hidden = self._embed(inputs)
+    return self._layers(hidden, inputs, self.config.num_layers)
+
+  def features_before(self, inputs: Batch, stage: str) -> Batch:
+    """Returns what goes into a layer.
+
+    Args:
+      inputs: as of `__call__`.
+      stage: one of `stages[1:]`.
+
+    Returns:
+      {"hidden": float[N, length, hidden], "attention_mask": as it was}.
+    """
+    stop = self._layer_index(stage)
+    return {
+      "hidden": self._layers(self._embed(inputs), inputs, stop),
+      "attention_mask": inputs["attention_mask"],
+    }
+
+  def from_stage(
+    self, features: Batch, stage: str
   ) -> Float[Array, "batch hidden"]:
-    """Returns the last hidden state at [CLS], given what enters `stage`."""
-    packing = Packing(attention_mask, self.tokens_per_sentence)
-    rows = packing.pack(hidden)
-    for layer in self.layer[self._index(stage) : -1]:
+    """Returns the last hidden state at [CLS], given what enters a layer."""
+    packing = Packing(features["attention_mask"], self.tokens_per_sentence)
+    rows = packing.pack(features["hidden"])
+    for layer in self.layer[self._layer_index(stage) : -1]:
       rows = layer(rows, packing)
     return self.layer[-1].first_token(rows, packing)
 
-  def _embed(self, token_ids, token_type_ids=None):
+  def _embed(self, inputs):
+    token_ids = inputs["token_ids"]
     if token_ids.shape[1] > self.config.max_positions:
       raise UserError(
         f"sentences are padded to {token_ids.shape[1]} tokens, the BERT "
         f"model has {self.config.max_positions} positions; shorten the "
         "sentences or set max_positions"
       )
+    token_type_ids = inputs.get("token_type_ids")
     if token_type_ids is None:
       token_type_ids = jnp.zeros_like(token_ids)
     return self.embeddings(token_ids, token_type_ids)
 
-  def _layers(self, hidden, attention_mask, stop):
-    packing = Packing(attention_mask)
+  def _layers(self, hidden, inputs, stop):
+    """Applies the layers before number `stop` to all tokens."""
+    packing = Packing(inputs["attention_mask"])
     rows = packing.pack(hidden)
     for layer in self.layer[:stop]:
       rows = layer(rows, packing)
     return packing.unpack(rows)
 
-  def _index(self, stage: str) -> int:
-    names = stages(self.config)[1:]
-    if stage not in names:
-      raise UserError(
-        f"BERT model: nothing can be cached before stage {stage!r}; "
-        f"use one of {', '.join(names)}"
-      )
-    return names.index(stage)
+  def _layer_index(self, stage: str) -> int:
+    return staged.index(self, stage) - 1
 
 
 def _dense(config: BertConfig, features: int, dtype: Any) -> nn.Dense:

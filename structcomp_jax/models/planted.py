@@ -51,7 +51,7 @@ def build(
   """Returns a planted network.
 
   Bits a and b differ where relu(a - b) / 2 + relu(b - a) / 2 is 1: two hidden
-  units, six weights, none of which can be spared. Junk units read all inputs
+  units with six weights, all of which are needed. Junk units read all inputs
   with random weights and come in pairs with opposite output weights, so that
   they cancel as long as a mask keeps or removes both.
 

@@ -6,9 +6,8 @@ batch norm, and a small MLP as head. Convolutions have no bias; in a bottleneck
 the 3x3 convolution has the stride. A WideResNet50-2 (Zagoruyko and Komodakis
 2016, arXiv 1605.07146) has bottlenecks of twice the inner width.
 
-The stages, in order, are `stages(config)`. A leaf's path starts with its
-stage, so what lies below the first masked leaf can be computed once:
-`features_before` stops in front of a stage, `from_stage` goes on there.
+`ResNet` is a `staged.Staged` network with the stages first, stage_1, stage_2,
+..., head.
 """
 
 import dataclasses
@@ -19,12 +18,13 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float
 
 from structcomp_jax import varying
+from structcomp_jax.models import sizes, staged
 from structcomp_jax.models.layers import vision
 from structcomp_jax.models.layers.convolution import Conv
-from structcomp_jax.types import UserError
+from structcomp_jax.types import Batch, UserError
 
 _EPSILON = 1e-5  # PyTorch's default, added to the variance
 BLOCKS = ("basic", "bottleneck")
@@ -39,9 +39,9 @@ class ResNetConfig:
   Attributes:
     block: "basic" (two 3x3 convolutions) or "bottleneck" (1x1, 3x3, 1x1).
     stage_sizes: number of blocks of every stage, at least one stage.
-    stage_widths: channels of every stage, outside of whose bottlenecks there
-      are four times as many. The stem has those of the first.
-    stage_strides: of the first block of every stage.
+    stage_widths: channels of every stage; a stage of bottlenecks gives four
+      times as many to the next one. The stem has as many as the first stage.
+    stage_strides: stride of the first block of every stage.
     inner_factor: channels inside a bottleneck, as a multiple of the stage's
       width; 2 for WideResNet50-2.
     stem_kernel: size of the first convolution.
@@ -66,19 +66,8 @@ class ResNetConfig:
         f"ResNet config: unknown block {self.block!r}; "
         f"use one of {', '.join(BLOCKS)}"
       )
+    sizes.check(self, "ResNet")
     per_stage = ("stage_sizes", "stage_widths", "stage_strides")
-    for name in (*per_stage, "head_sizes"):
-      # JSON makes lists of them; a config is hashable.
-      object.__setattr__(self, name, tuple(getattr(self, name)))
-    for field in dataclasses.fields(self):
-      value = getattr(self, field.name)
-      sizes = value if isinstance(value, tuple) else (value,)
-      if field.name not in ("block", "stem_pool") and not (
-        sizes and all(isinstance(size, int) and size > 0 for size in sizes)
-      ):
-        raise UserError(
-          f"ResNet config: {field.name} is {value!r}; give positive integers"
-        )
     if len({len(getattr(self, name)) for name in per_stage}) > 1:
       raise UserError(
         f"ResNet config: {', '.join(per_stage)} differ in length; give one "
@@ -105,16 +94,6 @@ def wide_resnet50_2() -> ResNetConfig:
   return ResNetConfig(inner_factor=2)
 
 
-def stages(config: ResNetConfig) -> tuple[str, ...]:
-  """Returns the stage names in the order of computation.
-
-  >>> stages(ResNetConfig())
-  ('first', 'stage_1', 'stage_2', 'stage_3', 'stage_4', 'head')
-  """
-  numbers = range(1, len(config.stage_sizes) + 1)
-  return ("first", *(f"stage_{number}" for number in numbers), "head")
-
-
 @jax.custom_vjp
 def instance_norm(
   images: Float[Array, "batch height width channels"],
@@ -133,10 +112,12 @@ def _instance_norm(images):
 
 
 def _instance_norm_gradient(saved, cotangent):
-  """Sums over products of arrays in memory, the only ones XLA:CPU is fast at.
+  """Returns the gradient in the images.
 
-  With the centred image in place of the image the sum would have to compute
-  it first, in a loop that takes up to three times as long as all of this.
+  The covariance is a sum over products of the image itself, since XLA:CPU is
+  fast only at sums over products of arrays that lie in memory. It would compute
+  the centred image inside of the loop of the sum, and take up to three times
+  as long as this whole function.
   """
   images, mean, scale = saved
   values, slope = images.astype(jnp.float32), cotangent.astype(jnp.float32)
@@ -157,9 +138,12 @@ def add_relu(
 ) -> Float[Array, "batch height width channels"]:
   """Returns relu(images + shortcut), bit for bit.
 
-  XLA:CPU computes again whatever a step with one large operand, as ReLU is,
-  was made from, in every place that reads it. Along shortcuts that are all
-  blocks before. A last step with two operands is computed once.
+  XLA:CPU fuses an operation with one large operand, such as ReLU, into every
+  operation that reads its result, and computes its operand again in each of
+  them. A block's output is read twice, by the next block and by its shortcut,
+  so the blocks before would be computed again and again. XLA:CPU computes an
+  operation with two large operands once, so the ReLU is written as one:
+  max(images, -shortcut) + shortcut.
   """
   return _add_relu(*varying.alike(images, shortcut))
 
@@ -187,8 +171,9 @@ def max_pool(
 ) -> Float[Array, "batch out_height out_width channels"]:
   """Maximum over 3x3 pixels with stride 2 and one pixel of padding.
 
-  Among equal pixels the gradient goes to the first one, as in PyTorch. Three
-  maxima along each axis: much faster on CPU than the gradient of `lax`'s.
+  Among equal pixels the gradient goes to the first one, as in PyTorch. The
+  maximum over three pixels is taken along one axis and then along the other:
+  on a CPU its gradient is much faster than that of `lax`'s pooling.
   """
   return _max_of_three(_max_of_three(images, axis=2), axis=1)
 
@@ -289,11 +274,15 @@ def _layers(
 class ResNet(nn.Module):
   """ResNet with instance norm and an MLP head.
 
+  >>> ResNet(ResNetConfig()).stages
+  ('first', 'stage_1', 'stage_2', 'stage_3', 'stage_4', 'head')
+
   Attributes:
     config: sizes.
     dtype: of the computation; parameters are float32 always.
 
-  Images are bytes, or floats in 0 ... 1; they are normalised here.
+  Inputs are {"images": [N, height, width, 3]}, bytes or floats in 0 ... 1,
+  which are normalised here.
   """
 
   config: ResNetConfig
@@ -309,30 +298,34 @@ class ResNet(nn.Module):
     }
     self.head = vision.Head(config.head_sizes, self.dtype)
 
-  def __call__(
-    self, images: UInt8[Array, "batch height width 3"]
-  ) -> Float[Array, "batch embedding"]:
-    """Returns the embedding of every image."""
-    return self._run(images, stages(self.config))
+  @property
+  def stages(self) -> tuple[str, ...]:
+    """Names of the stages, first to last."""
+    numbers = range(1, len(self.config.stage_sizes) + 1)
+    return ("first", *(f"stage_{number}" for number in numbers), "head")
 
-  def features_before(
-    self, images: UInt8[Array, "batch height width 3"], *, stage: str
-  ) -> Float[Array, "batch ..."]:
-    """Returns what goes into `stage`, one of `stages(config)[1:]`.
+  def __call__(self, inputs: Batch) -> Float[Array, "batch embedding"]:
+    """Returns the embedding of every image."""
+    return self._run(inputs["images"], self.stages)
+
+  def features_before(self, inputs: Batch, stage: str) -> Batch:
+    """Returns {"features": what goes into `stage`}, one of `stages[1:]`.
 
     Before "head" that is the mean over the image of the last stage's output,
-    f[batch, channels]: the backbone's features.
+    float[N, channels]: the backbone's features.
     """
-    return self._run(images, stages(self.config)[: self._index(stage)])
+    names = self.stages[: staged.index(self, stage)]
+    return {"features": self._run(inputs["images"], names)}
 
   def from_stage(
-    self, features: Float[Array, "batch ..."], *, stage: str
+    self, features: Batch, stage: str
   ) -> Float[Array, "batch embedding"]:
     """Returns the embedding, given what enters `stage`."""
-    return self._run(features, stages(self.config)[self._index(stage) :])
+    names = self.stages[staged.index(self, stage) :]
+    return self._run(features["features"], names)
 
   def _run(self, features, names):
-    last = stages(self.config)[-2]
+    last = self.stages[-2]
     for name in names:
       if name == "first":
         features = self.first(vision.normalize(features, self.dtype))
@@ -343,6 +336,3 @@ class ResNet(nn.Module):
       if name == last:
         features = features.mean((1, 2))
     return features
-
-  def _index(self, stage: str) -> int:
-    return vision.index_after_first(stages(self.config), stage, "ResNet")

@@ -5,9 +5,8 @@ as tokens after a [CLS] token, learned positions, pre-layer-norm blocks, exact
 GELU and a last layer norm; no dropout, no pooler. The embedding is that of an
 MLP head on the normed [CLS].
 
-The stages, in order, are `stages(config)`. A leaf's path starts with its
-stage, so what lies below the first masked leaf can be computed once:
-`features_before` stops in front of a stage, `from_stage` goes on there.
+`ViT` is a `staged.Staged` network with the stages first, layer_0, layer_1, ...,
+norm, head.
 """
 
 import dataclasses
@@ -18,10 +17,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float
 
+from structcomp_jax.models import sizes, staged
 from structcomp_jax.models.layers import transformer, vision
-from structcomp_jax.types import UserError
+from structcomp_jax.types import Batch, UserError
 
 _FROM_HUGGING_FACE = {
   "image_size": "image_size",
@@ -30,9 +30,10 @@ _FROM_HUGGING_FACE = {
   "num_hidden_layers": "num_layers",
   "num_attention_heads": "num_heads",
   "intermediate_size": "intermediate_size",
+  "layer_norm_eps": "layer_norm_eps",
+  "initializer_range": "initializer_range",
 }
-# Fields that change what the network computes, with the one value this
-# module implements; a file that lacks them means that value.
+_OPTIONAL = ("layer_norm_eps", "initializer_range")
 _ONLY_VALUE = {
   "model_type": "vit",
   "hidden_act": "gelu",
@@ -68,27 +69,9 @@ class ViTConfig:
   initializer_range: float = 0.02
 
   def __post_init__(self):
-    # JSON makes a list of it; a config is hashable.
-    object.__setattr__(self, "head_sizes", tuple(self.head_sizes))
-    for field in dataclasses.fields(self):
-      value = getattr(self, field.name)
-      kind = float if field.type is float else int
-      values = value if isinstance(value, tuple) else (value,)
-      if not values or not all(
-        isinstance(value, int | kind) and value > 0 for value in values
-      ):
-        raise UserError(
-          f"ViT config: {field.name} is {value!r}; give positive numbers"
-        )
-    for whole, part in (
-      ("image_size", "patch_size"),
-      ("hidden_size", "num_heads"),
-    ):
-      if getattr(self, whole) % getattr(self, part):
-        raise UserError(
-          f"ViT config: {whole} {getattr(self, whole)} is no multiple of "
-          f"{part} {getattr(self, part)}; change one of them"
-        )
+    sizes.check(self, "ViT")
+    sizes.check_multiple(self, "ViT", "image_size", "patch_size")
+    sizes.check_multiple(self, "ViT", "hidden_size", "num_heads")
 
   @property
   def num_patches(self) -> int:
@@ -104,34 +87,14 @@ class ViTConfig:
     Raises:
       UserError: a size is missing, or the network is not a plain ViT.
     """
-    for name, only in _ONLY_VALUE.items():
-      if fields.get(name, only) != only:
-        raise UserError(
-          f"config.json: {name} is {fields[name]!r}; only {only!r} is "
-          "supported, take the checkpoint of a plain ViT"
-        )
-    values: dict[str, Any] = {"head_sizes": head_sizes}
-    for theirs, ours in _FROM_HUGGING_FACE.items():
-      if theirs not in fields:
-        raise UserError(
-          f"config.json has no {theirs!r}; take the config.json that "
-          "belongs to the checkpoint"
-        )
-      values[ours] = fields[theirs]
-    for name in ("layer_norm_eps", "initializer_range"):
-      if name in fields:
-        values[name] = fields[name]
-    return cls(**values)
-
-
-def stages(config: ViTConfig) -> tuple[str, ...]:
-  """Returns the stage names in the order of computation.
-
-  >>> stages(ViTConfig(num_layers=2))
-  ('first', 'layer_0', 'layer_1', 'norm', 'head')
-  """
-  layers = tuple(f"layer_{index}" for index in range(config.num_layers))
-  return ("first", *layers, "norm", "head")
+    found = sizes.from_hugging_face(
+      fields,
+      _FROM_HUGGING_FACE,
+      optional=_OPTIONAL,
+      only_value=_ONLY_VALUE,
+      kind="a plain ViT",
+    )
+    return cls(**found, head_sizes=head_sizes)
 
 
 class Embeddings(nn.Module):
@@ -225,13 +188,16 @@ class Layer(nn.Module):
 class ViT(nn.Module):
   """Vision transformer with an MLP head.
 
+  >>> ViT(ViTConfig(num_layers=2)).stages
+  ('first', 'layer_0', 'layer_1', 'norm', 'head')
+
   Attributes:
     config: sizes.
     dtype: of the computation; parameters are float32 always.
 
-  Images are bytes, or floats in 0 ... 1; they are normalised here. Every
-  method that takes them raises UserError for images of another size than
-  `config.image_size`.
+  Inputs are {"images": [N, height, width, 3]}, bytes or floats in 0 ... 1,
+  which are normalised here. Every method that takes them raises UserError for
+  images of another size than `config.image_size`.
   """
 
   config: ViTConfig
@@ -245,27 +211,31 @@ class ViT(nn.Module):
     self.norm = _layer_norm(config, self.dtype)
     self.head = vision.Head(config.head_sizes, self.dtype)
 
-  def __call__(
-    self, images: UInt8[Array, "batch height width 3"]
-  ) -> Float[Array, "batch embedding"]:
+  @property
+  def stages(self) -> tuple[str, ...]:
+    """Names of the stages, first to last."""
+    layers = (f"layer_{index}" for index in range(self.config.num_layers))
+    return ("first", *layers, "norm", "head")
+
+  def __call__(self, inputs: Batch) -> Float[Array, "batch embedding"]:
     """Returns the embedding of every image."""
-    return self._run(images, stages(self.config))
+    return self._run(inputs["images"], self.stages)
 
-  def features_before(
-    self, images: UInt8[Array, "batch height width 3"], *, stage: str
-  ) -> Float[Array, "batch ..."]:
-    """Returns what goes into `stage`, one of `stages(config)[1:]`.
+  def features_before(self, inputs: Batch, stage: str) -> Batch:
+    """Returns {"features": what goes into `stage`}, one of `stages[1:]`.
 
-    Before "head" that is the normed [CLS], f[batch, hidden]: the backbone's
+    Before "head" that is the normed [CLS], float[N, hidden]: the backbone's
     features. Before "norm" it is [CLS], before a layer all tokens.
     """
-    return self._run(images, stages(self.config)[: self._index(stage)])
+    names = self.stages[: staged.index(self, stage)]
+    return {"features": self._run(inputs["images"], names)}
 
   def from_stage(
-    self, features: Float[Array, "batch ..."], *, stage: str
+    self, features: Batch, stage: str
   ) -> Float[Array, "batch embedding"]:
     """Returns the embedding, given what enters `stage`."""
-    return self._run(features, stages(self.config)[self._index(stage) :])
+    names = self.stages[staged.index(self, stage) :]
+    return self._run(features["features"], names)
 
   def _run(self, features, names):
     last = self.config.num_layers - 1
@@ -277,7 +247,7 @@ class ViT(nn.Module):
       elif name == "head":
         features = self.head(features)
       elif name == f"layer_{last}":
-        # Nothing after it looks at another token than [CLS].
+        # All later stages read [CLS] alone.
         features = self.layer[last](features, num_queries=1)[:, 0]
       else:
         features = self.layer[int(name.removeprefix("layer_"))](features)
@@ -291,9 +261,6 @@ class ViT(nn.Module):
         f"{(size, size, 3)}; resize them or set image_size"
       )
     return self.first(vision.normalize(images, self.dtype))
-
-  def _index(self, stage: str) -> int:
-    return vision.index_after_first(stages(self.config), stage, "ViT")
 
 
 def _initial_weight(config: ViTConfig) -> nn.initializers.Initializer:

@@ -12,8 +12,9 @@ from structcomp_jax import masks, search, training, types
 from structcomp_jax.io import layout as paths
 from structcomp_jax.pipeline import checks
 from structcomp_jax.pipeline.features import store as feature_store
+from structcomp_jax.pipeline.study import Network, param_shapes
 from structcomp_jax.studies.break_it_down import language, vision
-from structcomp_jax.studies.break_it_down.domain import Domain, Network
+from structcomp_jax.studies.break_it_down.domain import Domain
 from structcomp_jax.tasks import datasets
 
 # Regimes whose networks start from weights that learned something else.
@@ -46,7 +47,7 @@ class Experiment:
 
   @property
   def network(self) -> Network:
-    """The model and its starting weights."""
+    """The model."""
     return self.domain.network
 
   @property
@@ -281,7 +282,7 @@ def _check_sizes(experiment: Experiment) -> None:
 def _check_masks(experiment: Experiment) -> None:
   """Raises UserError for rules that select nothing, at any masked_from."""
   config = experiment.config
-  params = jax.eval_shape(experiment.network.init, jax.random.key(0))
+  params = param_shapes(experiment.network)
   first_stages = [("search", stage) for stage in config.search.masked_from]
   if "pruned" in config.regimes:
     first_stages.append(("pruning", config.pruning.masked_from))

@@ -25,7 +25,7 @@ from structcomp_jax.pipeline import experiment as experiments
 from structcomp_jax.pipeline import widths
 from structcomp_jax.pipeline.features import place as feature_place
 from structcomp_jax.pipeline.features import store as feature_store
-from structcomp_jax.studies.break_it_down.domain import Network
+from structcomp_jax.pipeline.study import Network
 
 # Progress is shown where there are more chunks of features than this.
 _FEW_CHUNKS = 16
@@ -166,7 +166,7 @@ class FrozenNetwork:
     experiment = self.experiment
     config = experiment.config.search
     stage = experiment.domain.masked_stages(masked_from)[0]
-    if stage == experiment.domain.stages[0]:
+    if stage == experiment.network.stages[0]:
       self._report_precision(stage, "off")
       return stage, "off"
     needed = trees.num_bytes(self._shapes(stage, _most_used(experiment)))
@@ -284,7 +284,7 @@ class FrozenNetwork:
 def _features_program(
   network: Network, stage: str, dtype: str
 ) -> Callable[[types.Params, types.Batch], types.Batch]:
-  """Returns (params, problems) -> features, compiled once for all networks."""
+  """Returns (params, problems) -> features, compiled once for all weights."""
 
   def narrowed(leaf):
     is_float = jnp.issubdtype(leaf.dtype, jnp.floating)

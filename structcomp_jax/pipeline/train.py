@@ -16,6 +16,7 @@ from structcomp_jax.pipeline import experiment as experiments
 from structcomp_jax.pipeline import resumable as long_run
 from structcomp_jax.pipeline import session
 from structcomp_jax.pipeline.keys import purpose_key
+from structcomp_jax.pipeline.study import fresh_params, param_shapes
 from structcomp_jax.studies.break_it_down import pruned as prune
 from structcomp_jax.studies.break_it_down import simclr as pretrain
 from structcomp_jax.studies.break_it_down import sweep
@@ -67,7 +68,7 @@ def load_params(
       f"{directory} holds no finished base network; run python -m "
       "launch.train with the same config and work directory"
     )
-  abstract = jax.eval_shape(experiment.network.init, jax.random.key(0))
+  abstract = param_shapes(experiment.network)
   found = checkpoints.restore(directory / long_run.CHECKPOINT, abstract)
   if found is None:
     raise types.UserError(
@@ -87,9 +88,9 @@ def _start_params(
   control is the very network before its training.
   """
   if regime == "lm_pretrained":
-    return experiment.network.pretrained
-  params = jax.jit(experiment.network.init)(
-    purpose_key(experiment.config.seed, "init", seed)
+    return experiment.domain.pretrained
+  params = fresh_params(
+    experiment.network, purpose_key(experiment.config.seed, "init", seed)
   )
   if regime == "simclr":
     return training.with_backbone(pretrain.load(experiment), params)

@@ -2,7 +2,7 @@
 
 Needs the `torch` extra (made with torch 2.13.0, transformers 5.23.0):
 
-  python tests/golden/make_bert_golden.py --minilm=DIRECTORY
+  python -m tests.golden.make_bert_golden --minilm=DIRECTORY
 
 DIRECTORY is what `models.pretrained.hugging_face.minilm_directory` says.
 """
@@ -13,6 +13,8 @@ import pathlib
 import numpy as np
 import torch
 from transformers import BertConfig, BertModel, BertTokenizerFast
+
+from tests.models import checkpoints
 
 _HERE = pathlib.Path(__file__).parent
 _SENTENCES = (
@@ -34,14 +36,7 @@ def _hidden(model: BertModel, inputs: dict[str, np.ndarray]) -> np.ndarray:
 def make_tiny() -> None:
   """Random weights of every kind, one output per activation."""
   torch.manual_seed(0)
-  sizes = dict(
-    vocab_size=40,
-    hidden_size=32,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    intermediate_size=64,
-    max_position_embeddings=16,
-  )
+  sizes = {k: v for k, v in checkpoints.CONFIG.items() if k != "model_type"}
   random = np.random.default_rng(0)
   weights = None
   inputs = {

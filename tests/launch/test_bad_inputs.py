@@ -4,16 +4,13 @@ Every case runs a launch script as a process: exit status, standard error and
 the files it leaves are those that a user gets.
 """
 
-import json
-import pathlib
 import shutil
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from structcomp_jax.models.pretrained import tokenizers
 from tests.launcher import CONFIG, assert_one_line, contents
+from tests.models import checkpoints
 
 LANGUAGE = "configs/language/sv_singular.py"
 # Script, its arguments with {tmp} for a directory, and what the line names.
@@ -156,7 +153,7 @@ def surroundings(tmp_path):
   (tmp_path / "file").write_text("mine")
   (tmp_path / "syntax_error.py").write_text("def get_config(:\n")
   (tmp_path / "empty.py").write_text("")
-  whole = write_bert(tmp_path / "whole")
+  whole = checkpoints.write(tmp_path / "whole")
   for name in ("torn_weights", "no_json", "other_tokenizer"):
     shutil.copytree(whole, tmp_path / name)
   weights = tmp_path / "torn_weights" / "model.safetensors"
@@ -167,53 +164,6 @@ def surroundings(tmp_path):
     tmp_path / "other_tokenizer" / "tokenizer.json",
   )
   return tmp_path
-
-
-def write_bert(directory: pathlib.Path) -> pathlib.Path:
-  """Writes a checkpoint directory of a tiny BERT; its weights are not read."""
-  directory.mkdir()
-  tokenizer = tokenizers.word_tokenizer(["ducks", "swim"])
-  tokenizers.save(tokenizer, directory / "tokenizer.json")
-  sizes = {
-    "model_type": "bert",
-    "vocab_size": tokenizers.vocabulary_size(tokenizer),
-    "hidden_size": 8,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 8,
-    "max_position_embeddings": 16,
-  }
-  (directory / "config.json").write_text(json.dumps(sizes))
-  save_file(_their_tensors(sizes), directory / "model.safetensors")
-  return directory
-
-
-def _their_tensors(sizes):
-  """Returns zeros under Hugging Face's names."""
-  width, inner = sizes["hidden_size"], sizes["intermediate_size"]
-  shapes = {
-    "embeddings.word_embeddings.weight": (sizes["vocab_size"], width),
-    "embeddings.position_embeddings.weight": (16, width),
-    "embeddings.token_type_embeddings.weight": (2, width),
-  }
-  layer = "encoder.layer.0."
-  for name, outputs, inputs in (
-    ("attention.self.query", width, width),
-    ("attention.self.key", width, width),
-    ("attention.self.value", width, width),
-    ("attention.output.dense", width, width),
-    ("intermediate.dense", inner, width),
-    ("output.dense", width, inner),
-  ):
-    shapes[f"{layer}{name}.weight"] = (outputs, inputs)
-    shapes[f"{layer}{name}.bias"] = (outputs,)
-  for norm in (
-    "embeddings.LayerNorm",
-    f"{layer}attention.output.LayerNorm",
-    f"{layer}output.LayerNorm",
-  ):
-    shapes[f"{norm}.weight"] = shapes[f"{norm}.bias"] = (width,)
-  return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
 
 
 @pytest.mark.parametrize("name", BAD_COMMAND_LINES)

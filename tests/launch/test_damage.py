@@ -274,7 +274,7 @@ def test_unwritable_directory(launch, workdir):
 
 
 def test_debug_shows_the_traceback(launch, tmp_path):
-  bad = "--config.model.hidden_size=33"
+  bad = "--config.model.sizes.hidden_size=33"
   outcome = launch.in_workdir("run", tmp_path / "w", bad, "--debug")
   assert outcome.status != 0
   assert "Traceback" in outcome.text

@@ -1,6 +1,5 @@
 """Features of a frozen network stand in for the data, wherever they lie."""
 
-import dataclasses
 import functools
 
 import chex
@@ -16,6 +15,7 @@ from structcomp_jax.engine import parallel
 from structcomp_jax.pipeline import choices as recorded
 from structcomp_jax.pipeline import experiment, frozen, prepare_data
 from structcomp_jax.pipeline.features import store as feature_store
+from structcomp_jax.pipeline.study import fresh_params
 from structcomp_jax.types import UserError
 
 CONFIGS = {
@@ -35,7 +35,7 @@ def make_case(name, directory):
     prepare_data.build(
       dataset_name(role), loaded.data_dir, loaded.num_problems(role)
     )
-  params = jax.jit(loaded.network.init)(jax.random.key(0))
+  params = fresh_params(loaded.network, jax.random.key(0))
   return loaded, params, masked_from, task
 
 
@@ -65,11 +65,7 @@ def with_search(case, workdir, **fields):
   config.runtime.data_dir = str(loaded.data_dir)
   config.search.update(fields)
   workdir.mkdir(exist_ok=True)
-  changed = experiment.load(config, workdir)
-  if config.search.compute_dtype == "float32":
-    # The same functions, whose programs are compiled.
-    changed = dataclasses.replace(changed, domain=loaded.domain)
-  return frozen.FrozenNetwork(changed, params)
+  return frozen.FrozenNetwork(experiment.load(config, workdir), params)
 
 
 def metrics_and_gradient(case, network):

@@ -11,8 +11,8 @@ channels-last order (jax issue 12868). Here
   other on a CPU and by a batched matrix product of the images' windows
   elsewhere.
 
-Windows are as large as size^2 images, so they are not kept for the backward
-pass but made again.
+Windows take size^2 times the memory of the images, so the backward pass makes
+them again instead of keeping them.
 """
 
 import functools
@@ -135,9 +135,10 @@ def _by_rows(
   """Gives one of a convolution's three products a batching rule.
 
   Args:
-    single: the product of one row.
-    batched: the same, fast under `vmap` on a parallel processor.
-    second_is_kernel: rows that share it are one larger batch of images.
+    single: computes the product of one row.
+    batched: computes the same, and is fast under `vmap` on an accelerator.
+    second_is_kernel: whether the second factor is the kernel; rows with the
+      same kernel are then computed as one larger batch of images.
   """
 
   @jax.custom_batching.custom_vmap
@@ -164,7 +165,7 @@ def _by_rows(
 
 
 def _one_by_one(fn, in_batched, first, second):
-  """Maps over the rows in a loop: batched products are slower on a CPU."""
+  """Computes the rows in a loop; batched products are slower on a CPU."""
   batched = tuple(
     array if is_batched else None
     for array, is_batched in zip((first, second), in_batched, strict=True)
@@ -177,7 +178,8 @@ def _one_by_one(fn, in_batched, first, second):
   )
 
 
-# One kernel. In channels-last order also where `lax` could turn axes itself.
+# The three products for one kernel. Axes are put into channels-last order here,
+# although `lax` takes any order: the others are slow in loops of XLA:CPU.
 
 
 def _lax_convolve(stride, images, kernel):
@@ -198,7 +200,7 @@ def _lax_image_gradient(stride, image_size, cotangent, kernel):
     for pixels, rows in zip(image_size, cotangent.shape[1:3], strict=True)
   ]
   turned = kernel[::-1, ::-1].swapaxes(2, 3)
-  if stride > 1:  # Another kernel of XLA:CPU, which shares its work well.
+  if stride > 1:  # XLA:CPU computes these in another way, on all cores.
     return _channels_last(
       cotangent, turned, padding, lhs_dilation=(stride, stride)
     )
@@ -220,8 +222,8 @@ def _by_parts(fn, images, num_rows, operations):
   Args:
     fn: a convolution.
     images: its first argument.
-    num_rows: of its output, over all images.
-    operations: of one such row.
+    num_rows: number of rows of its output, over all images.
+    operations: operations that one such row takes.
   """
   num_parts = 1
   if (
@@ -239,7 +241,8 @@ def _by_parts(fn, images, num_rows, operations):
 def _lax_kernel_gradient(stride, size, images, cotangent):
   """Correlates the images with the cotangent, its pixels set apart.
 
-  What is summed over, the batch, stands where channels stand otherwise.
+  A convolution sums over channels, this gradient over the batch: the two axes
+  change places.
   """
   padding = [
     (size // 2, size + stride * (rows - 1) - pixels - size // 2)
@@ -257,11 +260,12 @@ def _lax_kernel_gradient(stride, size, images, cotangent):
 
 
 def _pixel_kernel_gradient(stride, size, images, cotangent):
-  """The gradient in a 1x1 kernel: one matrix product over all pixels.
+  """Returns the gradient in a 1x1 kernel: one matrix product over all pixels.
 
-  A product wants its first factor with pixels last. XLA:CPU multiplies faster
-  if that copy is made beforehand (two to three times at 64 ... 256 channels),
-  and the narrower of the two makes the smaller copy.
+  The first factor of the product must have its pixels last. XLA:CPU multiplies
+  faster if a transposed copy is made beforehand (two to three times as fast at
+  64 ... 256 channels). The factor with fewer channels is the cheaper one to
+  copy.
   """
   del size
   seen = images[:, ::stride, ::stride]

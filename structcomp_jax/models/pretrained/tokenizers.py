@@ -18,7 +18,7 @@ from structcomp_jax.types import UserError
 
 PAD, UNKNOWN, FIRST, LAST = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIAL_TOKENS = (PAD, UNKNOWN, FIRST, LAST)
-# Published models round the number of embedding rows up to such a multiple.
+# Published models round the number of embedding rows up to a multiple of this.
 _ROW_MULTIPLE = 128
 
 
@@ -104,7 +104,7 @@ def encode(
       "call its no_padding() and no_truncation() first"
     )
   sentences = _as_text(sentences)
-  # Sentences of a problem set repeat: each is tokenized once.
+  # Sentences occur many times in a data set; each is tokenized once.
   distinct, row = np.unique(sentences, return_inverse=True)
   encodings = tokenizer.encode_batch(distinct.tolist())
   rows = [encoding.ids for encoding in encodings]

@@ -73,8 +73,8 @@ def load_backbone(
 
 def _expected(config: ResNetConfig) -> dict[str, jax.ShapeDtypeStruct]:
   """Returns the leaves of the network by path, without the head's."""
-  image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.uint8)
-  variables = jax.eval_shape(ResNet(config).init, jax.random.key(0), image)
+  inputs = {"images": jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.uint8)}
+  variables = jax.eval_shape(ResNet(config).init, jax.random.key(0), inputs)
   leaves = trees.leaves_by_path(variables["params"])
   return {
     path: leaf for path, leaf in leaves.items() if not path.startswith("head/")

@@ -1,32 +1,82 @@
-"""The language domain: sentences, tokenizers, BERT."""
+"""The language domain: sentences, tokenizers, encoders of sentences."""
 
 import dataclasses
-import functools
+import os
+import pathlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
+from tokenizers import Tokenizer
 
 from structcomp_jax import types
-from structcomp_jax.models import bert
+from structcomp_jax.models import bert, staged
 from structcomp_jax.models.pretrained import hugging_face, tokenizers
-from structcomp_jax.studies.break_it_down.domain import Network
+from structcomp_jax.studies.break_it_down.domain import make_sizes
+from structcomp_jax.studies.break_it_down.network import Input, OddOneOutNetwork
 from structcomp_jax.tasks.odd_one_out import syntax
 
 EXPERIMENTS = tuple(
   dict.fromkeys(name.experiment for name in syntax.DATASET_NAMES.values())
 )
+# Packing saves products of padding, whose cost grows with the square of the
+# width, and moves tokens, whose cost grows with the width. By estimate it pays
+# from this width on.
+_LEAST_PACKED_WIDTH = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class _Family:
+  """A kind of language model.
+
+  Attributes:
+    config_class: of its sizes; has the fields `vocab_size` and `max_positions`.
+    model: (sizes, mean tokens of a sentence, devices that share a batch) -> the
+      network.
+    load: directory of a checkpoint -> (sizes, weights, tokenizer).
+    packages: {name of an installed checkpoint: returns its directory}.
+  """
+
+  config_class: Callable[..., Any]
+  model: Callable[[Any, float, int], staged.Staged]
+  load: Callable[[str | os.PathLike[str]], tuple[Any, types.Params, Tokenizer]]
+  packages: Mapping[str, Callable[[], pathlib.Path]]
+
+
+def _make_bert(
+  sizes: bert.BertConfig, tokens_per_sentence: float, data_devices: int
+) -> bert.Bert:
+  """Returns a BERT, which packs its tokens where that pays.
+
+  Packing was measured on a CPU; on an accelerator a branch waits for the host.
+  Devices that share a batch would take different branches.
+  """
+  packs = (
+    jax.default_backend() == "cpu"
+    and data_devices == 1
+    and sizes.hidden_size >= _LEAST_PACKED_WIDTH
+  )
+  return bert.Bert(
+    sizes, tokens_per_sentence=tokens_per_sentence if packs else None
+  )
+
+
+_FAMILIES = {
+  "bert": _Family(
+    config_class=bert.BertConfig,
+    model=_make_bert,
+    load=hugging_face.load,
+    packages={"minilm": hugging_face.minilm_directory},
+  ),
+}
 CHOICES = {
   "data.policy": syntax.POLICIES,
   "regimes": ("scratch", "lm_pretrained", "pruned", "random_init"),
+  "model.family": tuple(_FAMILIES),
   "model.tokenizer": ("word", "checkpoint"),
 }
-
-# Products grow with the square of the width, moving tokens with the width; by
-# estimate, moving costs less than padding from here on.
-_LEAST_HIDDEN_SIZE = 256
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,9 +86,9 @@ class Language:
   Attributes:
     subroutines: names of the two subroutines.
     test_tasks: names of the five test tasks.
-    network: a BERT read out at its first token.
+    network: embeds sentences.
     frozen_network: the same, computing in `search.compute_dtype`.
-    stages: of the network, first to last.
+    pretrained: weights of the checkpoint, or None.
     tokenizer: text to ids.
     length: tokens every sentence is padded to.
     experiment: its name.
@@ -47,10 +97,10 @@ class Language:
 
   subroutines: tuple[str, ...]
   test_tasks: tuple[str, ...]
-  network: Network
-  frozen_network: Network
-  stages: tuple[str, ...]
-  tokenizer: Any
+  network: OddOneOutNetwork
+  frozen_network: OddOneOutNetwork
+  pretrained: types.Params | None
+  tokenizer: Tokenizer
   length: int
   experiment: str
   policy: str
@@ -70,73 +120,54 @@ class Language:
     """{"token_ids": i32[N, 4, L], "attention_mask": bool[N, 4, L]}."""
     return tokenizers.encode(self.tokenizer, problems, length=self.length)
 
-  def masked_stages(self, masked_from: int) -> tuple[str, ...]:
+  def masked_stages(self, masked_from: str | int) -> tuple[str, ...]:
     """Every layer from `masked_from` on; never the embeddings (published)."""
-    layers = self.stages[1:]
-    if masked_from not in range(len(layers)):
-      raise types.UserError(
-        f"masked_from {masked_from!r} is not a layer of a network with "
-        f"{len(layers)}; choose 0 to {len(layers) - 1}"
-      )
-    return layers[masked_from:]
+    layers = self.network.stages[1:]
+    return staged.stages_from(layers, masked_from, name="masked_from")
 
 
 def make(config: ConfigDict) -> Language:
-  """Makes the encoder that the config describes, and what it reads.
+  """Makes the network that the config describes, and what it reads.
 
   Raises:
     UserError: it needs a checkpoint that is not given, cannot be read, or
-      has another tokenizer.
+      has another tokenizer; or its sizes fit nothing.
   """
-  model, spec = config.model, syntax.experiment_spec(config.experiment)
-  if not model.checkpoint:
-    if model.tokenizer == "checkpoint" or "lm_pretrained" in config.regimes:
-      raise types.UserError(
-        "model.checkpoint is empty; give a directory with config.json, "
-        "weights and tokenizer, or 'minilm' for the installed package"
-      )
-    tokenizer, pretrained = tokenizers.word_tokenizer(spec.vocabulary), None
-    sizes = bert.BertConfig(
-      vocab_size=tokenizers.vocabulary_size(tokenizer),
-      hidden_size=model.hidden_size,
-      num_layers=model.num_layers,
-      num_heads=model.num_heads,
-      intermediate_size=model.intermediate_size,
-      max_positions=model.max_positions,
-      initializer_range=model.initializer_range,
-    )
+  spec = syntax.experiment_spec(config.experiment)
+  family = _FAMILIES[config.model.family]
+  if config.model.checkpoint:
+    sizes, pretrained, tokenizer = _read_checkpoint(config.model, family)
   else:
-    directory = (
-      hugging_face.minilm_directory()
-      if model.checkpoint == "minilm"
-      else model.checkpoint
+    _check_needs_no_checkpoint(config)
+    pretrained = None
+    tokenizer = tokenizers.word_tokenizer(spec.vocabulary)
+    sizes = make_sizes(
+      config.model,
+      family.config_class,
+      vocab_size=tokenizers.vocabulary_size(tokenizer),
     )
-    sizes, pretrained, tokenizer = hugging_face.load(directory)
-    if model.tokenizer == "word":
-      raise types.UserError(
-        "model.tokenizer 'word' does not fit the weights of a checkpoint; "
-        "set it to 'checkpoint'"
-      )
   lengths = _sentence_lengths(config, tokenizer)
   length = int(lengths.max())
   if length > sizes.max_positions:
     raise types.UserError(
-      f"model.max_positions {sizes.max_positions} is too short for a sentence "
-      f"of {length} tokens; set it to {length} or more"
+      f"model.sizes.max_positions {sizes.max_positions} is too short for a "
+      f"sentence of {length} tokens; set it to {length} or more"
     )
-  encoder = bert.Bert(
-    sizes,
-    tokens_per_sentence=float(lengths.mean())
-    if _packing_pays(config, sizes)
-    else None,
+  network = OddOneOutNetwork(
+    model=family.model(
+      sizes, float(lengths.mean()), config.runtime.data_devices
+    ),
+    inputs=(
+      Input("token_ids", (length,), "int32"),
+      Input("attention_mask", (length,), "bool"),
+    ),
   )
-  make_network = functools.partial(_network, encoder, length, pretrained)
   return Language(
     subroutines=spec.subroutines,
     test_tasks=spec.test_tasks,
-    network=make_network("float32"),
-    frozen_network=make_network(config.search.compute_dtype),
-    stages=bert.stages(sizes),
+    network=network.in_dtype("float32"),
+    frozen_network=network.in_dtype(config.search.compute_dtype),
+    pretrained=pretrained,
     tokenizer=tokenizer,
     length=length,
     experiment=config.experiment,
@@ -144,53 +175,32 @@ def make(config: ConfigDict) -> Language:
   )
 
 
-def _network(
-  model: bert.Bert, length: int, pretrained: types.Params | None, dtype: str
-) -> Network:
-  """Returns the encoder, read out at its first token."""
-  model = model.clone(dtype=jnp.dtype(dtype))
-
-  def init(key):
-    token_ids = np.zeros((1, length), np.int32)
-    return model.init(key, token_ids, token_ids == 0)["params"]
-
-  def apply(params, items, attention_mask, **kwargs):
-    """Applies the model to the sentences of all problems at once."""
-    num_problems, num_items = items.shape[:2]
-    result: Any = model.apply(
-      {"params": params},
-      items.reshape(-1, *items.shape[2:]),
-      attention_mask.reshape(-1, attention_mask.shape[-1]),
-      **kwargs,
+def _read_checkpoint(
+  model: ConfigDict, family: _Family
+) -> tuple[Any, types.Params, Tokenizer]:
+  """Returns sizes, weights and tokenizer of the checkpoint."""
+  package = family.packages.get(model.checkpoint)
+  found = family.load(package() if package else model.checkpoint)
+  if model.tokenizer == "word":
+    raise types.UserError(
+      "model.tokenizer 'word' does not fit the weights of a checkpoint; "
+      "set it to 'checkpoint'"
     )
-    return result.reshape(num_problems, num_items, *result.shape[1:])
+  return found
 
-  def features_before(params, batch, stage):
-    mask = batch["attention_mask"]
-    hidden = apply(
-      params, batch["token_ids"], mask, stage=stage, method="hidden_before"
+
+def _check_needs_no_checkpoint(config: ConfigDict) -> None:
+  """Raises UserError where something is to come from a checkpoint."""
+  if (
+    config.model.tokenizer == "checkpoint" or "lm_pretrained" in config.regimes
+  ):
+    raise types.UserError(
+      "model.checkpoint is empty; give a directory with config.json, "
+      "weights and tokenizer, or 'minilm' for the installed package"
     )
-    return {"hidden": hidden, "attention_mask": mask}
-
-  return Network(
-    init=init,
-    embed=lambda params, batch: apply(
-      params, batch["token_ids"], batch["attention_mask"], method="first_token"
-    ),
-    features_before=features_before,
-    embed_from=lambda params, batch, stage: apply(
-      params,
-      batch["hidden"],
-      batch["attention_mask"],
-      stage=stage,
-      method="first_token_from",
-    ),
-    dtype=dtype,
-    pretrained=pretrained,
-  )
 
 
-def _sentence_lengths(config: ConfigDict, tokenizer: Any) -> np.ndarray:
+def _sentence_lengths(config: ConfigDict, tokenizer: Tokenizer) -> np.ndarray:
   """Returns the number of tokens of every sentence of the experiment.
 
   Both tokenizers split at white space first, so that the tokens of a sentence
@@ -212,16 +222,3 @@ def _sentence_lengths(config: ConfigDict, tokenizer: Any) -> np.ndarray:
     for sentence in set(sentences)
   }
   return np.array([lengths[sentence] for sentence in sentences])
-
-
-def _packing_pays(config: ConfigDict, sizes: bert.BertConfig) -> bool:
-  """Whether to compute padding in unusual batches only.
-
-  Measured on a CPU; on an accelerator a branch waits for the host. Devices
-  that share a batch would take different branches.
-  """
-  return (
-    jax.default_backend() == "cpu"
-    and config.runtime.data_devices == 1
-    and sizes.hidden_size >= _LEAST_HIDDEN_SIZE
-  )

@@ -12,6 +12,7 @@ from structcomp_jax.io import checkpoints, files
 from structcomp_jax.pipeline import experiment as experiments
 from structcomp_jax.pipeline import resumable as long_run
 from structcomp_jax.pipeline.keys import purpose_key
+from structcomp_jax.pipeline.study import fresh_params
 from structcomp_jax.studies.break_it_down.domain import PictureDomain
 from structcomp_jax.tasks import datasets
 from structcomp_jax.training import simclr
@@ -109,7 +110,7 @@ def _domain(experiment: experiments.Experiment) -> PictureDomain:
 
 def _fresh_params(experiment: experiments.Experiment) -> types.Params:
   key = purpose_key(experiment.config.seed, "pretraining", 0)
-  return jax.jit(experiment.network.init)(key)
+  return fresh_params(experiment.network, key)
 
 
 def _pictures(experiment: experiments.Experiment, split: str) -> types.Batch:

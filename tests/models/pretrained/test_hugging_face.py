@@ -1,5 +1,6 @@
 """Checkpoints: agreement with Hugging Face to 1e-5, and loader errors."""
 
+import functools
 import importlib.util
 import json
 import sys
@@ -23,21 +24,23 @@ needs_minilm = pytest.mark.skipif(
 )
 
 
-def _hidden(config: BertConfig, params, *inputs) -> jax.Array:
-  run = jax.jit(Bert(config).apply)
-  return run({"params": params}, *(np.asarray(x, np.int32) for x in inputs))
+def _hidden(config: BertConfig, params, inputs) -> jax.Array:
+  """Returns the last hidden state of every position."""
+  run = jax.jit(functools.partial(Bert(config).apply, method="last_hidden"))
+  return run({"params": params}, inputs)
 
 
 @pytest.mark.parametrize("activation", ["gelu", "gelu_new", "relu"])
 def test_random_weights_agree_with_hugging_face(tmp_path, activation):
   golden = checkpoints.golden_tiny()
+  inputs = {
+    "token_ids": golden["input_ids"].astype(np.int32),
+    "attention_mask": golden["attention_mask"],
+    "token_type_ids": golden["token_type_ids"].astype(np.int32),
+  }
   checkpoints.write(tmp_path, hidden_act=activation)
   config, params, tokenizer = hugging_face.load(tmp_path)
-  hidden = _hidden(
-    config,
-    params,
-    *(golden[k] for k in ("input_ids", "attention_mask", "token_type_ids")),
-  )
+  hidden = _hidden(config, params, inputs)
   chex.assert_trees_all_close(
     hidden, golden[f"hidden/{activation}"], atol=1e-5, rtol=0
   )
@@ -52,7 +55,7 @@ def test_minilm_agrees_with_hugging_face():
     encoded = tokenizers.encode(tokenizer, golden["sentences"])
     for name in ("token_ids", "attention_mask"):
       np.testing.assert_array_equal(encoded[name], golden[name])
-    hidden = _hidden(config, params, *encoded.values())
+    hidden = _hidden(config, params, encoded)
     chex.assert_trees_all_close(
       hidden[:, 0], golden["first_token"], atol=1e-5, rtol=0
     )

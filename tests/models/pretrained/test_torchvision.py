@@ -73,15 +73,18 @@ def state_dict(config):
 def test_features_agree_with_pytorch(name, config, size, tolerance):
   """To a fraction of the largest feature."""
   backbone = torchvision.load_backbone(state_dict(config), config)
-  features = jax.jit(
+  found = jax.jit(
     lambda params, images: ResNet(config).apply(
-      {"params": params}, images, stage="head", method="features_before"
+      {"params": params}, {"images": images}, "head", method="features_before"
     )
   )(backbone, formula.images(size))
   with np.load(GOLDEN) as golden:
     expected = golden[name]
   chex.assert_trees_all_close(
-    features, expected, atol=tolerance * np.abs(expected).max(), rtol=0
+    found["features"],
+    expected,
+    atol=tolerance * np.abs(expected).max(),
+    rtol=0,
   )
 
 

@@ -1,11 +1,8 @@
 """What the language domain tells the encoder about its sentences."""
 
-from unittest import mock
-
 import pytest
 
 from configs.language import sv_singular
-from structcomp_jax.models import bert
 from structcomp_jax.studies.break_it_down import language
 
 
@@ -16,9 +13,8 @@ from structcomp_jax.studies.break_it_down import language
 def test_padding_is_skipped_where_that_pays(variant, data_devices, packs):
   config = sv_singular.get_config(variant)
   config.runtime.data_devices = data_devices
-  with mock.patch.object(bert, "Bert", wraps=bert.Bert) as encoder:
-    made = language.make(config)
-  tokens = encoder.call_args.kwargs["tokens_per_sentence"]
+  made = language.make(config)
+  tokens = made.network.model.tokens_per_sentence
   assert (tokens is not None) == packs
   if packs:  # [CLS], at least five words, [SEP].
     assert 7 < tokens < made.length

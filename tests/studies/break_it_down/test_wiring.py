@@ -17,6 +17,7 @@ from structcomp_jax import masks, search, training, trees
 from structcomp_jax.io import files, mask_files, metrics, results
 from structcomp_jax.pipeline import evaluate, experiment, train
 from structcomp_jax.pipeline import search as search_step
+from structcomp_jax.pipeline.study import fresh_params
 from structcomp_jax.types import UserError
 
 from . import toy
@@ -76,7 +77,7 @@ def table(work):
 
 @pytest.mark.parametrize("base_seed", BASE_SEEDS)
 def test_the_control_is_the_network_before_its_training(networks, base_seed):
-  start = jax.jit(toy.init)(purpose_key(INIT, base_seed))
+  start = fresh_params(toy.NETWORK, purpose_key(INIT, base_seed))
   chex.assert_trees_all_equal(networks["random_init", base_seed], start)
 
 
@@ -107,7 +108,9 @@ def train_by_hand(starts, **changes):
 
 
 def test_base_networks_learn_the_composite_task(work, networks):
-  starts = [jax.jit(toy.init)(purpose_key(INIT, seed)) for seed in BASE_SEEDS]
+  starts = [
+    fresh_params(toy.NETWORK, purpose_key(INIT, seed)) for seed in BASE_SEEDS
+  ]
   state, rows = train_by_hand(starts)
   for index, seed in enumerate(BASE_SEEDS):
     best = trees.row(state.best.value, index)
@@ -137,7 +140,7 @@ def test_pretrained_networks_have_settings_of_their_own(tmp_path, monkeypatch):
   made = toy.make_experiment(config, tmp_path)
   train.step(made)
   state, _ = train_by_hand(
-    [toy.NETWORK.pretrained] * 2, learning_rate=0.01, batch_size=6
+    [toy.PRETRAINED] * 2, learning_rate=0.01, batch_size=6
   )
   for index, seed in enumerate(BASE_SEEDS):
     chex.assert_trees_all_close(

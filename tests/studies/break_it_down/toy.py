@@ -7,15 +7,18 @@ should have read.
 
 import dataclasses
 import zlib
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 
 from configs.common.vision import vision_variant
 from structcomp_jax.io import layout as paths
+from structcomp_jax.models import staged
 from structcomp_jax.pipeline import experiment as experiments
-from structcomp_jax.studies.break_it_down.domain import Network
+from structcomp_jax.studies.break_it_down.network import Input, OddOneOutNetwork
 
 SUBROUTINES = ("inside", "contact")
 TASKS = ("base", "inside", "contact", "odd_inside", "odd_contact")
@@ -33,49 +36,53 @@ def make_problems(task, split):
   return problems.astype(np.float32)
 
 
-def init(key):
-  """Returns two layers, both with a bias that no mask touches."""
-  params = {}
-  for stage, inputs, outputs in zip(
-    STAGES[1:], _WIDTHS[:-1], _WIDTHS[1:], strict=True
-  ):
-    key, layer_key = jax.random.split(key)
-    kernel = jax.random.normal(layer_key, (inputs, outputs)) * 0.5
-    params[stage] = {
-      "dense": {"kernel": kernel, "bias": jnp.full(outputs, 0.1)}
-    }
-  return params
+class Layer(nn.Module):
+  """A dense layer with a bias that no mask touches."""
+
+  num_outputs: int
+
+  @nn.compact
+  def __call__(self, hidden):
+    dense = nn.Dense(
+      self.num_outputs,
+      kernel_init=nn.initializers.normal(0.5),
+      bias_init=nn.initializers.constant(0.1),
+      name="dense",
+    )
+    return jnp.tanh(dense(hidden))
 
 
-def apply_layers(params, hidden, names):
-  """Applies some layers, one after the other."""
-  for name in names:
-    layer = params[name]["dense"]
-    hidden = jnp.tanh(hidden @ layer["kernel"] + layer["bias"])
-  return hidden
+class Model(nn.Module):
+  """Two layers; see `staged.Staged`. The first stage is what is read."""
+
+  dtype: Any = jnp.float32
+
+  @property
+  def stages(self):
+    return STAGES
+
+  def setup(self):
+    self.layer_1, self.layer_10 = map(Layer, _WIDTHS[1:])
+
+  def __call__(self, inputs):
+    return self.layer_10(self.layer_1(inputs["items"]))
+
+  def features_before(self, inputs, stage):
+    items = inputs["items"]
+    number = staged.index(self, stage)
+    return {"hidden": items if number == 1 else self.layer_1(items)}
+
+  def from_stage(self, features, stage):
+    hidden = features["hidden"]
+    number = staged.index(self, stage)
+    return self.layer_10(self.layer_1(hidden) if number == 1 else hidden)
 
 
-def apply_from(params, hidden, stage):
-  """Applies the layers from `stage` on."""
-  return apply_layers(params, hidden, STAGES[max(STAGES.index(stage), 1) :])
-
-
-def features_before(params, batch, stage):
-  """Applies the layers below `stage`."""
-  names = STAGES[1 : STAGES.index(stage)]
-  return {"hidden": apply_layers(params, batch["items"], names)}
-
-
-NETWORK = Network(
-  init=init,
-  embed=lambda params, batch: apply_from(params, batch["items"], STAGES[0]),
-  features_before=features_before,
-  embed_from=lambda params, batch, stage: apply_from(
-    params, batch["hidden"], stage
-  ),
-  # As if learned elsewhere.
-  pretrained=init(jax.random.key(99)),
-)
+NETWORK = OddOneOutNetwork(
+  Model(), inputs=(Input("items", (_WIDTHS[0],), "float32"),)
+).in_dtype("float32")
+# As if learned elsewhere.
+PRETRAINED = NETWORK.init(jax.random.key(99))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -84,9 +91,9 @@ class Toy:
 
   subroutines: tuple[str, ...] = SUBROUTINES
   test_tasks: tuple[str, ...] = TASKS
-  stages: tuple[str, ...] = STAGES
-  network: Network = NETWORK
-  frozen_network: Network = NETWORK
+  network: OddOneOutNetwork = NETWORK
+  frozen_network: OddOneOutNetwork = NETWORK
+  pretrained: Any = None
 
   def dataset_name(self, task):
     return task
@@ -101,7 +108,7 @@ class Toy:
     return {"items": problems}
 
   def masked_stages(self, masked_from):
-    return STAGES[STAGES.index(masked_from) :]
+    return staged.stages_from(STAGES[1:], masked_from, name="masked_from")
 
 
 def make_config(**search):
@@ -151,7 +158,7 @@ def make_experiment(config, workdir):
   return experiments.Experiment(
     config=config,
     paths=paths.Paths(workdir, config.regimes[0]),
-    domain=Toy(),
+    domain=Toy(pretrained=PRETRAINED),
   )
 
 

@@ -1,0 +1,166 @@
+"""What holds for every network of named stages.
+
+A new network enters by a line in `NETWORKS`.
+"""
+
+import dataclasses
+import functools
+import json
+
+import chex
+import jax
+import jax.numpy as jnp
+import pytest
+
+from structcomp_jax import trees
+from structcomp_jax.models import staged
+from structcomp_jax.models.bert import Bert
+from structcomp_jax.models.resnet import ResNet
+from structcomp_jax.models.vit import ViT
+from structcomp_jax.types import UserError
+
+from . import tiny
+
+# {name: (network, what it reads, noise that is added to its initial weights)}
+NETWORKS = {
+  "bert": (Bert(tiny.BERT), tiny.sentences(14, 9, 5, 2), 0.3),
+  "bert, packed": (
+    Bert(tiny.BERT, tokens_per_sentence=5.0),
+    tiny.sentences(*[5] * 16),
+    0.3,
+  ),
+  "vit": (ViT(tiny.VIT), tiny.IMAGES, 0.1),
+  "resnet, bottlenecks": (ResNet(tiny.BOTTLENECKS), tiny.IMAGES, 0.0),
+  "resnet, basic blocks": (ResNet(tiny.BASIC), tiny.IMAGES, 0.0),
+}
+LATER_STAGES = [
+  (name, stage)
+  for name, (model, *_) in NETWORKS.items()
+  for stage in model.stages[1:]
+]
+
+
+@functools.cache
+def weights(name):
+  """Returns the variables of a network."""
+  model, inputs, noise = NETWORKS[name]
+  initial = jax.jit(model.init)(jax.random.key(0), inputs)
+  return tiny.spread(initial, noise)
+
+
+@functools.partial(jax.jit, static_argnames=("model", "method", "stage"))
+def run(variables, inputs, *, model, method="__call__", stage=None):
+  """Compiled once for each network, method and stage."""
+  arguments = () if stage is None else (stage,)
+  return model.apply(variables, inputs, *arguments, method=method)
+
+
+@pytest.fixture(params=NETWORKS)
+def name(request):
+  return request.param
+
+
+def test_stages_name_the_parameters(name):
+  model = NETWORKS[name][0]
+  leaves = trees.leaves_by_path(weights(name)["params"])
+  assert {path.split("/")[0] for path in leaves} == set(model.stages)
+  assert len(set(model.stages)) == len(model.stages)
+  assert {leaf.dtype for leaf in leaves.values()} == {jnp.dtype("float32")}
+
+
+def test_every_item_has_a_vector_of_its_own(name):
+  model, inputs, _ = NETWORKS[name]
+  together = run(weights(name), inputs, model=model)
+  chex.assert_rank(together, 2)
+  assert len(together) == trees.num_rows(inputs)
+  alone = run(weights(name), trees.row(inputs, slice(1, 2)), model=model)
+  # Products of one item and of several add up in another order.
+  chex.assert_trees_all_close(together[1:2], alone, atol=1e-5)
+  assert float(jnp.abs(together[0] - together[1]).max()) > 0.01
+
+
+@pytest.mark.parametrize(("name", "stage"), LATER_STAGES)
+def test_running_in_two_parts_changes_nothing(name, stage):
+  model, inputs, _ = NETWORKS[name]
+  apply = functools.partial(run, weights(name), model=model)
+  features = apply(inputs, method="features_before", stage=stage)
+  assert trees.num_rows(features) == trees.num_rows(inputs)
+  resumed = apply(features, method="from_stage", stage=stage)
+  chex.assert_trees_all_close(resumed, apply(inputs), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["features_before", "from_stage"])
+def test_other_stages_are_refused(name, method):
+  model, inputs, _ = NETWORKS[name]
+  if method == "from_stage":
+    inputs = run(
+      weights(name),
+      inputs,
+      model=model,
+      method="features_before",
+      stage=model.stages[1],
+    )
+  for stage in (model.stages[0], "stage_99"):
+    expected = f"'{stage}'; use one of {', '.join(model.stages[1:])}"
+    with pytest.raises(UserError, match=expected):
+      model.apply(weights(name), inputs, stage, method=method)
+
+
+def test_gradients_are_finite_and_reach_every_leaf(name):
+  model, inputs, _ = NETWORKS[name]
+
+  @jax.jit
+  @jax.grad
+  def gradients(variables):
+    embedding = model.apply(variables, inputs)
+    return (embedding**2 * jnp.arange(1, 1 + embedding.shape[-1])).sum()
+
+  leaves = trees.leaves_by_path(gradients(weights(name))["params"])
+  chex.assert_tree_all_finite(leaves)
+  for path, leaf in leaves.items():
+    # A key bias shifts all scores of a row alike: softmax does not see it.
+    if not path.endswith("key/bias"):
+      assert float(jnp.abs(leaf).max()) > 1e-5, path
+
+
+def test_vmap_over_weights_equals_one_by_one(name):
+  model, inputs, _ = NETWORKS[name]
+  rows = [
+    weights(name),
+    jax.tree.map(lambda leaf: leaf * 0.5 + 0.01, weights(name)),
+  ]
+  both = jax.vmap(lambda row: run(row, inputs, model=model))(trees.stack(rows))
+  single = jnp.stack([run(row, inputs, model=model) for row in rows])
+  chex.assert_trees_all_close(both, single, atol=1e-5)
+
+
+def test_bfloat16_is_close(name):
+  model, inputs, _ = NETWORKS[name]
+  narrow = run(weights(name), inputs, model=model.clone(dtype=jnp.bfloat16))
+  chex.assert_type(narrow, jnp.bfloat16)
+  exact = run(weights(name), inputs, model=model)
+  assert float(jnp.abs(narrow.astype(jnp.float32) - exact).mean()) < 0.02
+
+
+def test_equal_configs_make_equal_networks(name):
+  """Also after JSON, which turns tuples into lists."""
+  model = NETWORKS[name][0]
+  fields = json.loads(json.dumps(dataclasses.asdict(model.config)))
+  config = type(model.config)(**fields)
+  assert config == model.config
+  assert hash(config) == hash(model.config)
+  again = model.clone(config=config)
+  assert again == model
+  assert hash(again) == hash(model)
+  assert model.clone(dtype=jnp.bfloat16) != model
+
+
+@pytest.mark.parametrize("first", [1, "b"])
+def test_stages_from_a_name_or_a_number(first):
+  assert staged.stages_from(("a", "b", "c"), first, name="x") == ("b", "c")
+
+
+@pytest.mark.parametrize("first", [3, -1, 1.0, "d", ""])
+def test_stages_from_nowhere_are_refused(first):
+  with pytest.raises(UserError, match=r"^x .*; choose from a, b, c, or .* 2$"):
+    staged.stages_from(("a", "b", "c"), first, name="x")

@@ -1,0 +1,73 @@
+"""Small networks of every kind, and what they read."""
+
+import jax
+import numpy as np
+
+from structcomp_jax.models.bert import BertConfig
+from structcomp_jax.models.resnet import ResNetConfig
+from structcomp_jax.models.vit import ViTConfig
+
+from . import formula
+
+# The sizes of the stored checkpoint, see `checkpoints`.
+BERT = BertConfig(
+  vocab_size=40,
+  hidden_size=32,
+  num_layers=2,
+  num_heads=4,
+  intermediate_size=64,
+  max_positions=16,
+)
+VIT = ViTConfig(
+  image_size=32,
+  patch_size=8,
+  hidden_size=32,
+  num_layers=2,
+  num_heads=4,
+  intermediate_size=64,
+  head_sizes=(16, 8),
+)
+BOTTLENECKS = ResNetConfig(
+  block="bottleneck",
+  stage_sizes=(2, 1),
+  stage_widths=(4, 8),
+  stage_strides=(1, 2),
+  head_sizes=(16, 8),
+)
+BASIC = ResNetConfig(
+  block="basic",
+  stage_sizes=(1, 1, 1),
+  stage_widths=(6, 12, 24),
+  stage_strides=(1, 2, 2),
+  stem_kernel=3,
+  stem_stride=1,
+  stem_pool=False,
+  head_sizes=(5,),
+)
+IMAGES = {"images": formula.images(32)}
+
+
+def sentences(*lengths: int, padded_to: int = 14) -> dict[str, np.ndarray]:
+  """Returns sentences of random tokens, padded with id 0.
+
+  Args:
+    *lengths: tokens of every sentence, 14 at most.
+    padded_to: tokens of a row.
+  """
+  mask = np.arange(padded_to) < np.array(lengths)[:, None]
+  ids = np.zeros(mask.shape, np.int32)
+  random = np.random.default_rng(0)
+  ids[:, :14] = random.integers(1, BERT.vocab_size, (len(lengths), 14))
+  return {"token_ids": ids * mask, "attention_mask": mask}
+
+
+def spread(variables, scale: float = 0.3):
+  """Returns variables far from their initial values.
+
+  At those of a transformer, attention hardly differs from a mean.
+  """
+  random = np.random.default_rng(1)
+  return jax.tree.map(
+    lambda leaf: leaf + scale * random.standard_normal(leaf.shape, np.float32),
+    variables,
+  )
