@@ -15,9 +15,7 @@ from structcomp_jax.models.pretrained import hugging_face, tokenizers
 from structcomp_jax.studies.break_it_down.domain import Network
 from structcomp_jax.tasks.odd_one_out import syntax
 
-EXPERIMENTS = tuple(
-  dict.fromkeys(name.experiment for name in syntax.DATASET_NAMES.values())
-)
+EXPERIMENTS = tuple(syntax.EXPERIMENTS)
 CHOICES = {
   "data.policy": syntax.POLICIES,
   "regimes": ("scratch", "lm_pretrained", "pruned", "random_init"),
@@ -95,7 +93,8 @@ def make(config: ConfigDict) -> Language:
         "model.checkpoint is empty; give a directory with config.json, "
         "weights and tokenizer, or 'minilm' for the installed package"
       )
-    tokenizer, pretrained = tokenizers.word_tokenizer(spec.vocabulary), None
+    tokenizer = tokenizers.word_tokenizer(syntax.vocabulary())
+    pretrained = None
     sizes = bert.BertConfig(
       vocab_size=tokenizers.vocabulary_size(tokenizer),
       hidden_size=model.hidden_size,

@@ -16,7 +16,7 @@ from structcomp_jax.studies.break_it_down.domain import Network
 from structcomp_jax.tasks.odd_one_out import shapes
 from structcomp_jax.tasks.odd_one_out.shapes import drawing, resize
 
-EXPERIMENTS = tuple(shapes.PROPERTIES)
+EXPERIMENTS = tuple(shapes.EXPERIMENTS)
 # {family: (config of a model, model of its sizes, stages of its sizes)}
 _FAMILIES: dict[
   str,
@@ -77,7 +77,7 @@ class Vision:
     return f"shape_subroutines/{name}"
 
   def available(self, task: str) -> dict[str, int]:
-    return shapes.DatasetName(self.config.experiment, task).split_sizes
+    return shapes.split_sizes(task)
 
   def separation(self) -> list[str]:
     """Nothing to say: every problem of every data set is drawn afresh."""

@@ -5,16 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from structcomp_jax.tasks.odd_one_out import names
+from structcomp_jax.tasks.odd_one_out.names import DatasetName
 from structcomp_jax.tasks.odd_one_out.shapes import drawing, draws
-from structcomp_jax.tasks.odd_one_out.shapes.names import (
-  DATASET_NAMES,
-  PROPERTIES,
-  DatasetName,
-)
 from structcomp_jax.tasks.odd_one_out.shapes.pictures import POLICIES
-from structcomp_jax.tasks.odd_one_out.shapes.pixels import (
-  judge as pixel_check,
-)
+from structcomp_jax.tasks.odd_one_out.shapes.pixels import judge
 from structcomp_jax.tasks.odd_one_out.shapes.scenes import (
   Objects,
   Scenes,
@@ -23,6 +18,8 @@ from structcomp_jax.types import UserError
 
 # Pictures of a problem; the last is the odd one.
 PICTURES = 4
+# Problems per split that are stored.
+_SPLIT_SIZES = {"train": 10_000, "validation": 500, "test": 1000}
 # How often a problem whose pixels are wrong or doubtful is drawn.
 _ATTEMPTS = 100
 # Problems that are made at a time.
@@ -41,7 +38,7 @@ def make_problems(
   A problem is a function of name, split and index alone.
 
   Args:
-    name: one of DATASET_NAMES, as a string or not.
+    name: a key or a value of `names.SHAPES.dataset_names`.
     split: "train", "validation" or "test".
     indices: which problems of the split, from 0; stored are the first ones,
       but there is no last one.
@@ -75,6 +72,19 @@ def make_problems(
   )
 
 
+def split_sizes(role: str) -> dict[str, int]:
+  """Returns how many problems the data sets of a role store in each split.
+
+  >>> split_sizes("odd_both")
+  {'validation': 500, 'test': 1000}
+  """
+  return {
+    split: size
+    for split, size in _SPLIT_SIZES.items()
+    if split != "train" or names.has_training_split(role)
+  }
+
+
 def picture_types(
   experiment: str, role: str
 ) -> tuple[tuple[Holds, ...], tuple[Holds, ...]]:
@@ -92,7 +102,8 @@ def picture_types(
     return both, tuple(t for t in _TYPES if t not in both)
   if role == "odd_both":
     return both, ((False, False),)
-  position = PROPERTIES[experiment].index(role.removeprefix("odd_"))
+  subroutines = names.SHAPES.experiments[experiment].subroutines
+  position = subroutines.index(role.removeprefix("odd_"))
   if role.startswith("odd_"):
     return both, ((position != 0, position != 1),)
   return (
@@ -102,17 +113,16 @@ def picture_types(
 
 
 def _find(name: str, split: str) -> DatasetName:
-  if name not in DATASET_NAMES:
+  known = names.SHAPES.dataset_names
+  if name not in known:
     raise UserError(
       f"no shape data set {name!r}; use EXPERIMENT.ROLE such as"
-      f" {next(iter(DATASET_NAMES))}"
+      f" {next(iter(known))}"
     )
-  if split not in DATASET_NAMES[name].split_sizes:
-    raise UserError(
-      f"{name} has no split {split!r}; use"
-      f" {', '.join(DATASET_NAMES[name].split_sizes)}"
-    )
-  return DATASET_NAMES[name]
+  splits = split_sizes(known[name].role)
+  if split not in splits:
+    raise UserError(f"{name} has no split {split!r}; use {', '.join(splits)}")
+  return known[name]
 
 
 def _fill(
@@ -125,7 +135,7 @@ def _fill(
   _draw(problems.reshape(-1, *images.shape[2:]), keys[rows], name)
   if not in_a_row:
     images[rows] = problems
-  return pixel_check.judge(problems, name.experiment, name.role).sound
+  return judge.judge(problems, name.experiment, name.role).sound
 
 
 def sample_objects(keys: np.ndarray, name: DatasetName) -> Objects:

@@ -15,8 +15,8 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
+from structcomp_jax.tasks.odd_one_out.names import DatasetName
 from structcomp_jax.tasks.odd_one_out.shapes import drawing
-from structcomp_jax.tasks.odd_one_out.shapes.names import DatasetName
 from structcomp_jax.tasks.odd_one_out.shapes.problems import (
   PICTURES,
   make_problems,

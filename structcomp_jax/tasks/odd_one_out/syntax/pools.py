@@ -10,6 +10,7 @@ import functools
 
 import numpy as np
 
+from structcomp_jax.tasks.odd_one_out import names
 from structcomp_jax.tasks.odd_one_out.syntax import grammar
 
 
@@ -31,10 +32,9 @@ class Experiment:
   """One of the four experiments.
 
   Attributes:
-    name: for example "sv_singular".
+    name: a key of `names.SYNTAX.experiments`.
     constructions: the templates, in pool order.
     base_number: grammar.SINGULAR or grammar.PLURAL.
-    components: names of component A and component B.
     sizes: published sizes of the data sets `base` and both subroutines.
     odd_sizes: published sizes of the data sets `odd_*`, without train.
   """
@@ -42,19 +42,22 @@ class Experiment:
   name: str
   constructions: tuple[grammar.Construction, ...]
   base_number: int
-  components: tuple[str, str]
   sizes: Sizes
   odd_sizes: Sizes
 
   @property
+  def components(self) -> tuple[str, str]:
+    """Names of component A and component B."""
+    return names.SYNTAX.experiments[self.name].subroutines
+
+  @property
   def roles(self) -> tuple[str, ...]:
-    """Names of the five data sets: base, subroutines, partitions."""
-    a, b = self.components
-    return ("base", a, b, f"odd_{a}", f"odd_{b}")
+    """The five data sets: base, A, B, odd_A, odd_B."""
+    return names.SYNTAX.experiments[self.name].test_tasks
 
   def role_sizes(self, role: str) -> Sizes:
-    """The published sizes of one data set."""
-    return self.odd_sizes if role.startswith("odd_") else self.sizes
+    """The sizes of one data set in Lepori et al. 2023."""
+    return self.sizes if names.has_training_split(role) else self.odd_sizes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +82,6 @@ def _agreement(number: int) -> Experiment:
     name=f"sv_{grammar.NUMBERS[number]}",
     constructions=grammar.AGREEMENT,
     base_number=number,
-    components=("subject", "verb"),
     sizes=Sizes(9500, 500, 1000),
     odd_sizes=Sizes(0, 300, 300),
   )
@@ -90,7 +92,6 @@ def _anaphora(number: int) -> Experiment:
     name=f"anaphora_{grammar.NUMBERS[number]}",
     constructions=grammar.ANAPHORA,
     base_number=number,
-    components=("antecedent", "pronoun"),
     sizes=Sizes(2500, 200, 200),
     odd_sizes=Sizes(0, 200, 200),
   )
