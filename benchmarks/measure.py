@@ -21,7 +21,7 @@ import jax
 
 ROOT = pathlib.Path(__file__).parents[1]
 # Rows of the square matrices of the yardstick, and products in one timing.
-_PEAK = {"cpu": (4096, 1), "gpu": (16384, 10), "tpu": (16384, 10)}
+YARDSTICK = {"cpu": (4096, 1), "gpu": (16384, 10), "tpu": (16384, 10)}
 
 # A stopwatch: runs something once and returns seconds for one unit of it.
 Stopwatch = Callable[[], float]
@@ -62,7 +62,7 @@ def matmul_peak(dtype: str) -> float:
   With JAX's default precision, as the networks compute: on a GPU float32
   products then use its matrix units.
   """
-  size, products = _PEAK[jax.default_backend()]
+  size, products = YARDSTICK[jax.default_backend()]
   matrix = jax.random.normal(jax.random.key(0), (size, size), dtype)
   multiply = jax.jit(lambda matrix: matrix @ matrix)
   jax.block_until_ready(multiply(matrix))

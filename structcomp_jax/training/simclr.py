@@ -94,7 +94,7 @@ def init_state(
 ) -> base.TrainState:
   """Returns the state of one seed before its first step."""
   return base.init_state(
-    seed, params, config.train_config(), optimizer=_optimizer(config, 1)
+    seed, params, config.train_config(), optimizer=make_optimizer(config, 1)
   )
 
 
@@ -148,7 +148,7 @@ def run(
     config.train_config(),
     key=order_key,
     draw_key=view_key,
-    optimizer=_optimizer(
+    optimizer=make_optimizer(
       config, batching.steps_per_epoch(dataset, config.batch_size)
     ),
     score_fn=_minus_top_5,
@@ -291,8 +291,13 @@ def _objective(embed_fn, tau):
 
 
 @functools.lru_cache(maxsize=4)
-def _optimizer(config, steps_per_epoch):
-  """AdamW, whose learning rate changes from epoch to epoch."""
+def make_optimizer(config, steps_per_epoch):
+  """Returns AdamW, whose learning rate changes from epoch to epoch.
+
+  Args:
+    config: a `SimclrConfig`.
+    steps_per_epoch: optimiser steps in one pass over the training problems.
+  """
   schedule = learning_rate(config)
   return optax.adamw(
     lambda step: schedule(step // steps_per_epoch),

@@ -211,7 +211,7 @@ def test_learning_rate_is_the_published_cosine():
 
 def test_learning_rate_changes_between_epochs_only():
   # Adam's first steps on a constant gradient are as long as its rate.
-  optimizer = simclr._optimizer(CONFIG, 2)
+  optimizer = simclr.make_optimizer(CONFIG, 2)
   params = {"w": jnp.zeros(3)}
   state = optimizer.init(params)
   schedule = simclr.learning_rate(CONFIG)

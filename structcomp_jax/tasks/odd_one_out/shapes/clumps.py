@@ -34,7 +34,7 @@ def in_contact_inside(
   """
   inner = small.padded() * share.astype(np.float32)[:, None]
   start = centres.T.astype(np.float32)[:, :, None]
-  wall, vertex = _closest_pair(large.padded(), inner + start)
+  wall, vertex = closest_pair(large.padded(), inner + start)
   # Relative to the small object's own centre.
   return (wall - (vertex - centres)) * _PULL
 
@@ -81,7 +81,7 @@ def _join(
   """Where an object that comes from direction `toward` touches a clump."""
   toward = toward.T.astype(np.float32)[:, :, None]
   shift = offset.T.astype(np.float32)[:, :, None]
-  a, b = _closest_pair(
+  a, b = closest_pair(
     _facing(vertices, toward), _facing(joining, -toward) + shift
   )
   return (a - (b - offset)) * _PULL
@@ -98,14 +98,19 @@ def _facing(vertices: np.ndarray, toward: np.ndarray) -> np.ndarray:
   return vertices.reshape(2, -1).take(latest, axis=1)
 
 
-def _closest_pair(
-  a: np.ndarray, b: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """The points of a float32[2, n, i] and b [2, n, j] nearest to each other.
+def closest_pair(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Returns, row by row, the point of `a` and the point of `b` nearest to it.
 
-  Vertices are taken in runs, and runs in groups, whose boxes are too far
-  apart for most pairs to be looked at. Of row r, the i-th run or group has the
-  address i * n + r.
+  Vertices are taken in runs, and runs in groups. Most pairs of groups have
+  boxes so far apart that their vertices need not be compared. Run (or group)
+  number i of row r has the address i * n + r.
+
+  Args:
+    a: float32[2, n, i], i points in each of n rows.
+    b: float32[2, n, j], j points in each of n rows.
+
+  Returns:
+    Two arrays float64[n, 2].
   """
   count = a.shape[1]
   a, b = _runs(a), _runs(b)

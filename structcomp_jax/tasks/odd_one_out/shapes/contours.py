@@ -93,16 +93,25 @@ def draw_contours(keys: np.ndarray, kind: ContourKind) -> Contours:
   if not keys.size:
     return Contours(np.zeros((2, 0), np.float32), np.zeros(1, np.int64))
   _, (contours,) = draws.first_accepted(
-    keys, lambda keys, rows: _draw_tries(keys, kind), at_once=kind.tries
+    keys, lambda keys, rows: draw_tries(keys, kind), at_once=kind.tries
   )
   rotation = draws.direction(draws.fold_in(keys, "rotation"))
   return _stretched(contours, rotation.astype(np.float32).T)
 
 
-def _draw_tries(
+def draw_tries(
   keys: np.ndarray, kind: ContourKind
 ) -> tuple[np.ndarray, tuple[Contours]]:
-  """One try per key: bool[n], whether it stayed in the ring, and its shape."""
+  """Tries to draw one contour per key.
+
+  Args:
+    keys: uint64[n].
+    kind: what the contours are like.
+
+  Returns:
+    bool[n], whether each try stayed in the ring, and the n contours. The
+    contour of a try that left the ring means nothing.
+  """
   parts = [
     _draw_once(keys[start : start + kind.batch], kind)
     for start in range(0, len(keys), kind.batch)

@@ -21,7 +21,7 @@ def test_closest_pair_is_the_closest(i, j):
   random = np.random.default_rng(0)
   a = random.normal(size=(2, 40, i)).astype(np.float32)
   b = random.normal(size=(2, 40, j)).astype(np.float32) + np.float32(1.5)
-  of_a, of_b = clumps._closest_pair(a, b)
+  of_a, of_b = clumps.closest_pair(a, b)
   apart = np.hypot(*(a[:, :, :, None] - b[:, :, None]))
   found = np.hypot(*(of_a - of_b).T)
   np.testing.assert_allclose(found, apart.min((1, 2)), rtol=1e-5)

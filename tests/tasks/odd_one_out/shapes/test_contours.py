@@ -125,7 +125,7 @@ def test_a_shape_depends_on_its_key_alone(drawn):
   [("large", 0.088), ("large_nested", 0.091), ("small", 0.753)],
 )
 def test_share_of_tries_that_are_accepted(name, share):
-  accepted, _ = contours._draw_tries(_keys(_COUNT), _KINDS[name])
+  accepted, _ = contours.draw_tries(_keys(_COUNT), _KINDS[name])
   error = np.sqrt(share * (1 - share) * 2 / _COUNT)
   assert abs(accepted.mean() - share) < 4 * error
 
