@@ -1,4 +1,8 @@
-"""How beta, the sharpness of the relaxed mask, grows over a search."""
+"""How beta, the sharpness of the relaxed mask, grows over a search.
+
+Every schedule is a function of the step (i32, from 0), the steps per epoch,
+the epochs of the search and the largest beta; it returns beta as f32.
+"""
 
 from collections.abc import Callable
 
@@ -7,37 +11,38 @@ import jax.numpy as jnp
 
 from structcomp_jax import types
 
-# (step i32, steps_per_epoch, num_epochs, max_beta) -> beta f32
 Schedule = Callable[[jax.Array, int, int, float], jax.Array]
 
 
 def geometric(step, steps_per_epoch, num_epochs, max_beta):
-  """beta = max_beta^(step / last step): 1 at the first, max_beta at the last.
+  """Returns max_beta^(step / last step): 1 at first and max_beta at last.
 
   >>> [round(float(geometric(step, 1, 3, 100.0))) for step in range(3)]
   [1, 10, 100]
 
-  Savarese et al. 2020 (arXiv 1912.04427), eq. 4, ticking every step.
+  This is equation 4 of Savarese et al. 2020 (arXiv 1912.04427), with a step
+  of the optimiser as its unit of time.
   """
   last_step = max(steps_per_epoch * num_epochs - 1, 1)
   return jnp.float32(max_beta) ** (step / last_step)
 
 
-def published(step, steps_per_epoch, num_epochs, max_beta):
-  """beta = max_beta^(epoch / num_epochs), epoch = 1, 2, ..., num_epochs.
+def per_epoch(step, steps_per_epoch, num_epochs, max_beta):
+  """Returns max_beta^(epoch / num_epochs) with epoch = 1, 2, ..., num_epochs.
 
-  >>> [round(float(published(step, 1, 2, 100.0))) for step in range(2)]
+  >>> [round(float(per_epoch(step, 1, 2, 100.0))) for step in range(2)]
   [10, 100]
 
-  What the code of Lepori et al. 2023 ran: constant within an epoch, and one
-  tick ahead of the paper because a check before training ticked it as well.
+  The code of Lepori et al. 2023 ran this. beta is constant within an epoch,
+  and one epoch ahead of the formula in their paper, because a check before the
+  training advanced it as well.
   """
   epoch = step // steps_per_epoch + 1
   return jnp.float32(max_beta) ** (epoch / num_epochs)
 
 
 def constant(step, steps_per_epoch, num_epochs, max_beta):
-  """beta = max_beta throughout; for relaxations that ignore it.
+  """Returns max_beta at every step; for relaxations that ignore beta.
 
   >>> [float(constant(step, 1, 2, 100.0)) for step in range(2)]
   [100.0, 100.0]
@@ -48,7 +53,7 @@ def constant(step, steps_per_epoch, num_epochs, max_beta):
 
 SCHEDULES: dict[str, Schedule] = {
   "geometric": geometric,
-  "published": published,
+  "per_epoch": per_epoch,
   "constant": constant,
 }
 

@@ -35,7 +35,7 @@ def beta_of(config, step):
   """Returns the sharpness at a step, from 0."""
   if config.schedule == "geometric":
     return 50.0 ** (step / (NUM_STEPS - 1))
-  if config.schedule == "published":
+  if config.schedule == "per_epoch":
     return 50.0 ** ((step // 4 + 1) / 2)
   return 50.0
 
@@ -97,7 +97,7 @@ def replay(config, seed):
   [
     {},
     {"data_order": "shared"},
-    {"schedule": "published"},
+    {"schedule": "per_epoch"},
     {"constant_beta": ("output",)},
     {"relaxation": "gumbel_sigmoid"},
     {"relaxation": "gumbel_sigmoid", "data_order": "shared"},

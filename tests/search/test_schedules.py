@@ -31,8 +31,8 @@ def test_geometric_grows_from_1_to_200_by_one_factor():
   )
 
 
-def test_published_is_one_tick_ahead_and_constant_within_an_epoch():
-  values = betas("published", 4, 90, 200.0).reshape(90, 4)
+def test_per_epoch_is_one_epoch_ahead_and_constant_within_an_epoch():
+  values = betas("per_epoch", 4, 90, 200.0).reshape(90, 4)
   assert (values == values[:, :1]).all()
   np.testing.assert_allclose(
     values[:, 0], [200 ** (epoch / 90) for epoch in range(1, 91)], rtol=1e-5
@@ -55,8 +55,10 @@ def test_every_schedule_is_a_finite_float_that_never_falls(name):
     assert values[-1] <= 200.01
 
 
-def test_unknown_schedule_lists_the_known():
+@pytest.mark.parametrize("name", ["linear", "published"])
+def test_unknown_schedule_lists_the_known(name):
   with pytest.raises(
-    UserError, match="unknown schedule 'linear'; choose one of geometric, "
+    UserError,
+    match=f"unknown schedule '{name}'; choose one of geometric, per_epoch, ",
   ):
-    schedules.get_schedule("linear")
+    schedules.get_schedule(name)
