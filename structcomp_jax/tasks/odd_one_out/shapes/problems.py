@@ -1,4 +1,4 @@
-"""Problems: three pictures that follow a rule, and the odd one."""
+"""Makes problems: three pictures that follow a rule, and the odd one."""
 
 import zlib
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from structcomp_jax.tasks.odd_one_out.shapes.scenes import (
 )
 from structcomp_jax.types import UserError
 
-# Pictures of a problem; the last is the odd one.
+# Number of pictures in a problem; the last is the odd one.
 PICTURES = 4
 # Problems per split that are stored.
 _SPLIT_SIZES = {"train": 10_000, "validation": 500, "test": 1000}
-# How often a problem whose pixels are wrong or doubtful is drawn.
+# How often a problem is drawn at most if its pixels are wrong or doubtful.
 _ATTEMPTS = 100
-# Problems that are made at a time.
+# Number of problems that are made at a time.
 _BLOCK = 512
 
 # A type of pictures: which of the two properties of its experiment it has.
@@ -35,13 +35,13 @@ def make_problems(
 ) -> np.ndarray:
   """Makes problems of a data set.
 
-  A problem is a function of name, split and index alone.
+  A problem depends on name, split and index alone.
 
   Args:
     name: a key or a value of `names.SHAPES.dataset_names`.
     split: "train", "validation" or "test".
-    indices: which problems of the split, from 0; stored are the first ones,
-      but there is no last one.
+    indices: which problems of the split, from 0 on. A data set stores the
+      first ones, but there is a problem for every index.
 
   Returns:
     uint8[problems, 4, 128, 128, 3], the odd picture last.
@@ -67,8 +67,9 @@ def make_problems(
       ]
     )
   raise UserError(
-    f"generator cannot satisfy {name}: {_ATTEMPTS} tries of problem"
-    f" {np.ravel(indices)[pending[0]]} of {split} were doubtful; leave it out"
+    f"the generator failed to make problem {np.ravel(indices)[pending[0]]} of"
+    f" {name}, {split}: its pixels were wrong or doubtful in {_ATTEMPTS} tries;"
+    " leave this problem out"
   )
 
 
@@ -88,11 +89,14 @@ def split_sizes(role: str) -> dict[str, int]:
 def picture_types(
   experiment: str, role: str
 ) -> tuple[tuple[Holds, ...], tuple[Holds, ...]]:
-  """Types of rule pictures and of the odd one, equally likely.
+  """Returns the types of rule pictures and the types of the odd picture.
 
-  Which of the two properties hold decides. "base": both, against at least one
-  broken. A property's own data set: it holds, against broken. "odd_*": both,
-  against one or both broken.
+  A type says which of the two properties of the experiment a picture has. All
+  types that are returned are equally likely. In `base`, rule pictures have both
+  properties, and the odd picture lacks at least one. In the data set of one
+  property, rule pictures have it, and the odd picture lacks it. In `odd_*`,
+  rule pictures have both, and the odd picture lacks the one in the name, or
+  both.
 
   >>> picture_types("inside_contact", "odd_inside")
   (((True, True),), ((False, True),))
@@ -128,7 +132,7 @@ def _find(name: str, split: str) -> DatasetName:
 def _fill(
   images: np.ndarray, rows: np.ndarray, keys: np.ndarray, name: DatasetName
 ) -> np.ndarray:
-  """Draws some problems; returns whether their pixels show what they should."""
+  """Draws some problems; returns which ones show what they should, bool[n]."""
   in_a_row = rows[-1] - rows[0] == len(rows) - 1
   problems = images[rows[0] : rows[-1] + 1] if in_a_row else images[rows]
   problems.fill(255)
@@ -139,14 +143,15 @@ def _fill(
 
 
 def sample_objects(keys: np.ndarray, name: DatasetName) -> Objects:
-  """Objects of one try of every problem.
+  """Draws the objects of one try of every problem.
 
   Args:
     keys: uint64[problems].
-    name: of the data set.
+    name: the data set.
 
   Returns:
-    The objects; picture 4 i + j is the j-th of problem i, 4 i + 3 the odd one.
+    The objects. Picture 4 i + j is the j-th of problem i, and 4 i + 3 its odd
+    picture.
   """
   rule, odd = map(np.array, picture_types(name.experiment, name.role))
   picture_keys = _picture_keys(keys)

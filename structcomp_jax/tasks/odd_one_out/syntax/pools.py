@@ -1,8 +1,8 @@
-"""Experiments, and the three pools of sentences each one draws from.
+"""The experiments, and the three pools of sentences each one draws from.
 
 Every experiment is about two components of a sentence: A, the number of the
 main subject, and B, the number of the main verb or reflexive. A component
-has the experiment's base number, or it is flipped.
+either has the experiment's base number or is flipped.
 """
 
 import dataclasses
@@ -35,8 +35,8 @@ class Experiment:
     name: a key of `names.SYNTAX.experiments`.
     constructions: the templates, in pool order.
     base_number: grammar.SINGULAR or grammar.PLURAL.
-    sizes: published sizes of the data sets `base` and both subroutines.
-    odd_sizes: published sizes of the data sets `odd_*`, without train.
+    sizes: sizes of `base` and of both subroutines in Lepori et al. 2023.
+    odd_sizes: their sizes of the data sets `odd_*`, which have no train split.
   """
 
   name: str
@@ -62,7 +62,7 @@ class Experiment:
 
 @dataclasses.dataclass(frozen=True)
 class Pools:
-  """Sentences by the components that are flipped, duplicates kept.
+  """Sentences by the components that are flipped, with duplicates.
 
   All three are object[sentences] arrays of str.
 
@@ -97,7 +97,7 @@ def _anaphora(number: int) -> Experiment:
   )
 
 
-# In the order in which the published random stream runs through them.
+# The random numbers of the policy "published" run through them in this order.
 EXPERIMENTS = {
   experiment.name: experiment
   for experiment in (
@@ -111,10 +111,10 @@ EXPERIMENTS = {
 
 @functools.cache
 def make_pools(name: str) -> Pools:
-  """The pools of an experiment, in the published order.
+  """Returns the pools of an experiment, in the order of Lepori et al. 2023.
 
   Args:
-    name: a key of EXPERIMENTS.
+    name: a key of `EXPERIMENTS`.
 
   Returns:
     The pools. Treat the arrays as read-only: they are cached.
@@ -127,7 +127,7 @@ def make_pools(name: str) -> Pools:
 
 
 def without_duplicates(sentences: np.ndarray) -> np.ndarray:
-  """Keeps the first of equal sentences, in order. object[n] -> object[m]."""
+  """Returns object[m] of object[n]: the first of equal sentences, in order."""
   return np.array(list(dict.fromkeys(sentences)), dtype=object)
 
 
@@ -135,7 +135,7 @@ def without_duplicates(sentences: np.ndarray) -> np.ndarray:
 def _members(
   constructions: tuple[grammar.Construction, ...], number: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Grammatical and ungrammatical members of all sets of one number."""
+  """Returns all grammatical and all ungrammatical sentences of one number."""
   pairs = [
     pair
     for construction in constructions

@@ -110,8 +110,8 @@ def test_balanced_pictures_do_not_tell_contact_inside():
 )
 def test_sizes_of_inside_count(published, number, percentiles, mean):
   objects = published["inside_count", (True, True)]
-  of_number = _scenes((True, True)).number[objects.picture] == number
-  large = objects.size[of_number & (objects.order % 2 == 0)]
+  chosen = _scenes((True, True)).number[objects.picture] == number
+  large = objects.size[chosen & (objects.order % 2 == 0)]
   facts.assert_percentiles(large, percentiles, rounding=0.0005)
   facts.assert_mean(large, mean, rounding=0.0005)
 

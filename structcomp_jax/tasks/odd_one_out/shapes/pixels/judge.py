@@ -35,11 +35,11 @@ class Judgement:
 
   Attributes:
     sound: bool [problems], every picture is what its role asks for.
-    wrong: bool [problems], some picture certainly is not.
-    ambiguous: bool [problems], neither.
-    fits: int8 [problems, 4], whether each picture is what is asked for.
+    wrong: bool [problems], some picture is certainly not what it should be.
+    ambiguous: bool [problems], neither sound nor wrong.
+    fits: int8 [problems, 4], whether each picture is what its role asks for.
     properties: {name: int8 [problems, 4]}, whether each picture has it.
-    readings: of the pictures, problem by problem.
+    readings: what was seen in the pictures, problem by problem.
   """
 
   sound: Bool[np.ndarray, " problems"]
@@ -123,7 +123,13 @@ def _look_for_doubles(
   readings: pixel_readings.Readings,
   suspects: np.ndarray,
 ) -> pixel_readings.Readings:
-  """Returns the readings, some pictures with objects that may be two."""
+  """Returns readings in which suspects with a divided object are inseparable.
+
+  Args:
+    pictures: uint8 [pictures, height, width, 3].
+    readings: of these pictures.
+    suspects: int [n], pictures that may show two objects as one.
+  """
   separable = readings.separable.copy()
   for picture in suspects:
     separable[picture] &= not pixel_readings.has_divided_object(
