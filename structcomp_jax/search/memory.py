@@ -60,7 +60,9 @@ class Needs:
     free = free_bytes(mesh)
     here = resident_bytes((shared, state), mesh)
     self.room = (
-      math.inf if free is None else -int(parallel.largest(-free - here))
+      math.inf
+      if free is None
+      else -int(parallel.max_over_processes(-free - here))
     )
 
   def program(self, width: int) -> parallel.Program:

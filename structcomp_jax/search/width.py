@@ -93,7 +93,7 @@ def choose_width(
       if not seconds:
         shared = parallel.replicate(needs.shared, mesh)
       state = step.initial_state(rows, spec)
-      seconds[width] = parallel.largest(
+      seconds[width] = parallel.max_over_processes(
         _seconds_per_step(needs, width, state, shared, feed)
       )
       if seconds[width] > (1 + _NOISE) * min(seconds.values()):

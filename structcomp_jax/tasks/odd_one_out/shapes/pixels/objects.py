@@ -104,7 +104,7 @@ def _ink(images: UInt8[np.ndarray, "..."]) -> Integer[np.ndarray, " pixels"]:
 
 
 def _stable_order(values: Integer[np.ndarray, " n"]) -> np.ndarray:
-  """Returns the order in which numbers below 2**48 ascend; ties keep theirs.
+  """Returns the stable order in which numbers below 2**48 ascend.
 
   NumPy sorts 16-bit integers in linear time, several times faster than 64-bit
   ones.

@@ -1,4 +1,4 @@
-"""Reads how many outlines a picture shows, whether nested, whether in contact.
+"""Reads how many outlines a picture has, and whether they are nested or touch.
 
 docs/design/pixel_check.md says what the words mean.
 """
