@@ -1,4 +1,4 @@
-"""No layer imports a higher one or a sibling, and walled folders even less."""
+"""A layer imports no higher one and no sibling; walled folders even less."""
 
 import ast
 import pathlib
@@ -9,7 +9,7 @@ import pytest
 import structcomp_jax
 
 PACKAGE = "structcomp_jax"
-# The package may be installed elsewhere than what stands beside the tests.
+# The package may be installed elsewhere than the files beside the tests.
 _BESIDE = pathlib.Path(__file__).parents[1]
 ROOTS = {
   PACKAGE: pathlib.Path(structcomp_jax.__file__).parents[1],

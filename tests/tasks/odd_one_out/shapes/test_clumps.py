@@ -44,7 +44,7 @@ def test_clump_members_touch_and_fill_the_box():
   for i in (1, 2):
     others = np.concatenate(vertices[:i], axis=2)
     apart = np.hypot(*(vertices[i][:, :, :, None] - others[:, :, None]))
-    # Pulled together by 1/32 of a distance of about the size of the clump.
+    # Objects are pulled together by 1/32 of about the size of the clump.
     assert apart.min((1, 2)).max() < 0.03
 
 

@@ -155,7 +155,7 @@ def test_numbers_of_objects(name):
   keys = draws.fold_in(np.full(1, 4, np.uint64), np.arange(250))
   objects = problems.sample_objects(keys, shapes.DATASET_NAMES[name])
   counts = np.bincount(objects.picture).reshape(-1, 4)
-  # One rule picture of each problem, since the three go together.
+  # One rule picture of each problem: the three are not independent.
   for found, shares in zip(
     (counts[:, 0], counts[:, 3]), _NUMBERS[name], strict=True
   ):

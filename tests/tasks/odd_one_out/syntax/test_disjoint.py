@@ -1,4 +1,4 @@
-"""The policy that evaluates on sentences nobody was trained on."""
+"""The policy that evaluates on sentences that no network was trained on."""
 
 import itertools
 
