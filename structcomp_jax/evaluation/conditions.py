@@ -72,7 +72,7 @@ def network(
   [0.0, 2.0]
 
   The random ablation redraws from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as
-  published.
+  Lepori et al. 2023 did.
 
   Args:
     params: the dense network.

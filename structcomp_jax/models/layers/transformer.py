@@ -38,8 +38,8 @@ def layer_norm(
 def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
   """x Phi(x): Hendrycks & Gimpel 2016, arXiv 1606.08415, equation 1.
 
-  With erf, as the published networks have it, in float32 whatever the dtype.
-  The erfc of `jax.nn.gelu` takes three passes over the array, erf one.
+  It uses erf, as BERT and ViT do, in float32 whatever the dtype. The erfc of
+  `jax.nn.gelu` takes three passes over the array, erf one.
 
   >>> [round(y, 4) for y in gelu(jnp.array([-1.0, 0.0, 1.0])).tolist()]
   [-0.1587, 0.0, 0.8413]
