@@ -1,23 +1,23 @@
-"""Memory and arithmetic of the published experiments, measured here.
+"""Memory and arithmetic of the experiments at full size, measured here.
 
     python -m benchmarks.footprint [--config=configs/FILE.py:VARIANT ...]
       [--gigabytes=G] [--batch_size=N] [--json=FILE]
 
 Every experiment's network is initialised, then one training step and one step
 of a mask search (one candidate, masked from the first of its stages) are
-compiled at the published batch size, and really run: at that size, or at the
-largest power of two that fits into --gigabytes (default: 80% of what is free)
-and --batch_size. Printed are, for one base network and one candidate,
+compiled at the batch size of the config, and really run: at that size, or at
+the largest power of two that fits into --gigabytes (default: 80% of what is
+free) and --batch_size. Printed are, for one base network and one candidate,
 
 - bytes of the state (weights or mask logits, with the optimiser's moments) and
-  of what the step itself needs at the published batch size: activations,
+  of what the step itself needs at the batch size of the config: activations,
   windows and gradients, the compiled program's temporary memory;
-- floating point operations of a step at the published batch size and of the
-  whole published run of one regime, as XLA counts them before optimisation.
-  The run counts every epoch: early stopping makes it shorter.
+- floating point operations of a step at the batch size of the config and of
+  the whole run of one regime, as XLA counts them before optimisation. The run
+  counts every epoch; early stopping makes it shorter.
 
-Pictures are noise: no data has to be prepared. About fifteen minutes on two
-idle cores.
+Pictures are noise, so that no data has to be prepared. It takes about fifteen
+minutes on two idle cores.
 """
 
 import argparse
@@ -169,7 +169,7 @@ def _num_steps(experiment, task, batch_size, num_epochs) -> int:
 def _run(
   make: Callable[[int], Steps], published: int, limits: Limits
 ) -> dict[str, Any]:
-  """Compiles the published step and runs the largest that fits."""
+  """Compiles the step of the config and runs the largest that fits."""
   batch_size, steps = published, make(published)
   needed = num_bytes = measure.program_bytes(steps.compiled)
   while num_bytes["total"] > limits.num_bytes or batch_size > limits.batch_size:

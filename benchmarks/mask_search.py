@@ -1,4 +1,4 @@
-"""Speed and memory of mask search on the published networks.
+"""Speed and memory of mask search on the networks of Lepori et al. 2023.
 
     python -m benchmarks.mask_search [--networks=NAME,...]
       [--masked_from=STAGE,...] [--candidates=1,2,4,8] [--chunked=4]
@@ -19,8 +19,9 @@ first masked stage. Printed are
 - how many training steps a search step takes;
 - throughput of K candidates against K searches of one;
 - speed of one candidate, cached against not;
-- the host's share of the time of `search.run`, whatever is not inside of a
-  compiled program: measured over short epochs, and for published ones.
+- the host's share of the time of `search.run`, that is all time outside of
+  compiled programs: measured over short epochs, and computed for those of the
+  config.
 
 Programs that are compared are timed in turns; ratios are medians over turns.
 Every network has a process of its own. A network is a name below, or any
@@ -274,10 +275,10 @@ def _bytes(program: Steps) -> dict[str, int]:
 
 
 def _published_memory(workload, stage, numbers) -> list[dict[str, Any]]:
-  """Returns the memory of a search at the published batch size.
+  """Returns the memory of a search at the batch size of the config.
 
-  Compiled and not run, for every number of candidates, all at once and one by
-  one.
+  Programs are compiled and not run, for every number of candidates, all at once
+  and one by one.
   """
   published = workload.experiment.config.search.batch_size
   whole = workload.with_batch(published)

@@ -19,9 +19,10 @@ from typing import Any
 
 import jax
 
-ROOT = pathlib.Path(__file__).parents[1]
-# Rows of the square matrices of the yardstick, and products in one timing.
-_PEAK = {"cpu": (4096, 1), "gpu": (16384, 10), "tpu": (16384, 10)}
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+# {backend: (rows of the square matrices that `matmul_peak` multiplies, products
+# in one timing)}.
+YARDSTICK = {"cpu": (4096, 1), "gpu": (16384, 10), "tpu": (16384, 10)}
 
 # A stopwatch: runs something once and returns seconds for one unit of it.
 Stopwatch = Callable[[], float]
@@ -62,7 +63,7 @@ def matmul_peak(dtype: str) -> float:
   With JAX's default precision, as the networks compute: on a GPU float32
   products then use its matrix units.
   """
-  size, products = _PEAK[jax.default_backend()]
+  size, products = YARDSTICK[jax.default_backend()]
   matrix = jax.random.normal(jax.random.key(0), (size, size), dtype)
   multiply = jax.jit(lambda matrix: matrix @ matrix)
   jax.block_until_ready(multiply(matrix))
@@ -114,8 +115,9 @@ def facts(*packages: str) -> dict[str, str]:
 
 
 def command() -> str:
-  """Returns the command line of this process, but for the file it writes."""
-  module = f"benchmarks.{pathlib.Path(sys.argv[0]).stem}"
+  """Returns the command line of this process without the file it writes."""
+  path = pathlib.Path(sys.argv[0]).resolve().relative_to(ROOT)
+  module = ".".join(path.with_suffix("").parts)
   passed = [text for text in sys.argv[1:] if not text.startswith("--json")]
   return " ".join(["python -m", module, *passed])
 

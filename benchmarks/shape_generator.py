@@ -2,7 +2,7 @@
 
     python -m benchmarks.shape_generator [--problems=1024] [NAME ...]
 
-Prints, for every data set of the published policy by default, problems per
+Prints, by default for every data set of the policy "published", problems per
 second of processor time on one core with everything `make_problems` does, and
 how the time is shared: contours (hashing, midpoint displacement), places (free
 spots, contact, slots), drawing (pixels of the outlines, cv2.polylines),

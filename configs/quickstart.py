@@ -2,8 +2,9 @@
 
     python -m launch.run --config=configs/quickstart.py --workdir=DIR
 
-The experiment sv_singular with a BERT of 2 layers of 64, 2 base seeds and 3
-mask seeds per subroutine, beside networks that were never trained.
+This is the experiment sv_singular with a BERT of 2 layers of width 64, 2 base
+seeds and 3 mask seeds per subroutine. Networks that were never trained are
+searched the same way, for comparison.
 """
 
 from configs.common.language import language_variant
@@ -16,7 +17,7 @@ def get_config(variant: str = ""):
     config.base_seeds = (0, 1)
     config.data.num_problems.test = 500
     config.training.num_epochs = 4
-    # One pass at three times the step size, tried with both penalties.
+    # The search takes one epoch at three times the step size of `small`.
     config.search.num_epochs = 1
     config.search.learning_rates = (3e-2,)
   return config

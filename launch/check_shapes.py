@@ -1,19 +1,20 @@
 """Checks odd-one-out pictures by what can be seen in them.
 
+Data sets that launch.prepare_data has built, by default all in DIR:
+
     python -m launch.check_shapes --tfds_dir=DIR
       [--builder=shape_subroutines/CONFIG] [--split=train]
 
-for data sets that launch.prepare_data has built, all of DIR by default.
-Pictures from elsewhere, the odd one of each four last:
+Pictures from elsewhere, the last of each four being the odd one:
 
     python -m launch.check_shapes --npy=FILE --experiment=inside_contact
       --role=base
     python -m launch.check_shapes --png_dir=DIR --experiment=inside_contact
       --role=base
 
-FILE holds uint8 [problems, 4, height, width, 3]; DIR holds files of four
-pictures side by side in black frames of four pixels. The exit status is 1 if
-a problem is wrong.
+FILE holds uint8 [problems, 4, height, width, 3]. Each PNG file in DIR holds
+four pictures side by side, each in a black frame of four pixels. The exit
+status is 1 if a problem is wrong.
 """
 
 from absl import flags
@@ -21,13 +22,15 @@ from absl import flags
 from launch.process import main as common
 from structcomp_jax.studies.break_it_down import check_shapes
 
-_TFDS_DIR = flags.DEFINE_string("tfds_dir", None, "TFDS directory.")
+_TFDS_DIR = flags.DEFINE_string("tfds_dir", None, "Directory of data sets.")
 _BUILDER = flags.DEFINE_string(
   "builder",
   None,
-  "One data set of it, e.g. shape_subroutines/inside_count.base.",
+  "One data set in --tfds_dir, e.g. shape_subroutines/inside_count.base.",
 )
-_SPLIT = flags.DEFINE_string("split", None, "One split of it, e.g. test.")
+_SPLIT = flags.DEFINE_string(
+  "split", None, "One split of the data sets, e.g. test."
+)
 _NPY = flags.DEFINE_string("npy", None, "NumPy file of pictures.")
 _PNG_DIR = flags.DEFINE_string("png_dir", None, "Directory of PNG files.")
 _EXPERIMENT = flags.DEFINE_string(

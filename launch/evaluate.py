@@ -2,8 +2,8 @@
 
     python -m launch.evaluate --config=configs/NAME.py[:variant] --workdir=DIR
 
-A step that was killed goes on where it was when the command is given again;
-what is complete is skipped.
+Give the same command again after a kill: complete steps are skipped, and the
+one that was killed goes on from its last checkpoint.
 """
 
 from launch.process import main as common

@@ -3,8 +3,8 @@
     python -m launch.prepare_data --builder=NAME/CONFIG --data_dir=DIR
       [--num_problems=train:N,validation:N,test:N]
 
-For example --builder=syntax_subroutines/sv_singular.base. With --config and
---workdir instead: every data set of that experiment.
+For example, --builder=syntax_subroutines/sv_singular.base. With --config and
+--workdir instead, it builds every data set of that experiment.
 """
 
 from absl import flags
@@ -16,9 +16,9 @@ _CONFIG, _WORKDIR = common.define_config(required=False)
 _BUILDER = flags.DEFINE_string(
   "builder", None, "Builder and config, e.g. syntax_subroutines/sv_plural.base."
 )
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "TFDS directory.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Directory of data sets.")
 _NUM_PROBLEMS = flags.DEFINE_list(
-  "num_problems", [], "The first N problems of a split: train:N,test:N."
+  "num_problems", [], "Store the first N problems of a split: train:N,test:N."
 )
 
 

@@ -13,9 +13,11 @@ _CONFIG, _WORKDIR = common.define_config(required=False)
 _WORKDIRS = flags.DEFINE_list(
   "workdirs", [], "Finished work directories to report together."
 )
-_OUT = flags.DEFINE_string("out", "report.html", "Page for --workdirs.")
+_OUT = flags.DEFINE_string(
+  "out", "report.html", "Page to write with --workdirs."
+)
 _README = flags.DEFINE_string(
-  "readme", None, "Markdown file whose results table --workdirs renew."
+  "readme", None, "Markdown file whose results tables to renew from --workdirs."
 )
 
 

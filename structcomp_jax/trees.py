@@ -1,7 +1,7 @@
 """Path strings, one key per leaf, stacking and fingerprints of PyTrees.
 
-One path string everywhere: `layer_0/attention/query/kernel`. It names the
-leaf in rules, mask files, tables and figures.
+A leaf has one path string, such as `layer_0/attention/query/kernel`, in rules,
+mask files, tables and figures.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ def replace_leaves(
 
 
 def leaf_keys(key: jax.Array, paths: Iterable[str]) -> dict[str, jax.Array]:
-  """Returns {path: key}, independent of the order in which paths come.
+  """Returns {path: key}, whatever the order of the paths.
 
   >>> list(leaf_keys(jax.random.key(0), ["kernel", "bias"]))
   ['bias', 'kernel']
@@ -105,7 +105,7 @@ def num_rows(stacked: chex.ArrayTree) -> int:
 
 
 def num_elements(tree: chex.ArrayTree) -> int:
-  """Returns the number of array elements in all leaves.
+  """Returns the number of elements of all leaves.
 
   >>> num_elements({"kernel": np.zeros((3, 2)), "bias": np.zeros(2)})
   8
@@ -114,7 +114,7 @@ def num_elements(tree: chex.ArrayTree) -> int:
 
 
 def num_bytes(tree: chex.ArrayTree) -> int:
-  """Returns the bytes of all leaves: arrays, or `jax.ShapeDtypeStruct`.
+  """Returns the bytes of all leaves, arrays or `jax.ShapeDtypeStruct`.
 
   >>> num_bytes({"kernel": jax.ShapeDtypeStruct((3, 2), np.float32)})
   24

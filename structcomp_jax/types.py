@@ -1,4 +1,4 @@
-"""Type aliases and protocols shared by every layer."""
+"""Type aliases, protocols and errors that every layer shares."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias
@@ -9,14 +9,14 @@ import numpy as np
 
 # A PyTree of model weights, of any container type. Never written to.
 Params: TypeAlias = chex.ArrayTree
-# {path: f32[...]}: one real score per unit that may be masked. Selected
-# leaves only; a leading candidate axis where a function says "stacked".
+# {path: f32[...]}: one real score per unit that may be masked, of the selected
+# leaves alone. With a leading candidate axis where a function says "stacked".
 MaskLogits = dict[str, jax.Array]
-# {path: f32[...]} in [0, 1]: what the forward pass multiplies with.
+# {path: f32[...]} in [0, 1]: the forward pass multiplies the weights with it.
 SoftMask = dict[str, jax.Array]
-# {path: bool[...]}: True is kept.
+# {path: bool[...]}: True where a unit is kept.
 Mask = dict[str, jax.Array]
-# The same, of JAX or NumPy arrays, where it is only read.
+# A mask of JAX or NumPy arrays, for functions that only read it.
 AnyMask = Mapping[str, jax.Array | np.ndarray]
 # A dict of arrays whose leading axis is the example.
 Batch = Mapping[str, Any]
@@ -29,7 +29,7 @@ class LossFn(Protocol):
     """Returns a float scalar, the mean over the examples of `batch`."""
 
   def __hash__(self) -> int:
-    """Compiled programs are kept by function."""
+    """Returns a hash: compiled programs are found by the function's value."""
 
 
 class MetricsFn(Protocol):
@@ -39,7 +39,7 @@ class MetricsFn(Protocol):
     """Returns {name: f32[batch]}; "loss" is one of them."""
 
   def __hash__(self) -> int:
-    """Compiled programs are kept by function."""
+    """Returns a hash: compiled programs are found by the function's value."""
 
 
 class UserError(Exception):
@@ -48,3 +48,19 @@ class UserError(Exception):
   The message is one line: what is wrong, then what to do about it. Launch
   scripts print it without a traceback and exit with status 1.
   """
+
+
+def one_line(error: Exception, limit: int = 200) -> str:
+  r"""Returns what an error says, in one line: the cause within a `UserError`.
+
+  >>> one_line(ValueError("the header\n is torn"))
+  'the header is torn'
+
+  Args:
+    error: any error.
+    limit: the text is cut after this many characters.
+
+  Returns:
+    The message; the name of the error's type if it has none.
+  """
+  return " ".join(str(error).split())[:limit] or type(error).__name__

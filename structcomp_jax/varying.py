@@ -1,8 +1,8 @@
 """Arrays that differ between the devices of `jax.shard_map`, on any JAX.
 
 Inside `shard_map` the type of an array says along which mesh axes it varies,
-and the check `check_vma` refuses to mix types. JAX casts the operands of most
-functions by itself; here is what it leaves to its callers.
+and JAX (`check_vma`) refuses operands of different types. It casts the operands
+of most functions by itself; this module casts where JAX does not.
 """
 
 import functools
@@ -16,16 +16,16 @@ from jax import lax
 def axes_of(array: Any) -> frozenset[str]:
   """Returns the mesh axes along which an array, or a number, varies.
 
-  >>> axes_of(1.0)  # Outside of `shard_map`.
+  >>> axes_of(1.0)  # This is outside of `shard_map`.
   frozenset()
   """
   return jax.typeof(array).manual_axis_type.varying
 
 
 def alike(*arrays: Any) -> list[jax.Array]:
-  """Casts arrays so that all vary along the axes along which one does.
+  """Casts arrays so that all vary along every axis along which one varies.
 
-  >>> [float(array) for array in alike(1.0, 2.0)]  # Outside of `shard_map`.
+  >>> [float(array) for array in alike(1.0, 2.0)]
   [1.0, 2.0]
   """
   own_axes = [axes_of(array) for array in arrays]
@@ -39,11 +39,11 @@ def alike(*arrays: Any) -> list[jax.Array]:
 def mend_polynomials() -> None:
   """Lets `jax.lax.polynomial` take coefficients that do not vary.
 
-  JAX 0.12.0 made a primitive of the polynomials in which it writes, among
-  others, the derivative of `erf`, and forgot the cast: inside `shard_map` the
-  gradient of any network with an exact GELU ends in "Primitive polynomial
-  requires varying manual axes to match". Where all operands vary alike, and
-  on a JAX without the primitive, this changes nothing.
+  Since JAX 0.12.0 the polynomial in the derivative of `erf`, among others, is a
+  primitive that does not cast its operands. Inside `shard_map`, the gradient of
+  any network with an exact GELU then fails with "Primitive polynomial requires
+  varying manual axes to match". If all operands vary alike, or on a JAX without
+  the primitive, this function changes nothing.
   """
   primitive = getattr(lax, "polynomial_p", None)
   if primitive is not None and not hasattr(primitive.bind, "__wrapped__"):

@@ -1,4 +1,4 @@
-"""How every test compiles, and one experiment run to its end.
+"""Sets up JAX for every test, and runs one experiment to its end for some.
 
 Every test runs on the CPU with eight devices.
 """
@@ -12,7 +12,7 @@ import pytest
 
 # JAX reads these when it is imported, here and in the launch scripts.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# Compiling takes most of the time of the tests, running very little of it.
+# Compiling takes most of the time of the tests, and running very little of it.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 # Test processes and launch scripts of one run share compiled programs. The
@@ -30,7 +30,7 @@ jax.config.update("jax_num_cpu_devices", 8)
 
 
 def pytest_addoption(parser):
-  """Adds what only tests/studies/break_it_down/test_golden.py reads."""
+  """Adds an option of tests/studies/break_it_down/test_golden.py."""
   parser.addoption(
     "--store-golden",
     action="store_true",
@@ -39,9 +39,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-  """Makes no error of a program that another process is still writing.
+  """Allows the warning that another process is still writing a program.
 
-  JAX warns and compiles the program itself.
+  JAX then compiles the program itself.
   """
   config.addinivalue_line(
     "filterwarnings",
@@ -67,7 +67,7 @@ def optimised():
 
 @pytest.fixture(scope="session")
 def shared_directory(tmp_path_factory):
-  """One directory per test process."""
+  """A directory that all tests of one process share."""
   return tmp_path_factory.mktemp("launch")
 
 

@@ -1,4 +1,4 @@
-"""Launch scripts as processes, and what is asked of those that fail."""
+"""Runs launch scripts as processes, and checks how they fail."""
 
 import dataclasses
 import json
@@ -9,7 +9,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = "configs/language/sv_singular.py:smoke"
-# Every step may rewrite these, with the same meaning.
+# Every step may rewrite these files without changing what they mean.
 _BOOKKEEPING = {"versions.json", "timings.json"}
 
 
@@ -85,11 +85,11 @@ class Launcher:
     return Started(pid, log)
 
   def wait(self, started: Started) -> Outcome:
-    """Waits until a script has ended; once for each."""
+    """Waits until a script has ended; may be called once for each script."""
     return Outcome(self._ask(wait=started.pid), started.log.read_text())
 
   def in_workdir(self, verb: str, workdir: pathlib.Path, *more: str) -> Outcome:
-    """The same on the small experiment in `workdir`."""
+    """Runs a launch script on the small experiment in `workdir`."""
     return self(verb, f"--config={CONFIG}", f"--workdir={workdir}", *more)
 
   def _ask(self, **request) -> int:

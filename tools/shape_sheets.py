@@ -2,8 +2,8 @@
 
     python -m tools.shape_sheets --out=docs/shapes [NAME ...]
 
-One PNG per data set, all of the published policy by default: the first six
-test problems, the odd picture framed in red.
+Writes one PNG per data set, by default of the policy "published": the first six
+test problems, with the odd picture framed in red.
 """
 
 import argparse

@@ -153,8 +153,8 @@ def main() -> None:
   print(f"{'data set':28}{'policy':11}{columns}")
   names = args.names or [
     f"{experiment}.{role}"
-    for experiment in shapes.PROPERTIES
-    for role in shapes.experiment_spec(experiment).test_tasks
+    for experiment, spec in shapes.EXPERIMENTS.items()
+    for role in spec.test_tasks
   ]
   for name in names:
     for policy in shapes.POLICIES:

@@ -5,21 +5,21 @@
 
 Needs PyTorch (pip install '.[torch]'). In PyTorch every mask is part of its
 layer, one mask is learnt at a time, sentences are padded to 50 tokens, nothing
-is cached, the last layer computes every position, and the mode is eager: as
-published. Ours runs what `benchmarks.mask_search` runs, with cached features
-where something lies below the first masked stage, and with K candidates in one
-program, in chunks as wide as the search itself chooses. Network, weights,
-problems, settings and loss are the same: the losses of the first steps are
-printed side by side and must agree.
+is cached, the last layer computes every position, and the mode is eager, all as
+in the code of Lepori et al. 2023. Ours runs what `benchmarks.mask_search` runs,
+with cached features if something lies below the first masked stage, and with K
+candidates in one program, in chunks as wide as the search itself chooses.
+Network, weights, problems, settings and loss are the same: the losses of the
+first steps are printed side by side and must agree.
 
 Both take turns in one process, with the same number of threads. Printed is how
 many times faster ours is per candidate: the median over turns. "arithmetic" is
 how many times as much PyTorch multiplies and adds; "at peak", how many times
 faster ours would be at the speed of a large matrix product in the same process;
-"with features" adds their cost, spread over the published number of epochs of
-one candidate. Pictures are noise, sentences are real. A case is a network of
-`benchmarks.mask_search`, or any configs/FILE.py:VARIANT, and a stage. About ten
-minutes on two idle cores.
+"with features" adds their cost, spread over the epochs of one candidate.
+Pictures are noise, sentences are real. A case is a network of
+`benchmarks.mask_search`, or any configs/FILE.py:VARIANT, and a stage. It takes
+about ten minutes on two idle cores.
 """
 
 import argparse
@@ -42,7 +42,8 @@ from benchmarks.workload import Steps, Workload, load_experiment
 from structcomp_jax.studies.break_it_down import vision
 
 _CASES = "resnet50:stage_4,resnet50:first,bert_small:0,bert_small:2"
-# Problems in a step that keep a run to minutes; elsewhere as published.
+# {backend: problems in a step that keep a run to minutes}; other backends take
+# the batch size of the config.
 _BATCH_SIZE = {"cpu": {"vision": 4, "language": 64}}
 _CHECKED_STEPS = 3
 _TOLERANCE = 1e-3

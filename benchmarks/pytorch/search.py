@@ -20,7 +20,7 @@ from structcomp_jax.models.pretrained import tokenizers
 from structcomp_jax.search import schedules
 from structcomp_jax.studies.break_it_down import vision
 
-# The published tokenizer's.
+# Lepori et al. 2023 pad sentences to this many tokens.
 _NUM_TOKENS = 50
 
 

@@ -2,15 +2,18 @@
 
 from ml_collections import ConfigDict
 
-from configs.common import choose, published
+from configs.common.break_it_down import break_it_down
+from configs.common.variants import choose
 
 _BERT_SMALL = {
   "name": "bert_small",
   "family": "bert",
-  # word: made from the grammar; checkpoint: the checkpoint's own.
+  # word: one id for each word of the grammar; checkpoint: the tokenizer of
+  # the checkpoint.
   "tokenizer": "word",
   # Directory with config.json, weights and tokenizer, or "minilm" for the
-  # installed package. Empty: the sizes below, word tokenizer.
+  # installed package. Empty: no checkpoint, but a network of the sizes below
+  # with the word tokenizer.
   "checkpoint": "",
   "sizes": {
     "hidden_size": 512,
@@ -24,8 +27,8 @@ _BERT_SMALL = {
 
 
 def _language(model) -> ConfigDict:
-  """Returns the published language experiment with a model, without a name."""
-  config = published()
+  """Returns the experiment of the paper with a model, without its name."""
+  config = break_it_down()
   config.training.pretrained_learning_rate = 1e-5
   config.search.masked_from = (0, 2, 3)
   config.pruning.masked_from = 0
@@ -38,7 +41,7 @@ def language_variant(experiment: str, variant: str) -> ConfigDict:
 
   Args:
     experiment: sv_singular, sv_plural, anaphora_singular or anaphora_plural.
-    variant: bert_small (the published experiment; also ""),
+    variant: bert_small (the experiment of Lepori et al. 2023; also ""),
       bert_small_pretrained (needs --config.model.checkpoint=DIR), minilm,
       small (2 CPU cores) or smoke (seconds).
 
@@ -49,7 +52,7 @@ def language_variant(experiment: str, variant: str) -> ConfigDict:
   model, changes = choose(_VARIANTS, variant)
   config = _language(model)
   config.experiment = experiment
-  # Chosen on validation loss in the published base-model sweeps.
+  # Lepori et al. 2023 chose these by the validation loss of a sweep.
   if experiment == "sv_plural":
     config.training.learning_rate = 1e-5
   if experiment.startswith("anaphora"):
@@ -59,7 +62,8 @@ def language_variant(experiment: str, variant: str) -> ConfigDict:
     )
   config.update(changes)
   if variant == "small" and experiment.startswith("anaphora"):
-    # A quarter of the problems: about as many steps as for agreement.
+    # There are a quarter as many problems as for agreement, so four times as
+    # many epochs take about as many steps.
     config.training.num_epochs = 20
     config.search.num_epochs = 8
   return config
@@ -79,9 +83,9 @@ _BERT_2X64 = {
     "num_heads": 2,
     "intermediate_size": 256,
     "max_positions": 32,
-    # As strong a signal through one matrix as in BERT-small: 0.02 x
-    # sqrt(512 / 64). With 0.02 an untrained network this narrow passes nothing
-    # on but the embedding of [CLS], and is no control.
+    # 0.02 x sqrt(512 / 64): one matrix then passes on as strong a signal as in
+    # BERT-small. With 0.02 an untrained network this narrow passes on nothing
+    # but the embedding of [CLS] and could not serve as a control.
     "initializer_range": 0.057,
   },
 }

@@ -2,12 +2,14 @@
 
 from ml_collections import ConfigDict
 
-from configs.common import choose, published
+from configs.common.break_it_down import break_it_down
+from configs.common.variants import choose
 
 _RESNET50 = {
   "name": "resnet50",
   "family": "resnet",
-  # Side of the pictures that the network sees. They are drawn with 128.
+  # Side of the pictures that the network sees, in pixels; stored pictures have
+  # a side of 128.
   "image_size": 128,
   "resize": "area",
   "sizes": {
@@ -39,19 +41,20 @@ _VIT = {
 
 
 def _vision(model) -> ConfigDict:
-  """Returns the published vision experiment with a model, without a name."""
-  config = published()
+  """Returns the experiment with one of the models, without its name."""
+  config = break_it_down()
   config.training.patience = 75
   config.search.masked_from = ("first", "stage_3", "stage_4")
-  # The published schedule never reached the head.
+  # The schedule of Lepori et al. 2023 did not reach the head: its beta was 1.
   config.search.constant_beta = ("head/.*",)
   config.pruning.masked_from = "first"
   config.model = model
   config.simclr = {
-    # The composite tasks to learn from; one run is shared by all networks.
+    # The networks of all experiments start from one pretraining, which learns
+    # from the composite tasks of these experiments.
     "tasks": ("inside_contact", "inside_count", "contact_count"),
     "num_epochs": 100,
-    # Problems; each gives two pictures, each of these two views.
+    # In problems. Each gives two pictures, and each picture two views.
     "batch_size": 128,
     "learning_rate": 5e-4,
     "tau": 0.07,
@@ -64,10 +67,11 @@ def vision_variant(experiment: str, variant: str) -> ConfigDict:
 
   Args:
     experiment: inside_contact, inside_count or contact_count.
-    variant: resnet50 (the published experiment; also ""), wideresnet50, vit,
-      resnet50_simclr, resnet50_pruned, resnet50_random (no training at all),
-      resnet50_sweep (the published choice of step and batch size), small (2
-      CPU cores), small_simclr, small_pruned or smoke (seconds).
+    variant: resnet50 (the experiment of Lepori et al. 2023; also ""),
+      wideresnet50, vit, resnet50_simclr, resnet50_pruned, resnet50_random (no
+      training at all), resnet50_sweep (chooses learning rate and batch size as
+      they did), small (2 CPU cores), small_simclr, small_pruned or smoke
+      (seconds).
 
   Raises:
     ValueError: there is no such variant.
@@ -76,15 +80,15 @@ def vision_variant(experiment: str, variant: str) -> ConfigDict:
   model, changes = choose(_VARIANTS, variant)
   config = _vision(model)
   config.experiment = experiment
-  # Chosen on validation loss in the published base-model sweeps.
-  config.training.update(_PUBLISHED_TRAINING[experiment])
+  config.training.update(_CHOSEN_TRAINING[experiment])
   if model["name"] == "wideresnet50" and experiment == "contact_count":
     config.training.batch_size = 64
   config.update(changes)
   return config
 
 
-_PUBLISHED_TRAINING = {
+# Lepori et al. 2023 chose these by the validation loss of a sweep.
+_CHOSEN_TRAINING = {
   "inside_contact": {"learning_rate": 1e-4},
   "inside_count": {"learning_rate": 1e-3, "pretrained_batch_size": 64},
   "contact_count": {
@@ -102,8 +106,8 @@ _WIDERESNET50 = {
   "name": "wideresnet50",
   "sizes": {**_RESNET50["sizes"], "inner_factor": 2},
 }
-# Two CPU cores: few maps of few channels, and pictures of half the side whose
-# pixels are the darkest of four, which keeps lines of one pixel visible.
+# For two CPU cores. Pictures have half the side; each pixel is the darkest of
+# four, which keeps lines of one pixel visible.
 _SMALL = {
   **_RESNET50,
   "name": "resnet_small",
@@ -142,15 +146,16 @@ _SMALL_SCALE = {
   "search": {
     "num_epochs": 2,
     "batch_size": 32,
-    # Large, since the search is short.
+    # Larger than in the full experiment, since the search is shorter.
     "learning_rates": (3e-2,),
     "init_logits": (0.1,),
-    # All maskable weights together cost 0.4 and 4 nats; as published 0.3,
-    # over 45 times as many epochs. At 3e-6 masks keep 20 % of the weights, at
-    # 3e-5 3 % (published: 5 %).
+    # All maskable weights together cost 0.4 and 4 nats. In Lepori et al. 2023
+    # they cost 0.3 nats, over 45 times as many epochs. Masks keep 20 % of the
+    # weights at 3e-6 and 3 % at 3e-5; theirs kept 5 %.
     "penalties": (3e-6, 3e-5),
     "masked_from": ("stage_3",),
-    # A head held at beta = 1 is not yet binary when so short a search ends.
+    # Held at beta = 1, the masks of the head would not yet be binary at the end
+    # of so short a search.
     "constant_beta": (),
   },
   "pruning": {
@@ -171,7 +176,7 @@ _VARIANTS = {
     _VIT,
     {
       "search": {"masked_from": ("layer_0", "layer_6", "layer_9")},
-      # Published for ViT: only this sweep, and no choice from it.
+      # Lepori et al. 2023 released this sweep of ViTs, and no choice from it.
       "training": {"sweep": _SWEEP},
       "pruning": {"masked_from": "layer_0"},
     },
@@ -199,7 +204,8 @@ _VARIANTS = {
         "batch_size": 16,
         "seeds": (0, 1),
       },
-      # Some weights begin on either side of the threshold.
+      # Logits start at the threshold, so that a short search keeps some weights
+      # and removes others.
       "pruning": {**_ONE_SETTING, "init_logits": (0.0,), "num_epochs": 2},
       "simclr": {"num_epochs": 2, "batch_size": 16},
       "runtime": {"vmap_width": 0},

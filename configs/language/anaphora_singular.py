@@ -5,7 +5,7 @@ Task: reflexive anaphora, singular. From nothing to the report:
     python -m launch.run --workdir=DIR \
       --config=configs/language/anaphora_singular.py:small
 
-Variants: bert_small (published size), bert_small_pretrained, minilm, small,
+Variants: bert_small (size of the paper), bert_small_pretrained, minilm, small,
 smoke; see configs/common/language.py for what each one sets.
 """
 

@@ -5,7 +5,7 @@ Task: subject-verb agreement, plural. From nothing to the report:
     python -m launch.run --workdir=DIR \
       --config=configs/language/sv_plural.py:small
 
-Variants: bert_small (published size), bert_small_pretrained, minilm, small,
+Variants: bert_small (size of the paper), bert_small_pretrained, minilm, small,
 smoke; see configs/common/language.py for what each one sets.
 """
 

@@ -6,7 +6,7 @@ From nothing to the report:
     python -m launch.run --workdir=DIR \
       --config=configs/vision/inside_contact.py:small
 
-Variants: resnet50 (published size), wideresnet50, vit, resnet50_simclr,
+Variants: resnet50 (size of the paper), wideresnet50, vit, resnet50_simclr,
 resnet50_pruned, resnet50_random, resnet50_sweep, small, small_simclr,
 small_pruned, smoke; see configs/common/vision.py for what each one sets.
 """

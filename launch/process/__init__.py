@@ -1,1 +1,1 @@
-"""How a launch script sets up its process: flags, hosts, compiled programs."""
+"""Sets up the process of a launch script: flags, hosts, compiled programs."""

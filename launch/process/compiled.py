@@ -1,4 +1,4 @@
-"""Compiled programs are kept for the next launch."""
+"""Keeps compiled programs for the next launch."""
 
 import hashlib
 import os
@@ -9,22 +9,23 @@ import tempfile
 import jax
 from absl import logging
 
-# Below this many seconds a look into the cache is not worth its while.
+# A program that compiles in less than this many seconds is not worth storing.
 _LEAST_SECONDS = 0.3
 
 
 def keep_programs(directory: str) -> None:
   """Makes JAX look for compiled programs in a directory, and store new ones.
 
-  Where that cannot be, a warning says so, and everything is compiled. A cache
-  that the environment names (`JAX_COMPILATION_CACHE_DIR`) is left as it is.
+  If the directory cannot be used, a warning says so and everything is compiled.
+  A cache that the environment names (`JAX_COMPILATION_CACHE_DIR`) comes first.
 
   Args:
-    directory: "" for one below the user's cache directory, "off" for none.
+    directory: its path; "" for one below the user's cache directory, "off" for
+      none.
   """
   if directory == "off" or jax.config.jax_compilation_cache_dir:
     return
-  path = pathlib.Path(directory) if directory else _of_user()
+  path = pathlib.Path(directory) if directory else _user_directory()
   try:
     path.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=path):
@@ -43,11 +44,11 @@ def keep_programs(directory: str) -> None:
   )
 
 
-def _of_user() -> pathlib.Path:
+def _user_directory() -> pathlib.Path:
   """Returns a directory for this user and this kind of processor.
 
-  A home directory may be shared by machines whose processors differ in what
-  compiled programs need.
+  Machines may share a home directory although a program that was compiled for
+  the processor of one does not run on the other.
   """
   base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
   processor = hashlib.sha256(_processor().encode()).hexdigest()[:12]
@@ -55,7 +56,7 @@ def _of_user() -> pathlib.Path:
 
 
 def _processor() -> str:
-  """Returns a text that is the same for processors that are alike."""
+  """Returns a text that is the same for processors of the same kind."""
   try:
     lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
   except OSError:

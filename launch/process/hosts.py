@@ -1,4 +1,4 @@
-"""--distributed: this process is one of several, usually one on every host."""
+"""Joins several processes to one run, usually one per host (--distributed)."""
 
 import contextlib
 import os
@@ -12,14 +12,15 @@ import jax
 from absl import flags, logging
 
 from launch.process import relay
-from structcomp_jax.types import UserError
+from structcomp_jax.types import UserError, one_line
 
 _DISTRIBUTED = flags.DEFINE_bool(
   "distributed",
   False,
   "This is one of several processes, one per host, that all get the same "
   "command and see the same work directory. On TPU pods, in Slurm and Open "
-  "MPI they find each other; elsewhere give the three flags below.",
+  "MPI they find each other; elsewhere also give --coordinator_address, "
+  "--num_processes and --process_id.",
 )
 _COORDINATOR_ADDRESS = flags.DEFINE_string(
   "coordinator_address",
@@ -27,17 +28,17 @@ _COORDINATOR_ADDRESS = flags.DEFINE_string(
   "Host of process 0 and a free port on it, e.g. 10.0.0.1:1234.",
 )
 _NUM_PROCESSES = flags.DEFINE_integer(
-  "num_processes", None, "How many processes there are."
+  "num_processes", None, "Number of processes."
 )
 _PROCESS_ID = flags.DEFINE_integer(
-  "process_id", None, "Which one this is, from 0 on."
+  "process_id", None, "Number of this process, from 0 on."
 )
 flags.disclaim_key_flags()
 
-# A host that is silent for so long is taken for dead.
+# A host that is silent for this long is taken for dead.
 _HEARTBEAT_SECONDS = 40
 _SECONDS_TO_START = 300
-# What errors say where a peer ended in the middle of a computation.
+# What JAX's errors say if another process ended during a computation.
 _PEER_LOST = re.compile(
   r"gloo .* failed|nccl|coordination service|(closed|reset) by peer",
   re.IGNORECASE,
@@ -47,18 +48,18 @@ _relays: list[subprocess.Popen] = []
 
 
 def adopt_flags() -> None:
-  """Shows the flags of this module in the --help of the script."""
+  """Adds the flags of this module to the --help of the script."""
   flags.adopt_module_key_flags(sys.modules[__name__])
 
 
 @contextlib.contextmanager
 def joined() -> Iterator[None]:
-  """Runs the `with` body as one of all processes, if that is asked for.
+  """Runs the `with` body as one of several processes if the flags say so.
 
-  An error leaves the others to find out; see `end`.
+  After an error in the body the others are not told; see `end`.
 
   Raises:
-    UserError: the flags do not fit, or the others do not come.
+    UserError: the flags do not fit together, or other processes do not come.
   """
   if not _DISTRIBUTED.value:
     _refuse_other_flags()
@@ -81,15 +82,15 @@ def joined() -> Iterator[None]:
 
 def is_lost_peer(error: Exception) -> bool:
   """Returns whether an error comes from another process that ended."""
-  # Of several types: JaxRuntimeError, ValueError.
+  # The text must tell, since their types vary: JaxRuntimeError, ValueError.
   return bool(_relays and _PEER_LOST.search(str(error)))
 
 
 def end(status: int) -> None:
   """Ends the process after an error.
 
-  Not through the usual clean-up, which would wait for the others, who in turn
-  wait for this one.
+  One of several processes ends without the usual clean-up, which would wait for
+  the others while they wait for this one.
   """
   if _relays:
     _close_relays()
@@ -110,7 +111,7 @@ def _initialize() -> None:
   if address is not None:
     _check_port(address.rpartition(":")[2])
   jax.config.update("jax_cpu_collectives_implementation", "gloo")
-  # It would keep SIGTERM from ending the process.
+  # JAX's preemption service would keep SIGTERM from ending the process.
   jax.config.update("jax_enable_preemption_service", False)
   if not _PROCESS_ID.value:
     logging.info("waiting for all processes ...")
@@ -124,18 +125,18 @@ def _initialize() -> None:
     )
   except ValueError as error:
     raise UserError(
-      f"cannot tell which processes there are ({_one_line(error)}); give "
+      f"cannot tell which processes there are ({one_line(error)}); give "
       "--coordinator_address, --num_processes and --process_id"
     ) from error
   except jax.errors.JaxRuntimeError as error:
     raise UserError(
-      f"cannot begin ({_one_line(error)}); give all processes the address of "
-      "the first host and a port that is free there"
+      f"cannot join the other processes ({one_line(error)}); give all of them "
+      "the address of the first host and a port that is free there"
     ) from error
 
 
 def _check_port(port: str) -> None:
-  """Raises UserError where JAX would crash."""
+  """Raises UserError for a port with which JAX would crash."""
   if not port.isdigit():
     raise UserError("--coordinator_address has no port; write HOST:PORT")
   if _PROCESS_ID.value != 0:
@@ -155,7 +156,7 @@ def _check_port(port: str) -> None:
 
 
 def _relay(descriptor: int) -> subprocess.Popen:
-  """Puts a relay between this process and one of its output streams."""
+  """Starts a relay between this process and one of its output streams."""
   sys.stdout.flush()
   sys.stderr.flush()
   process = subprocess.Popen(
@@ -169,7 +170,7 @@ def _relay(descriptor: int) -> subprocess.Popen:
 
 
 def _close_relays() -> None:
-  """Waits until everything is printed."""
+  """Ends the relays after they have printed everything."""
   sys.stdout.flush()
   sys.stderr.flush()
   nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -177,7 +178,3 @@ def _close_relays() -> None:
     os.dup2(nowhere, descriptor)
   while _relays:
     _relays.pop().wait()
-
-
-def _one_line(error: Exception) -> str:
-  return " ".join(str(error).split())[:200]

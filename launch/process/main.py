@@ -12,20 +12,24 @@ from ml_collections import config_flags
 
 from launch.process import compiled, relay
 from launch.process import hosts as processes
-from structcomp_jax.types import UserError
+from structcomp_jax.types import UserError, one_line
 
 _DEBUG = flags.DEFINE_bool(
   "debug", False, "Show the traceback of an error, not just one line."
 )
-# From here on a flag belongs to the script that asks for it: --help shows the
-# flags of the script.
+# --help lists the key flags of a script. The flags of this module become that
+# only in scripts that adopt them.
 flags.disclaim_key_flags()
 
 
 def define_config(
   *, required: bool = True
 ) -> tuple[flags.FlagHolder, flags.FlagHolder]:
-  """Defines --config and --workdir; returns both."""
+  """Defines --config and --workdir, and returns both.
+
+  Args:
+    required: whether the script cannot run without them.
+  """
   config = config_flags.DEFINE_config_file(
     "config",
     None,
@@ -43,18 +47,21 @@ def define_config(
 
 
 def main(run: Callable[[], None]) -> None:
-  """Parses the flags, sets up the process and calls `run`."""
+  """Parses the flags, sets up the process and calls `run`.
+
+  An error that the user can mend ends with one line and status 1.
+  """
   flags.adopt_module_key_flags(sys.modules[__name__])
   app.run(lambda _: _guarded(run), flags_parser=_parse)
 
 
 def main_with_config(run: Callable[..., None]) -> None:
-  """The same for a recipe `run(config, workdir)`, on one host or several."""
+  """Does the same for a step `run(config, workdir)`, on one host or several."""
   config, workdir = define_config()
   processes.adopt_flags()
 
   def configured_run():
-    # JAX makes its devices once, when they are first looked at.
+    # JAX makes its devices at their first use, so their number is set before.
     jax.config.update(
       "jax_num_cpu_devices", max(config.value.runtime.cpu_devices, 1)
     )
@@ -66,11 +73,11 @@ def main_with_config(run: Callable[..., None]) -> None:
 
 
 def _parse(args: Sequence[str]) -> Sequence[str]:
-  """Parses the command line; what is wrong with it is one line."""
+  """Parses the command line; says in one line what is wrong with it."""
   try:
     rest = flags.FLAGS(args)
     _look_into_config()
-  except SystemExit:  # --help was shown, which is no failure
+  except SystemExit:  # after --help, which is not a failure
     sys.exit(0)
   except Exception as error:  # a config file may raise anything
     if "--debug" in args:
@@ -82,7 +89,11 @@ def _parse(args: Sequence[str]) -> Sequence[str]:
 
 
 def _look_into_config() -> None:
-  """Raises OSError for a missing file, which is not read before it is used."""
+  """Reads the config file, which flags leave until it is used.
+
+  Raises:
+    OSError: there is no such file.
+  """
   if "config" in flags.FLAGS and flags.FLAGS.config is not None:
     flags.FLAGS.config.to_dict()
 
@@ -93,14 +104,16 @@ def cause(error: Exception) -> str:
   if isinstance(error, OSError):
     return f"cannot read {config}: there is no such file"
   if isinstance(error, AttributeError) and isinstance(error.args[0], KeyError):
-    error = error.args[0]  # of a locked config, with a proposal
+    # A locked config raised it, and proposes a field with a similar name.
+    error = error.args[0]
   if isinstance(error, KeyError):
     text = str(error.args[0]).replace("\n", ". ")
     return f"{config} has no field {text}"
   if not isinstance(error, flags.Error):
-    return f"cannot read {config}: {_one_line(error)}"
+    return f"cannot read {config}: {one_line(error, limit=500)}"
   text = str(error)
-  if "Traceback" in text:  # of the config file; its last line is the error
+  if "Traceback" in text:
+    # The config file raised it; the last line of the traceback is the error.
     text = f"cannot read {config}: {text.strip().splitlines()[-1]}"
   return " ".join(text.split()).rstrip(".")
 
@@ -110,7 +123,7 @@ def _guarded(run: Callable[[], None]) -> None:
   logging.set_verbosity(logging.INFO)
   logging.use_absl_handler()
   logging.get_absl_handler().setFormatter(None)
-  # Otherwise it tells which of its backends this machine does not have.
+  # At level INFO it lists the backends that this machine does not have.
   standard_logging.getLogger("jax").setLevel(standard_logging.WARNING)
   with _tracebacks() if _DEBUG.value else _one_line_errors():
     run()
@@ -140,16 +153,13 @@ def _one_line_errors() -> Iterator[None]:
     if processes.is_lost_peer(error):
       fail(relay.PEER_LOST.removeprefix("error: "))
     fail(
-      f"{type(error).__name__}: {_one_line(error)}; this is a bug or a limit "
-      "of the machine, --debug shows where"
+      f"{type(error).__name__}: {one_line(error, limit=500)}; this is a bug or "
+      "a limit of the machine, --debug shows where"
     )
 
 
-def _one_line(error: Exception) -> str:
-  return " ".join(str(error).split())[:500]
-
-
 def fail(message: str, status: int = 1) -> None:
+  """Prints one line about an error and ends the process."""
   print(f"error: {message}", file=sys.stderr)
   sys.stderr.flush()
   processes.end(status)

@@ -1,8 +1,8 @@
 """Passes on what one of several processes prints, without JAX's asides.
 
-Started by `launch.process.hosts` as a program of its own: when a peer is gone
-JAX ends the process from its C++ threads, with a stack trace. This one outlives
-it and says in one line what happened.
+`launch.process.hosts` starts this as a program of its own. When another process
+of the run has ended, the C++ threads of JAX end this one, too, with a stack
+trace. The relay outlives it and says in one line what happened.
 """
 
 import re
@@ -18,7 +18,7 @@ NOT_FOUND = (
   "error: the processes did not find each other; check "
   "--coordinator_address and start all of them within five minutes"
 )
-# JAX's last words, and what its C++ parts say of connections.
+# What JAX prints before it ends a process, and what it prints on connections.
 _LAST_WORDS = re.compile(
   rb"Terminating process because the JAX distributed service"
 )
@@ -27,13 +27,13 @@ _ASIDE = re.compile(
   rb"|[IWEF]\d{4} [\d:.]+ +\d+ (coordination_\w+|client|add_port)"
   rb"\.(cc|h):"
   rb"|Additional GRPC error information|:UNKNOWN:Error received from peer"
-  # Which processes are silent.
+  # Lists of the processes that are silent.
   rb"|\d+$|The tasks have crashed\. "
 )
 
 
 def relay(lines: Iterable[bytes]) -> Iterator[bytes]:
-  """Yields the lines that a user wants to see; the last error ends them."""
+  """Yields the lines that a user wants to see; none comes after an error."""
   for line in lines:
     if _LAST_WORDS.search(line):
       reason = NOT_FOUND if b"DEADLINE_EXCEEDED" in line else PEER_LOST
@@ -51,7 +51,8 @@ def main() -> None:
   for line in relay(sys.stdin.buffer):
     sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()
-  for _ in sys.stdin.buffer:  # A writer must not find the pipe closed.
+  # The pipe must not be closed while the other process writes into it.
+  for _ in sys.stdin.buffer:
     pass
 
 

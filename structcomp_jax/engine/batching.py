@@ -1,6 +1,6 @@
-"""Data sets held in memory: a dict of arrays with one leading example axis.
+"""Data sets held in memory: dicts of arrays whose leading axis is the example.
 
-Everything here but `empty` is pure and may run inside jit.
+All functions but `empty` are pure and may run inside jit.
 """
 
 import math
@@ -16,14 +16,14 @@ from structcomp_jax import trees, types
 
 
 def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
-  """Returns an array, not filled, that all devices of a CPU can share.
+  """Returns an array without content that all devices of a CPU can share.
 
   >>> array = empty((3, 2), np.float32)
   >>> array.shape, array.ctypes.data % 64
   ((3, 2), 0)
 
-  It begins at a page. `jax.device_put` uses an array where it lies if that is
-  a multiple of 64 bytes, and otherwise makes a copy for every CPU device.
+  It begins at a memory page, because `jax.device_put` uses an array in place if
+  its address is a multiple of 64, and otherwise copies it for every CPU device.
   """
   size = math.prod(shape) * np.dtype(dtype).itemsize
   pages = mmap.mmap(-1, max(size, 1))
@@ -40,10 +40,13 @@ def take(dataset: types.Batch, indices: jax.Array) -> types.Batch:
 
 
 def steps_per_epoch(dataset: types.Batch, batch_size: int) -> int:
-  """Returns the number of full batches; the remainder waits an epoch.
+  """Returns the number of full batches in an epoch.
 
   >>> steps_per_epoch({"x": np.zeros((10, 2))}, batch_size=4)
   2
+
+  Examples that do not fill a batch are left out; which ones these are changes
+  from epoch to epoch.
 
   Raises:
     UserError: the data set is smaller than one batch.
@@ -60,11 +63,13 @@ def steps_per_epoch(dataset: types.Batch, batch_size: int) -> int:
 def epoch_order(
   key: jax.Array, epoch: jax.Array, num_examples: int, batch_size: int
 ) -> jax.Array:
-  """Returns i32[steps, batch_size], a fresh order for every epoch.
+  """Returns the examples of every batch of an epoch, i32[steps, batch_size].
 
   >>> order = epoch_order(jax.random.key(0), 0, num_examples=10, batch_size=4)
   >>> order.shape, len(set(order.ravel().tolist()))
   ((2, 4), 8)
+
+  Every epoch has another order, a function of `key` and `epoch`.
   """
   order = jax.random.permutation(jax.random.fold_in(key, epoch), num_examples)
   num_steps = num_examples // batch_size
@@ -123,12 +128,12 @@ def per_example(
   {'double': Array([0., 2., 4., 6., 8.], dtype=float32)}
 
   The last batch is filled up with examples from the start, whose values are
-  dropped: one loop body to compile, whatever the sizes.
+  dropped. So there is one loop body to compile, whatever the sizes.
 
   Args:
     metrics_fn: batch -> {name: f32[batch, ...]}.
     dataset: arrays [examples, ...].
-    batch_size: examples held in memory at a time; changes nothing else.
+    batch_size: examples in memory at a time; it changes no value.
 
   Returns:
     {name: f32[examples, ...]}.
@@ -152,7 +157,7 @@ def mean_over(
 
   Args:
     metrics_fn, dataset, batch_size: as for `per_example`.
-    data_axis: mesh axis whose devices compute an equal part each.
+    data_axis: mesh axis whose devices compute equal parts of the data set.
   """
   if data_axis is None:
     values = per_example(metrics_fn, dataset, batch_size)
@@ -172,7 +177,7 @@ def mean_over(
 
 
 def _at_examples(metrics_fn, dataset, batch_size, first, count):
-  """Returns metrics of `count` examples from `first` on, around the end."""
+  """Returns metrics of `count` examples from `first` on, cyclically."""
   batch_size = min(batch_size, count)
   num_batches = -(-count // batch_size)
   indices = (first + jnp.arange(num_batches * batch_size)) % trees.num_rows(

@@ -44,7 +44,9 @@ class Estimate:
     free = free_bytes(mesh)
     here = resident_bytes((job.fixed, shared, job.state), mesh)
     self.room = (
-      math.inf if free is None else -int(parallel.largest(-free - here))
+      math.inf
+      if free is None
+      else -int(parallel.max_over_processes(-free - here))
     )
 
   def of_steps(self, width: int) -> int:

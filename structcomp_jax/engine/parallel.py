@@ -1,12 +1,12 @@
-"""From a function of one row to a program over many, on many devices.
+"""Turns a function of one row into a program over many, on many devices.
 
-A row is one candidate of a mask search or one seed of a base network. Rows
-never talk to each other, so splitting them over devices needs no
-communication. Only a second mesh axis, which cuts the batches of every row
-among several devices, makes them talk.
+A row is, for example, one candidate of a mask search or one seed of a base
+network. Rows do not depend on each other, so splitting them over devices needs
+no communication. Only devices along a second mesh axis communicate: they share
+the batches of every row.
 
-The devices may be those of several processes. All of them then call the same
-functions of this module, in the same order, with the same values.
+The devices may belong to several processes. All processes must then call the
+same functions of this module, in the same order, with the same values.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from structcomp_jax import trees, types, varying
 
 ROW_AXIS = "candidate"
 DATA_AXIS = "data"
-# How an argument lies on a mesh: rows are spread, all else is everywhere.
+# How an argument lies on a mesh: split by rows, or whole on every device.
 ROWS = PartitionSpec(ROW_AXIS)
 EVERYWHERE = PartitionSpec()
 
@@ -38,25 +38,26 @@ def row_mesh(
   >>> row_mesh(6, jax.devices()[:4]).size
   3
 
-  Where the devices belong to several processes, as many of each; if the rows
-  do not divide that way, every process computes all of them by itself.
+  If the devices belong to several processes, the mesh has as many devices of
+  each. If the rows cannot be split evenly over the processes, every process
+  computes all rows by itself.
 
   Args:
     num_rows: rows of the program.
     devices: default: all of `jax.devices()`.
-    data_devices: devices that share the batches of a row. With more than one,
+    data_devices: devices that share the batches of a row. If there are several,
       the mesh has a second axis of that length, within one process.
 
   Raises:
     UserError: a process has fewer than `data_devices` devices.
   """
   devices = list(jax.devices() if devices is None else devices)
-  of_process: dict[int, list[Any]] = {}
+  by_process: dict[int, list[Any]] = {}
   for device in devices:
-    of_process.setdefault(device.process_index, []).append(device)
-  shares = list(of_process.values())
+    by_process.setdefault(device.process_index, []).append(device)
+  shares = list(by_process.values())
   if len(shares) > 1 and num_rows % len(shares):
-    shares = [of_process[jax.process_index()]]
+    shares = [by_process[jax.process_index()]]
   num_groups = min(map(len, shares)) // data_devices
   if not num_groups:
     raise types.UserError(
@@ -74,20 +75,20 @@ def row_mesh(
 
 
 def place(tree: Any, sharding: jax.sharding.Sharding) -> Any:
-  """Returns a PyTree whose arrays lie where a sharding says.
+  """Returns a PyTree whose arrays lie on the devices that a sharding names.
 
   >>> mesh = row_mesh(4, jax.devices()[:2])
   >>> rows = place({"seed": np.arange(4)}, NamedSharding(mesh, ROWS))
   >>> [shard.data.tolist() for shard in rows["seed"].addressable_shards]
   [[0, 1], [2, 3]]
 
-  Unlike `jax.device_put`, it sends nothing between processes to compare what
-  they gave.
+  Unlike `jax.device_put`, it does not exchange values between processes to
+  check that they are the same.
 
   Args:
-    tree: NumPy arrays, scalars, or JAX arrays, those of this process alone or
-      of all processes.
-    sharding: of every array.
+    tree: NumPy arrays, scalars, or JAX arrays, on devices of this process alone
+      or of all processes.
+    sharding: how every array is to lie.
   """
   if sharding.is_fully_addressable:
     return jax.device_put(tree, sharding)
@@ -102,12 +103,13 @@ def place(tree: Any, sharding: jax.sharding.Sharding) -> Any:
 
 
 def fetch(tree: Any) -> Any:
-  """Returns a PyTree of NumPy arrays, also of rows that other processes hold.
+  """Returns a PyTree of NumPy arrays with the rows of all processes.
 
   >>> fetch({"loss": jax.numpy.array([0.5, 0.25])})
   {'loss': array([0.5 , 0.25], dtype=float32)}
 
-  One array after the other, since each is whole on a device meanwhile.
+  Arrays that are split over processes are fetched one after the other, because
+  each must fit on a device as a whole meanwhile.
   """
 
   def is_spread(leaf):
@@ -125,11 +127,13 @@ def fetch(tree: Any) -> Any:
   return jax.device_get(tree)
 
 
-def largest(number: float) -> float:
-  """Returns the largest of what all processes give, for one decision of all.
+def max_over_processes(number: float) -> float:
+  """Returns the maximum of the numbers that the processes call this with.
 
-  >>> largest(2.5)  # Of a single process.
+  >>> max_over_processes(2.5)  # There is a single process.
   2.5
+
+  All get the same number, from which all take the same decision.
   """
   if jax.process_count() == 1:
     return number
@@ -137,28 +141,30 @@ def largest(number: float) -> float:
 
 
 def replicate(tree: Any, mesh: Mesh) -> Any:
-  """Returns a PyTree whose arrays lie on every device of a mesh, ready for use.
+  """Returns a PyTree whose arrays lie on every device of a mesh.
 
   >>> params = replicate({"kernel": np.ones(3)}, row_mesh(2, jax.devices()[:2]))
   >>> [shard.data.shape for shard in params["kernel"].addressable_shards]
   [(3,), (3,)]
 
-  What a program reads at every call is copied once this way, not each time.
+  What a program reads at every call is then copied once, and not at every call.
   """
   return place(tree, NamedSharding(mesh, EVERYWHERE))
 
 
 def spread(rows: Any, mesh: Mesh) -> Any:
-  """Returns rows that lie on the devices of a mesh, and on no others.
+  """Returns rows that are split over the devices of a mesh.
 
   >>> rows = spread({"seed": np.arange(4)}, row_mesh(4, jax.devices()[:2]))
   >>> [shard.data.tolist() for shard in rows["seed"].addressable_shards]
   [[0, 1], [2, 3]]
 
-  JAX arrays are given away: all rows would stay on the device they came from.
+  JAX arrays in `rows` are deleted if they lie on one device: otherwise that
+  device would keep a copy of all rows.
   """
   spread_rows = place(rows, NamedSharding(mesh, ROWS))
-  if mesh.shape[ROW_AXIS] > 1:  # A part is a copy; all may be the same memory.
+  # Parts of the rows are copies. All rows may be the same memory as before.
+  if mesh.shape[ROW_AXIS] > 1:
     for leaf in jax.tree.leaves(rows):
       if isinstance(leaf, jax.Array) and len(leaf.devices()) == 1:
         leaf.delete()
@@ -171,20 +177,19 @@ class Program:
 
   Attributes:
     function: the jitted function of all rows.
-    shardings: one per argument.
+    shardings: how each argument lies on the mesh.
   """
 
   function: jax.stages.Wrapped
   shardings: tuple[NamedSharding, ...]
 
   def __call__(self, *arguments: Any) -> Any:
-    # Arguments that lie elsewhere are another type to JAX, which would compile
-    # the program again.
+    # For arguments that lie elsewhere, JAX would compile the program again.
     placed = map(place, arguments, self.shardings)
     return self.function(*placed)
 
   def compile(self, *arguments: Any) -> jax.stages.Compiled:
-    """Compiles without running; a later call uses what was compiled.
+    """Compiles the program without running it, for later calls as well.
 
     Args:
       *arguments: arrays, or `jax.ShapeDtypeStruct` in their place.
@@ -213,16 +218,17 @@ def over_rows(
   [10, 11, 12, 13]
 
   With the default `specs`, `fn(row, shared)` becomes `program(rows, shared)`:
-  `row` is any PyTree without the row axis, and `shared` is stored once however
+  `row` is any PyTree without the row axis, and `shared` is stored once, however
   many rows there are.
 
   Args:
     fn: the function.
     mesh: from `row_mesh`; its row axis divides the number of rows.
-    specs: one per argument of `fn`. What begins with `ROW_AXIS` has rows, and
-      `fn` sees one at a time; the first argument does.
-    width: rows computed at once on a device (`vmap`); the others follow in a
-      loop inside the same program. 0: all of them.
+    specs: one per argument of `fn`. An argument whose spec begins with
+      `ROW_AXIS` has rows, and `fn` gets one of them; the first one must have
+      rows.
+    width: rows computed at once on a device (`vmap`); a loop inside the program
+      computes so many after the other. 0: all rows at once.
     donate: the memory of the first argument is reused for the result.
     in_place: `donate`, and `fn` returns two things: a row like its first
       argument, and results. The loop then writes the row where it was: there
@@ -256,7 +262,7 @@ def over_rows(
       return _one_chunk_after_the_other(one_row, rows, width)
     return jax.lax.map(one_row, rows, batch_size=width if width > 1 else None)
 
-  # The name under which JAX reports what it compiles.
+  # JAX reports what it compiles under this name.
   local_rows.__name__ = getattr(fn, "__name__", "rows")
   split = jax.shard_map(
     local_rows, mesh=mesh, in_specs=tuple(specs), out_specs=ROWS
@@ -268,7 +274,7 @@ def over_rows(
 
 
 def _at_once(one_row, rows):
-  """A single row does without the batch axis, which costs speed."""
+  """Computes all rows at once; without the batch axis one row is faster."""
   if trees.num_rows(rows) == 1:
     return jax.tree.map(lambda leaf: leaf[None], one_row(trees.row(rows, 0)))
   return jax.vmap(one_row)(rows)

@@ -65,7 +65,7 @@ def choose_width(job: loop.Job) -> Width:
         return Width(width, {}, needed)
       if not seconds:
         arguments = (*_on_devices(job, estimate), *feed.batches(0))
-      seconds[width] = parallel.largest(
+      seconds[width] = parallel.max_over_processes(
         _seconds_per_step(job, width, job.init(), arguments, feed.max_steps)
       )
       if seconds[width] > (1 + _NOISE) * min(seconds.values()):

@@ -1,10 +1,10 @@
 """The latest state of a run, kept by orbax in a directory of its own.
 
-Layout: `<directory>/<serial>/tree` holds the leaves, `.../record` the step,
-the caller's metadata, paths, shapes, dtypes, and checksums of the arrays and
-of itself.
-The serial number grows by one with every save. It is not the training step,
-so that a step can be saved twice without removing the old files first.
+`<directory>/<serial>/tree` holds the leaves; `<directory>/<serial>/record`
+holds the step, the caller's metadata, paths, shapes, dtypes, and checksums of
+the arrays and of itself. The serial number grows by one with every save. It is
+not the training step, so that a step can be saved again before the old files
+are removed.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ import orbax.checkpoint as ocp
 
 from structcomp_jax import trees
 from structcomp_jax.io import files, hosts
-from structcomp_jax.types import UserError
+from structcomp_jax.types import UserError, one_line
 
 FORMAT_VERSION = 1
 
@@ -36,15 +36,15 @@ def save(
   tree: chex.ArrayTree,
   metadata: Mapping[str, Any],
 ) -> None:
-  """Saves `tree` and removes the checkpoint before it, in this order.
+  """Saves `tree`, then removes the checkpoint before it.
 
-  Returns when everything is on disk. A process killed meanwhile leaves the
-  previous checkpoint as it was; its partial files go with the next save.
+  Returns when everything is on disk. If the process is killed meanwhile, the
+  previous checkpoint stays as it was, and the next save removes partial files.
 
   Args:
-    directory: used for nothing else but these checkpoints and, if need be,
-      plain files beside them; created where missing.
-    step: training step the tree belongs to.
+    directory: holds these checkpoints and may hold plain files beside them, but
+      no other directories; created if missing.
+    step: training step to which the tree belongs.
     tree: arrays that the first process can address, of any shape and dtype
       that NumPy knows. Typed keys must be passed as `jax.random.key_data`.
     metadata: JSON values, e.g. {"fingerprint": digest of the frozen tree}.
@@ -58,10 +58,10 @@ def save(
   arrays = {
     name: array
     for name, array in _storage_names(leaves).items()
-    if array.size  # orbax refuses empty arrays; the record knows their shape.
+    if array.size  # orbax refuses empty arrays; the record has their shape
   }
   items = {"record": ocp.args.JsonSave(record)}
-  if arrays:  # nor does it save a tree without leaves
+  if arrays:  # orbax also refuses a tree without leaves
     items["tree"] = ocp.args.PyTreeSave(arrays)
   try:
     directory.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def save(
     raise files.storage_error(directory, error) from error
   except (ValueError, RuntimeError) as error:  # what tensorstore raises
     raise UserError(
-      f"cannot write a checkpoint in {directory} ({_one_line(error)}); check "
+      f"cannot write a checkpoint in {directory} ({one_line(error)}); check "
       "free disk space and permissions"
     ) from error
 
@@ -86,7 +86,8 @@ def restore(
 ) -> tuple[int, chex.ArrayTree, dict[str, Any]] | None:
   """Reads the latest checkpoint back, or refuses it.
 
-  Of several processes each reads the files, which may be too many to send.
+  Every process reads the files by itself, since arrays may be too large to be
+  sent by the first one.
 
   Args:
     directory: the directory given to `save`.
@@ -133,7 +134,7 @@ def _record(
   record = {
     "format": FORMAT_VERSION,
     "step": int(step),
-    # As it reads back: tuples become lists.
+    # As JSON reads it back, with lists for tuples: the checksum depends on it.
     "metadata": json.loads(json.dumps(dict(metadata))),
     "leaves": _describe(leaves),
     "arrays": trees.fingerprint(leaves),
@@ -190,7 +191,7 @@ def _check_record(
 
 
 def _first_difference(stored: Any, expected: list[list[Any]]) -> str | None:
-  """Returns what is wrong with the first leaf that does not fit."""
+  """Returns what is wrong with the first leaf that does not fit, if any."""
   if stored == expected:
     return None
   for (path, dtype, shape), old in zip(expected, stored, strict=False):
@@ -239,9 +240,9 @@ def _read(directory: Path, serial: int, item: str, args: Any) -> Any:
         serial, args=ocp.args.Composite(**{item: args})
       )
       return restored[item]
-  # Torn files surface as a dozen exception types of orbax and tensorstore.
+  # orbax and tensorstore raise a dozen types of exceptions for torn files.
   except Exception as error:
-    raise _torn(directory, _one_line(error)) from error
+    raise _torn(directory, one_line(error)) from error
 
 
 def _torn(directory: Path, cause: str) -> UserError:
@@ -255,8 +256,8 @@ def _torn(directory: Path, cause: str) -> UserError:
 def _latest_serial(directory: Path) -> int | None:
   """Returns the number of the newest complete save, or None.
 
-  Read from the directory names, not asked of the manager, which passes over
-  a damaged checkpoint in silence: the run would start again from nothing.
+  The directory names tell it. The manager of orbax would skip a damaged
+  checkpoint without a word, and the run would start again from nothing.
   """
   try:
     names = os.listdir(directory)
@@ -268,10 +269,10 @@ def _latest_serial(directory: Path) -> int | None:
 
 
 class _PatientHandler(ocp.type_handlers.NumpyHandler):
-  """Waits for the reads of all leaves, also when one of them fails.
+  """Waits for the reads of all leaves, even if one of them fails.
 
-  Otherwise orbax closes its event loop below the reads still under way, and
-  each of them prints a traceback over our one-line message.
+  Otherwise orbax would close its event loop while other reads are under way,
+  and each of these would print a traceback over our one-line message.
   """
 
   async def deserialize(
@@ -299,21 +300,21 @@ def _manager(
     cleanup_tmp_directories=not keep_all,
     enable_async_checkpointing=False,
     save_root_metadata=False,
-    multiprocessing_options=_of_this_process(),
+    multiprocessing_options=_single_process(),
   )
   handlers = {
     "tree": ocp.PyTreeCheckpointHandler(
       # Trained floats do not compress, and trying costs time.
       use_compression=False,
-      multiprocessing_options=_of_this_process(),
+      multiprocessing_options=_single_process(),
       type_handler_registry=ocp.type_handlers.create_type_handler_registry(
         (np.ndarray, _PatientHandler()),
-        # Never used, but orbax warns where it is missing.
+        # This handler is never used, but orbax warns if it is missing.
         (jax.Array, ocp.type_handlers.ArrayHandler()),
       ),
     ),
     "record": ocp.JsonCheckpointHandler(
-      multiprocessing_options=_of_this_process()
+      multiprocessing_options=_single_process()
     ),
   }
   return ocp.CheckpointManager(
@@ -321,8 +322,8 @@ def _manager(
   )
 
 
-def _of_this_process() -> ocp.options.MultiprocessingOptions:
-  """Whoever else there is, a process reads and writes on its own."""
+def _single_process() -> ocp.options.MultiprocessingOptions:
+  """Makes orbax work in this process without waiting for the others."""
   index = jax.process_index()
   return ocp.options.MultiprocessingOptions(
     primary_host=index,
@@ -333,15 +334,10 @@ def _of_this_process() -> ocp.options.MultiprocessingOptions:
 
 @functools.cache
 def _quiet_orbax() -> None:
-  """Drops what orbax logs below warnings, dozens of lines for each save."""
+  """Drops orbax's messages below warnings: dozens of lines for each save."""
   orbax_files = f"{os.sep}orbax{os.sep}"
   logging.getLogger("absl").addFilter(
     lambda record: (
       record.levelno >= logging.WARNING or orbax_files not in record.pathname
     )
   )
-
-
-def _one_line(error: Exception) -> str:
-  text = " ".join(str(error).split())
-  return text[:200] or type(error).__name__

@@ -1,6 +1,6 @@
-"""Whole-file writes that are complete or absent, and `DONE` marks.
+"""Writes files whole or not at all, and marks finished steps with `DONE`.
 
-Of several processes the first does it for all (`hosts.by_first`).
+If there are several processes, the first one acts for all (`hosts.by_first`).
 """
 
 import errno
@@ -26,9 +26,9 @@ def storage_error(
   """Returns the one-line `UserError` for a file operation that failed.
 
   Args:
-    path: the file or directory the user should look at.
-    error: what the operating system said.
-    action: what was tried, "write" or "read".
+    path: the file or directory that the user should look at.
+    error: what the operating system raised.
+    action: what failed, "write" or "read".
   """
   if error.errno in _FULL:
     remedy = "free disk space and run the same command again"
@@ -45,25 +45,25 @@ def storage_error(
 
 
 def is_temporary(path: str | os.PathLike[str]) -> bool:
-  """Returns whether `path` is left from an interrupted `write_atomic`."""
+  """Returns whether `path` was left by an interrupted `write_atomic`."""
   name = Path(path).name
   return name.startswith(".") and name.endswith(".tmp")
 
 
 @hosts.by_first
 def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
-  """Writes a whole file; a reader or a crash sees the old or the new one.
+  """Writes a whole file. Readers, even after a crash, see the old or the new.
 
   Args:
     path: the file; missing parent directories are created.
-    content: text (stored as UTF-8, newlines unchanged) or bytes.
+    content: text (stored as UTF-8 with its newlines unchanged) or bytes.
 
   Raises:
     UserError: the file cannot be written (permission, disk full, ...). The
-      previous content, if any, is untouched.
+      previous content, if any, is unchanged.
   """
   path = Path(path)
-  # In the same directory, because a rename is atomic within a file system.
+  # It must lie in the same directory: a rename is atomic within a file system.
   temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
 
 @hosts.by_first
 def exists(path: str | os.PathLike[str]) -> bool:
-  """Returns whether there is such a file."""
+  """Returns whether a file exists."""
   return Path(path).is_file()
 
 
@@ -88,15 +88,15 @@ def read_text(path: str | os.PathLike[str]) -> str:
   """Returns the content of a small UTF-8 file.
 
   Raises:
-    OSError: it cannot be read.
-    ValueError: it is not text.
+    OSError: the file cannot be read.
+    ValueError: the file is not text.
   """
   return Path(path).read_text(encoding="utf-8")
 
 
 @hosts.by_first
 def remove(path: str | os.PathLike[str]) -> None:
-  """Removes a file, or a directory as far as that is possible."""
+  """Removes a file, or what can be removed of a directory."""
   path = Path(path)
   if path.is_dir():
     shutil.rmtree(path, ignore_errors=True)
@@ -111,7 +111,7 @@ def mark_done(
 
   Args:
     directory: the directory of the step, e.g. `WORKDIR/base/seed_0`.
-    info: JSON values worth keeping beside the mark.
+    info: JSON values to store in the mark.
   """
   text = json.dumps(dict(info or {}), indent=2, sort_keys=True) + "\n"
   write_atomic(Path(directory) / DONE, text)
@@ -151,7 +151,7 @@ def _sync_directory(directory: Path) -> None:
   try:
     os.fsync(descriptor)
   except OSError as error:
-    # Some network file systems cannot sync a directory; the file is there.
+    # Some network file systems cannot sync a directory. The file is written.
     if error.errno != errno.EINVAL:
       raise
   finally:

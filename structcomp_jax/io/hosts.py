@@ -1,8 +1,8 @@
 """Processes that work together on one experiment, one on every host.
 
-All run the same program. What lies in a work directory is looked at, decided
-by and changed by the first process alone; the others get its answer. So they
-always agree, also on a file system that shows changes late.
+All run the same program. Only the first process looks at the files of a work
+directory, decides from them and changes them; the others get its answer. So all
+agree, even on a file system that shows changes late.
 """
 
 import contextlib
@@ -20,9 +20,11 @@ from structcomp_jax.types import UserError
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
-# Waiting for work on one host: a peer that dies ends it earlier.
+# How long a process waits for work that another one does, such as preparing
+# data. If a process dies, JAX ends the others much sooner.
 _PATIENCE_MS = 30 * 24 * 3600 * 1000
-# Sizes of messages, so that few programs are compiled.
+# Messages are padded to this many bytes or a power of two, because JAX compiles
+# a program for each size.
 _SMALLEST_MESSAGE = 1024
 
 _barrier_numbers = itertools.count()
@@ -35,21 +37,25 @@ def is_alone() -> bool:
 
 
 def is_first() -> bool:
-  """Returns whether this process writes the files and says what happens."""
+  """Returns whether this process writes the files and reports progress."""
   return not jax.distributed.is_initialized() or jax.process_index() == 0
 
 
 def by_first(
   fn: Callable[_Arguments, _Result],
 ) -> Callable[_Arguments, _Result]:
-  """Makes all processes get what `fn` returns, or raises, in the first.
+  """Lets the first process call `fn`, and all return or raise what it does.
 
-  All of them must call it, in the same order. Inside of `fn` the first one is
-  on its own: functions made this way can call each other.
+  All processes must call such functions, and in the same order. While `fn`
+  runs, the first process counts as alone, so that these functions can call each
+  other.
 
   Args:
-    fn: its results and errors can be pickled. With a single process it is
-      just called.
+    fn: a function whose results and errors can be pickled. A single process
+      just calls it.
+
+  Returns:
+    A function with the arguments of `fn`.
   """
 
   @functools.wraps(fn)
@@ -79,14 +85,17 @@ def check_all(is_fine: bool, problem: str) -> None:
   """Raises a UserError in all processes if something is wrong in one.
 
   Args:
-    is_fine: whether this process is content.
-    problem: what is wrong otherwise, after "process 1, 3: ".
+    is_fine: whether nothing is wrong in this process.
+    problem: what is wrong otherwise. The message is "process 1, 3: " and this.
+
+  Raises:
+    UserError: `is_fine` is False in some process.
   """
   if is_alone():
     return
   _wait_for_all()
-  content = multihost_utils.process_allgather(np.array(is_fine))
-  wrong = [str(index) for index in np.flatnonzero(~content)]
+  all_fine = multihost_utils.process_allgather(np.array(is_fine))
+  wrong = [str(index) for index in np.flatnonzero(~all_fine)]
   if wrong:
     raise UserError(f"process {', '.join(wrong)}: {problem}")
 
@@ -121,8 +130,11 @@ def _from_first(message: bytes) -> bytes:
 
 
 def _wait_for_all() -> None:
-  """Waits without a program on the devices, which would give up sooner."""
-  # Whoever works alone does without orbax.
+  """Waits until all processes are here, at a barrier between the hosts.
+
+  A program on the devices would wait as well, but give up sooner.
+  """
+  # Imported here, because a single process does not need orbax.
   from orbax.checkpoint import multihost
 
   key = f"structcomp_jax_{next(_barrier_numbers)}"

@@ -1,4 +1,4 @@
-"""Where everything lies in a work directory."""
+"""The layout of a work directory: which file or directory lies where."""
 
 import dataclasses
 import pathlib
@@ -12,7 +12,8 @@ class Paths:
 
   Attributes:
     workdir: the directory.
-    main_regime: its networks lie at the top, those of others in `<regime>/`.
+    main_regime: the regime whose networks lie at the top; every other regime
+      has a directory `<regime>/`.
   """
 
   workdir: pathlib.Path
@@ -20,33 +21,33 @@ class Paths:
 
   @property
   def cache(self) -> pathlib.Path:
-    """Features on disk, until the work that reads them is finished."""
+    """Where features lie on disk until the step that reads them is finished."""
     return self.workdir / "cache"
 
   def regime(self, regime: str) -> pathlib.Path:
-    """Directory of everything that belongs to one regime."""
+    """The directory of everything that belongs to one regime."""
     return self.workdir if regime == self.main_regime else self.workdir / regime
 
   def training(self, regime: str) -> pathlib.Path:
-    """Training of all seeds at once, until it is finished."""
+    """Where the training of all base seeds lies until it is finished."""
     return self.regime(regime) / "base"
 
   def base(self, regime: str, base_seed: int) -> pathlib.Path:
-    """One base network."""
+    """The directory of one base network."""
     return self.training(regime) / f"seed_{base_seed}"
 
   def pruning(self, base_seed: int) -> pathlib.Path:
-    """The masks that prune one base network."""
+    """The directory of the masks that prune one base network."""
     return self.regime("pruned") / "pruning" / f"seed_{base_seed}"
 
   def pretraining(self) -> pathlib.Path:
-    """The contrastive pretraining that all networks of `simclr` share."""
+    """The directory of the pretraining that all networks of `simclr` share."""
     return self.regime("simclr") / "pretraining"
 
   def evaluation(self, regime: str, base_seed: int) -> pathlib.Path:
-    """What one base network and its masks add to the tables."""
+    """The file of table rows of one base network and its masks."""
     return self.regime(regime) / "evaluation" / f"seed_{base_seed}.json"
 
   def masks(self, regime: str, base_seed: int, subroutine: str) -> pathlib.Path:
-    """The masks of one subroutine in one base network."""
+    """The directory of the masks of one subroutine in one base network."""
     return self.regime(regime) / "masks" / f"seed_{base_seed}" / subroutine

@@ -1,9 +1,9 @@
-"""One process at a time per work directory.
+"""Lets one process at a time work in a work directory.
 
-The lock is an advisory lock of the operating system on `run.lock`: it ends
-with its process, however that dies. The JSON inside says who holds it, and
-decides alone where the file system does not support such locks or where the
-file was left by another host.
+The lock is an advisory lock of the operating system on `run.lock`, which ends
+with its process, however that dies. The JSON in the file says who holds it, and
+alone decides if the file system does not support such locks or if another host
+left the file.
 """
 
 import contextlib
@@ -33,11 +33,12 @@ def hold_lock(directory: Path, *, launched_as: str) -> Iterator[None]:
 
   Args:
     directory: an existing directory.
-    launched_as: the command, for the message another process gets.
+    launched_as: the command of this process. It is part of the message that
+      another process gets.
 
   Raises:
     UserError: another process holds the lock, or the lock file cannot be
-      written. A lock left by a dead process of this host is taken over.
+      written. A lock that a dead process of this host left is taken over.
   """
   path = directory / LOCK
   descriptor = _open_locked(path)
@@ -47,14 +48,14 @@ def hold_lock(directory: Path, *, launched_as: str) -> Iterator[None]:
     try:
       yield
     finally:
-      # Still locked, so no other process can be relying on this file.
+      # The lock is still held, so no other process relies on this file.
       path.unlink(missing_ok=True)
   finally:
     os.close(descriptor)
 
 
 def _open_locked(path: Path) -> int:
-  """Returns a descriptor of the lock file, locked where that is possible."""
+  """Returns a descriptor of the lock file, locked if the system can do that."""
   while True:
     try:
       descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -72,7 +73,7 @@ def _open_locked(path: Path) -> int:
         raise files.storage_error(path, error) from error
     if _is_current(path, descriptor):
       return descriptor
-    # The previous holder removed the file after we opened it.
+    # The previous holder removed the file after this process had opened it.
     os.close(descriptor)
 
 
@@ -84,7 +85,7 @@ def _is_current(path: Path, descriptor: int) -> bool:
 
 
 def _read_holder(descriptor: int) -> dict[str, Any] | None:
-  """Returns who wrote the lock file; None if empty or torn."""
+  """Returns who wrote the lock file; None if it is empty or torn."""
   try:
     holder = json.loads(os.pread(descriptor, 1 << 16, 0))
     return {**holder, "pid": int(holder["pid"])}
@@ -102,7 +103,7 @@ def _write_holder(path: Path, descriptor: int, launched_as: str) -> None:
     "started": now.isoformat(timespec="seconds"),
   }
   try:
-    # In place: replacing the file would leave the lock on the old one.
+    # Written in place: a new file in its place would not be locked.
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, (json.dumps(holder) + "\n").encode(), 0)
     os.fsync(descriptor)
@@ -153,9 +154,9 @@ def process_start(pid: int) -> str | None:
     pid: process id.
 
   Returns:
-    Boot id and start in clock ticks since boot; None if there is no such
-    process, it is a zombie, or the system has no /proc. There the lock of
-    the operating system decides alone.
+    The id of the boot and the start of the process in clock ticks since then;
+    None if there is no such process, if it is a zombie, or if the system has
+    no /proc. Without /proc the lock of the operating system decides alone.
   """
   try:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

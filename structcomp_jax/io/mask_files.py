@@ -1,8 +1,8 @@
-"""Mask files: one bit per unit, bound to the network they belong to.
+"""Mask files: one bit per unit, and the fingerprint of the masked network.
 
 A file is an `.npz` archive of a JSON header (format version, fingerprint of
-the frozen tree, paths, shapes, number of candidate rows, free metadata) and
-one packed byte array per leaf. Equal masks give equal bytes.
+the frozen tree, paths, shapes, number of candidate rows, any metadata) and one
+packed byte array per leaf. Equal masks give equal bytes.
 """
 
 import io
@@ -42,19 +42,19 @@ def save(
   metadata: Mapping[str, Any] | None = None,
   stacked: bool = False,
 ) -> None:
-  """Writes masks atomically: the old file, or the whole new one.
+  """Writes masks; a crash leaves the old file or the whole new one.
 
   Args:
     path: file to write; missing parent directories are created.
     masks: {path: bool[...]}.
     fingerprint: `trees.fingerprint` of the frozen tree.
-    metadata: JSON values to store along.
+    metadata: JSON values to store with the masks.
     stacked: the leading axis of every leaf is the candidate axis; the file
       then records the number of rows.
 
   Raises:
-    UserError: a leaf is not boolean, the rows differ, or the file cannot be
-      written.
+    UserError: there is no leaf, a leaf is not boolean, the numbers of rows
+      differ, or the file cannot be written.
   """
   arrays = {name: np.asarray(masks[name]) for name in sorted(masks)}
   _check_arrays(arrays, stacked)
@@ -84,15 +84,15 @@ def load(
 
   Args:
     path: file written by `save`.
-    fingerprint: of the frozen tree the masks will be merged into; None skips
-      the comparison.
+    fingerprint: of the frozen tree into which the masks will be merged; None
+      skips the comparison.
 
   Returns:
     ({path: bool[...]}, metadata).
 
   Raises:
-    UserError: missing or torn file, other format version, or masks of
-      another network.
+    UserError: the file is missing or torn, has another format version, or
+      belongs to another network.
   """
   if not pathlib.Path(path).is_file():
     raise UserError(
@@ -100,7 +100,7 @@ def load(
       "again"
     )
   try:
-    # Opened here: np.load leaves a torn file open.
+    # Opened here, because np.load does not close a torn file.
     with (
       open(path, "rb") as file,
       np.load(file, allow_pickle=False) as archive,
@@ -122,7 +122,7 @@ def load(
 
 
 def _entry(index: int) -> str:
-  """Returns the archive entry of the n-th path; paths may be unfit names."""
+  """Returns the archive entry of the n-th path, which may be no valid name."""
   return f"leaf_{index:05d}"
 
 
@@ -144,7 +144,7 @@ def _check_header(
   header: Mapping[str, Any],
   fingerprint: str | None,
 ) -> None:
-  """Raises for another format, version or network."""
+  """Raises unless a header has this format, version and network."""
   if header["format"] != _FORMAT or header["version"] != _VERSION:
     raise UserError(
       f"mask file {str(path)!r} has format {header['format']} version "

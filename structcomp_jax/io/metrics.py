@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: one JSON object per line, appended as a run proceeds."""
+"""Writes and reads `metrics.jsonl`: one JSON object per line."""
 
 import json
 import math
@@ -16,8 +16,8 @@ class MetricsWriter:
   """Appends rows to a metrics file; use it in a `with` statement.
 
   Opening drops a last line that a killed run left incomplete. Call `rewind`
-  first when resuming, or rows after the checkpoint appear twice. Of several
-  processes the first writes, whatever the others do.
+  before a run is resumed, or rows after the checkpoint appear twice. If there
+  are several processes, only the first one writes.
   """
 
   def __init__(self, path: str | os.PathLike[str]):
@@ -38,8 +38,8 @@ class MetricsWriter:
     """Appends one row and flushes it.
 
     Args:
-      row: {name: scalar}, written in this order; NaN and infinities become
-        null, which is what JSON has for them.
+      row: {name: scalar}, written in this order. JSON has neither NaN nor
+        infinities, so they become null.
     """
     line = json.dumps({k: _json_value(v) for k, v in row.items()})
     try:
@@ -71,7 +71,7 @@ def read(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
   """Returns the rows of a metrics file, without a torn last line.
 
   Raises:
-    UserError: the file is missing, or a line before the last is no row.
+    UserError: the file is missing, or a line before the last is not a row.
   """
   path = Path(path)
   try:
@@ -88,10 +88,10 @@ def read(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 def rewind(
   path: str | os.PathLike[str], keep: Callable[[dict[str, Any]], bool]
 ) -> None:
-  """Drops the rows a resumed run is going to write again.
+  """Drops the rows that a resumed run is going to write again.
 
   Args:
-    path: the metrics file; a missing one is left missing.
+    path: the metrics file; nothing is done if it does not exist.
     keep: called with each row, e.g. `lambda row: row["step"] <= step`.
 
   Raises:
@@ -125,7 +125,7 @@ def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:
 
 def _cut_torn_line(path: Path) -> None:
   """Truncates `path` after its last newline."""
-  if not path.is_file():  # missing, or a device
+  if not path.is_file():  # it is missing, or /dev/null
     return
   with open(path, "r+b") as file:
     content = file.read()

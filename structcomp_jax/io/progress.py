@@ -1,4 +1,4 @@
-"""How far a run is, how fast, and how long it still takes."""
+"""Shows how far a run is, how fast it is, and how long it will still take."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ from tqdm import tqdm
 from structcomp_jax.io import hosts
 from structcomp_jax.io.values import plain
 
-# Fraction, count, time spent < time left, steps per second, values.
+# Fraction done, count, time spent < time left, steps per second, values.
 _FORMAT = (
   "{desc}: {percentage:3.0f}% {n_fmt}/{total_fmt} "
   "[{elapsed}<{remaining}, {rate_fmt}{postfix}]"
@@ -18,10 +18,10 @@ _FORMAT = (
 
 
 class Progress:
-  """A bar on a terminal, a plain line now and then in a log file.
+  """Shows a bar on a terminal, or a line now and then in a log file.
 
-  Of several processes only the first shows anything. Use it in a `with`
-  statement, so that the last state is always shown.
+  If there are several processes, only the first one shows anything. Use it in a
+  `with` statement, so that the last state is always shown.
   """
 
   def __init__(
@@ -40,8 +40,9 @@ class Progress:
       total: number of steps of the whole run.
       label: what is counted, shown first.
       stream: where to write; standard error by default.
-      start: steps that an earlier, resumed run did; not part of the rate.
-      every: seconds between lines where `stream` is no terminal.
+      start: steps of an earlier run that this one resumes; they do not count
+        for the speed.
+      every: seconds between lines if `stream` is not a terminal.
       clock: returns seconds; for tests.
     """
     self._stream = sys.stderr if stream is None else stream

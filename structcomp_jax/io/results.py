@@ -1,7 +1,7 @@
-"""`results.csv`, `controls.csv` and `densities.csv`.
+"""Writes and reads `results.csv`, `controls.csv` and `densities.csv`.
 
-A table is written whole and read whole. The same numbers give the same
-bytes, so that two runs can be compared with `diff`.
+A table is written whole and read whole. The same numbers give the same bytes,
+so that two runs can be compared with `diff`.
 """
 
 import csv
@@ -15,11 +15,12 @@ import pandas as pd
 
 from structcomp_jax.io import files
 from structcomp_jax.io.values import plain
-from structcomp_jax.types import UserError
+from structcomp_jax.types import UserError, one_line
 
-# One row per (base seed, subroutine, candidate, ablation, test task).
-# margin: mean score margin; density: l0 / l0_max; selected: whether this is
-# the candidate to report; base_accuracy: the dense network on task `base`.
+# `results.csv` has one row per (base seed, subroutine, candidate, ablation,
+# test task). margin: mean score margin; density: l0 / l0_max; selected: whether
+# this is the candidate to report; base_accuracy: accuracy of the dense network
+# on the task `base`.
 COLUMNS = (
   "experiment",
   "model",
@@ -43,9 +44,9 @@ COLUMNS = (
   "selected",
   "base_accuracy",
 )
-# Random masks with the kept counts of a learned one.
+# `controls.csv` is about random masks that keep as many units as a learned one.
 CONTROL_COLUMNS = (*COLUMNS, "control")
-# One row per masked leaf: how many of its `size` units are kept.
+# `densities.csv` has one row per masked leaf: it keeps `kept` of `size` units.
 DENSITY_COLUMNS = (
   "regime",
   "base_seed",
@@ -60,7 +61,7 @@ DENSITY_COLUMNS = (
   "size",
 )
 
-# Columns of text: "none" and the empty text are values, not gaps.
+# Columns of text, in which "none" and the empty text are values, not gaps.
 _TEXT = {
   "experiment",
   "model",
@@ -81,12 +82,12 @@ def write(
   rows: Iterable[Mapping[str, Any]],
   columns: Sequence[str] = COLUMNS,
 ) -> None:
-  """Writes a table, replacing the file at once.
+  """Writes a table; a crash leaves the old file or the whole new one.
 
   Args:
     path: the CSV file.
     rows: {column: scalar}; None is an empty cell.
-    columns: the columns, in order. Every row has exactly these.
+    columns: the columns, in order. Every row must have exactly these.
 
   Raises:
     ValueError: a row lacks a column or has one too many.
@@ -110,14 +111,14 @@ def read(
 
   Args:
     path: the CSV file.
-    columns: columns it must have; further ones are kept.
+    columns: columns that it must have; others are read as well.
 
   Returns:
     Text columns as str ("" where empty), `selected` as bool, numbers as
     int64 or float64 (NaN where empty).
 
   Raises:
-    UserError: the file or a column is missing, or a cell is no number.
+    UserError: the file or a column is missing, or a cell is not a number.
   """
   path = Path(path)
   table = _read_text(path)
@@ -150,7 +151,7 @@ def _read_text(path: Path) -> pd.DataFrame:
     ) from error
   except (ValueError, UnicodeDecodeError) as error:
     raise UserError(
-      f"{path} is not a table ({_one_line(error)}); delete it and write it "
+      f"{path} is not a table ({one_line(error)}); delete it and write it "
       "again with python -m launch.evaluate"
     ) from error
 
@@ -166,8 +167,8 @@ def _typed(cells: pd.Series, path: Path) -> pd.Series:
     if cells.name not in {*CONTROL_COLUMNS, *DENSITY_COLUMNS}:
       return cells
     raise UserError(
-      f"{path} column {cells.name} holds a cell that is no number or truth "
-      f"value ({_one_line(error)}); write the table again"
+      f"{path} column {cells.name} holds a cell that is neither a number nor a "
+      f"truth value ({one_line(error)}); write the table again"
     ) from error
 
 
@@ -175,9 +176,5 @@ def _numbers(cells: pd.Series) -> pd.Series:
   try:
     return cells.map(int).astype("int64")
   except ValueError:
-    # Python's float, since the parser of pandas may miss the last bit.
+    # Read by Python, because the parser of pandas may get the last bit wrong.
     return cells.map(float).astype("float64")
-
-
-def _one_line(error: Exception) -> str:
-  return " ".join(str(error).split())

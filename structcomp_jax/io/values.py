@@ -1,4 +1,4 @@
-"""Array scalars as plain Python values with one text per bit pattern."""
+"""Turns array scalars into Python values whose text names their exact bits."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ def plain(value: Any) -> Any:
   """Returns a Python value for a Python, NumPy or JAX scalar.
 
   A float narrower than 64 bits becomes the Python float with the shortest
-  decimal text that still names it: float32 0.1 gives 0.1, not
-  0.10000000149. Casting back to float32 returns the same bits.
+  decimal text that still identifies it: float32 0.1 gives 0.1, not
+  0.10000000149. Casting it back to float32 returns the same bits.
 
   Args:
     value: None, str, bool, int, float, or an array of shape [].

@@ -1,4 +1,4 @@
-"""The work directory of one experiment: its config and its lock."""
+"""Opens the work directory of one experiment: its config and its lock."""
 
 import contextlib
 import json
@@ -30,18 +30,19 @@ def open_workdir(
   """Creates or reopens a work directory and holds its lock.
 
   Args:
-    path: the directory; created with its parents where missing.
+    path: the directory; created with its parents if missing.
     config: the resolved config, JSON values only.
-    launched_as: the command, for the message another process gets.
-    ignore: dotted prefixes of fields that may differ from the stored
-      config, because they do not change a result.
+    launched_as: the command of this process. It is part of the message that
+      another process gets.
+    ignore: dotted prefixes of fields that may differ from the stored config,
+      because they do not change a result.
 
   Yields:
     The directory.
 
   Raises:
-    UserError: the directory cannot be used, belongs to something else,
-      holds another config, or another process works in it.
+    UserError: the directory cannot be used, belongs to something else or holds
+      another config, or another process works in it.
   """
   path = Path(path)
   config = json_config(config)
@@ -54,11 +55,14 @@ def open_workdir(
 def check_shared(
   path: str | os.PathLike[str], config: Mapping[str, Any]
 ) -> None:
-  """Raises UserError unless all processes work on the same thing.
+  """Checks that all processes have one config and see one work directory.
 
   Args:
     path: the work directory, which all hosts must see.
     config: the resolved config.
+
+  Raises:
+    UserError: some process has another config, or does not see the directory.
   """
   if hosts.is_alone():
     return
@@ -83,8 +87,8 @@ def json_config(config: Mapping[str, Any]) -> dict[str, Any]:
   """Returns `config` as it reads back from JSON: tuples become lists.
 
   Raises:
-    UserError: a value, named by its dotted field, is not a JSON value or
-      not a finite number.
+    UserError: a value, named by its dotted field, is neither a JSON value nor
+      a finite number.
   """
   if not isinstance(config, Mapping):
     raise TypeError(f"expected a dict, got {type(config).__name__}")
@@ -98,7 +102,7 @@ def config_differences(
 
   Args:
     a: a config; nested dicts are fields, lists are values.
-    b: another one.
+    b: another config.
     ignore: dotted prefixes of fields to leave out.
 
   >>> config_differences({"mask": {"beta": 1}}, {"mask": {"beta": 2}})
@@ -114,7 +118,7 @@ def config_differences(
 
 
 def _appears(path: Path) -> bool:
-  """Returns whether a file is there, or comes: some file systems are late."""
+  """Returns whether a file appears in time: some file systems show it late."""
   deadline = time.monotonic() + _SECONDS_TO_APPEAR
   while not path.exists():
     if time.monotonic() > deadline:

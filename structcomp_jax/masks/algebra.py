@@ -25,13 +25,13 @@ def complement(mask: AnyMask) -> Mask:
 
 
 def logical_and(first: AnyMask, second: AnyMask) -> Mask:
-  """Returns the units kept by both masks."""
+  """Returns the mask of the units that both masks keep."""
   _check_same_leaves(first, second)
   return {path: jnp.logical_and(first[path], second[path]) for path in first}
 
 
 def logical_or(first: AnyMask, second: AnyMask) -> Mask:
-  """Returns the units kept by either mask."""
+  """Returns the mask of the units that at least one mask keeps."""
   _check_same_leaves(first, second)
   return {path: jnp.logical_or(first[path], second[path]) for path in first}
 
@@ -47,7 +47,7 @@ def size(mask: AnyMask) -> dict[str, int]:
 
 
 def density(mask: AnyMask) -> dict[str, jax.Array]:
-  """Returns the fraction of units kept per leaf, f32[]; 1 for an empty leaf."""
+  """Returns the kept fraction of units per leaf, f32[]; 1 for an empty leaf."""
   sizes = size(mask)
   return {
     path: _fraction(count, jnp.asarray(sizes[path], jnp.int32))
@@ -83,7 +83,7 @@ def total_size(mask: AnyMask) -> int:
 
 
 def total_density(mask: AnyMask) -> jax.Array:
-  """Returns the fraction of all units kept, f32[]."""
+  """Returns the fraction of all units that are kept, f32[]."""
   return _fraction(total_kept(mask), jnp.asarray(total_size(mask), jnp.int32))
 
 

@@ -1,7 +1,7 @@
-"""Masks to compare a learned one with: same kept count per leaf, exactly.
+"""Masks to compare a learned one with: they keep as many units of each leaf.
 
-All functions take one unstacked mask and work under `jit` and `vmap`: the
-counts may be traced, because a unit is kept when its rank is below the count.
+All functions take one unstacked mask and work under `jit` and `vmap`. Counts
+may be traced, because a unit is kept when its rank is below the count.
 """
 
 import jax
@@ -38,8 +38,8 @@ def random_from_complement(mask: Mask, key: jax.Array) -> Mask:
 
   Raises:
     UserError: a leaf keeps more than half of its units, so its complement is
-      too small. Under `jit` and `vmap`, where counts are not known, all of
-      the complement is returned for such a leaf instead.
+      too small. Under `jit` and `vmap` counts are not known; such a leaf then
+      gets the whole complement.
   """
   keys = leaf_keys(key, mask)
   drawn = {}
@@ -47,14 +47,14 @@ def random_from_complement(mask: Mask, key: jax.Array) -> Mask:
     count = jnp.sum(units, dtype=jnp.int32)
     _check_complement(path, count, units.size)
     order = _random_order(keys[path], units)
-    # Units of `mask` rank behind the whole complement.
+    # All units of the complement must rank before the units of `mask`.
     ranks = _ranks(jnp.where(units, units.size, order))
     drawn[path] = (ranks < count) & ~units
   return drawn
 
 
 def largest_magnitude(params: Params, mask: Mask) -> Mask:
-  """Returns the mask of the largest weights, same kept count per leaf.
+  """Returns the mask of the largest weights with the same count per leaf.
 
   A neuron ranks by the Euclidean norm of its weights. Among equal magnitudes
   the earlier one in memory order is kept, so that counts are exact.
@@ -91,13 +91,13 @@ def _random_order(key: jax.Array, units: jax.Array) -> jax.Array:
 
 
 def _ranks(scores: jax.Array) -> jax.Array:
-  """Returns each element's place in ascending order; ties by position."""
+  """Returns each element's place in ascending order, ties in memory order."""
   order = jnp.argsort(scores.ravel(), stable=True)
   return jnp.argsort(order, stable=True).reshape(scores.shape)
 
 
 def _check_complement(path: str, count: jax.Array, num_units: int) -> None:
-  """Raises when a known count exceeds what the complement holds."""
+  """Raises if a count is known and greater than the complement."""
   if isinstance(count, jax.core.Tracer):
     return
   if 2 * int(count) > num_units:

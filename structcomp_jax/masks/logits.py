@@ -1,4 +1,4 @@
-"""Mask logits: where a search starts, and the one threshold there is."""
+"""Mask logits: their initial value, and the one threshold for hard masks."""
 
 import jax
 import jax.numpy as jnp
@@ -29,12 +29,9 @@ def init(spec: MaskSpec, logit: float | jax.Array) -> MaskLogits:
 def binarize(mask_logits: MaskLogits) -> Mask:
   """Returns the hard mask: a unit is kept when its logit is above zero.
 
-  A logit of exactly 0 is removed, as in Break It Down (subnetwork s > 0,
-  ablated network s <= 0) and in the mask statistics of Are Neural Nets
-  Modular?.
-
-  Differences: the latter evaluates with l >= 0 in one place and counts with
-  l > 0 in another; here both are l > 0.
+  A unit whose logit is exactly 0 is removed. So it is in "Break It Down"
+  (subnetwork s > 0, ablated network s <= 0). "Are Neural Nets Modular?" counts
+  units with l > 0 but evaluates networks with l >= 0; here both are l > 0.
 
   >>> binarize({"kernel": jnp.array([-1.0, 0.0, 1.0])})["kernel"].tolist()
   [False, False, True]

@@ -1,4 +1,4 @@
-"""A masked network: weights times mask, the removed part zero or filled."""
+"""Makes a masked network: weights times mask, removed ones zero or filled."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from structcomp_jax.masks.select import MaskSpec
 from structcomp_jax.trees import leaf_keys, leaves_by_path, replace_leaves
 from structcomp_jax.types import Params, UserError
 
-# {path: array broadcastable to the leaf}; None stands for zeros.
+# {path: array that broadcasts to the leaf}; None stands for zeros.
 Fill = Mapping[str, jax.Array] | None
 
 
@@ -20,8 +20,8 @@ def merge(
 ) -> Params:
   """Returns the weights with the selected leaves masked.
 
-    bool mask:  w where m, else fill  (an all-ones mask returns w bitwise)
-    soft mask:  w m + (1 - m) fill,   in float32, cast back to w's dtype
+    bool mask:  w where m, else fill  (an all-ones mask returns the bits of w)
+    soft mask:  w m + (1 - m) fill    (in float32, cast back to the dtype of w)
 
   >>> params = {"kernel": jnp.array([1.0, 2.0])}
   >>> mask = {"kernel": jnp.array([True, False])}
@@ -33,7 +33,7 @@ def merge(
     mask: {path: bool or float[...]}; each array has the rank of its leaf and
       along every axis the leaf's length or 1.
     fill: what removed weights become: None for zero, or {path: array} with
-      every path of `mask`, broadcastable to the leaf.
+      every path of `mask`; each array broadcasts to its leaf.
 
   Returns:
     A tree like `params`; unselected leaves are the same objects.
@@ -98,7 +98,7 @@ def _merge_leaf(
   if mask.dtype == jnp.bool_:
     removed = jnp.zeros_like(leaf) if fill is None else fill
     return jnp.where(mask, leaf, removed.astype(leaf.dtype))
-  # Small masks vanish in bfloat16: multiply in float32 or wider.
+  # In bfloat16 small mask values vanish, so the product is in float32 or wider.
   wide = np.promote_types(leaf.dtype, np.float32)
   soft = mask.astype(wide)
   merged = leaf.astype(wide) * soft
@@ -108,16 +108,17 @@ def _merge_leaf(
 
 
 def _mean_fill(leaf: jax.Array, key: jax.Array) -> jax.Array:
-  """The leaf's mean weight, a scalar."""
+  """Returns the leaf's mean weight, a scalar."""
   del key
   return jnp.mean(leaf, dtype=jnp.float32).astype(leaf.dtype)
 
 
 def _random_fill(leaf: jax.Array, key: jax.Array) -> jax.Array:
-  """A fresh draw from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), leaf-shaped.
+  """Returns a fresh draw from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), leaf-shaped.
 
-  Break It Down, random ablation: this range, not the network's own initial
-  distribution. fan_in is the product of all axes but the last.
+  The random ablation of "Break It Down" uses this range, which is not the
+  network's own initial distribution. fan_in is the product of all axes but the
+  last.
   """
   bound = 1 / math.sqrt(max(math.prod(leaf.shape[:-1]), 1))
   draw = jax.random.uniform(

@@ -4,7 +4,7 @@ A relaxation is three elementwise functions of one leaf's logits. To add one,
 write the three and enter them in `RELAXATIONS`.
 
 Sizes and penalties of a whole mask count *weights*: a unit of kind "neuron"
-counts as often as the weights it covers, so that penalties and densities mean
+counts once for each weight that it covers, so that penalties and densities mean
 the same whatever the unit.
 """
 
@@ -20,18 +20,19 @@ from structcomp_jax.masks.select import MaskSpec, matching
 from structcomp_jax.trees import leaf_keys
 from structcomp_jax.types import MaskLogits, SoftMask, UserError
 
-# Hard concrete: stretch interval (gamma, zeta) and tau of Louizos et al. 2018.
+# Hard concrete has this stretch interval (gamma, zeta) and this tau in Louizos
+# et al. 2018.
 _GAMMA = -0.1
 _ZETA = 1.1
 _TAU = 2 / 3
 
 
-# Sharpness: one for all leaves, or one for each.
+# The sharpness: one for all leaves, or one for each.
 Beta = jax.Array | float | Mapping[str, jax.Array | float]
 
 
 class SampleFn(Protocol):
-  """Draws the mask that a forward pass multiplies with."""
+  """Draws the mask with which a forward pass multiplies the weights."""
 
   def __call__(
     self, logits: jax.Array, *, beta: jax.Array | float, key: jax.Array
@@ -40,7 +41,7 @@ class SampleFn(Protocol):
 
 
 class AmountFn(Protocol):
-  """A deterministic amount per unit."""
+  """Computes a deterministic amount per unit."""
 
   def __call__(
     self, logits: jax.Array, *, beta: jax.Array | float
@@ -72,7 +73,7 @@ def leaf_betas(
   Args:
     spec: the selected leaves.
     beta: sharpness of this step.
-    constant: regexes; leaves whose whole path one of them matches stay at 1.
+    constant: regexes; a leaf whose whole path matches one has sharpness 1.
 
   Returns:
     {path: beta or 1.0}.
@@ -171,8 +172,8 @@ def _at(beta: Beta, path: str) -> jax.Array | float:
 def _open_uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   """Returns f32 uniforms strictly between 0 and 1.
 
-  23 random bits plus half a step, every value exact in float32: neither 0
-  nor 1 can occur, whose log-odds are infinite.
+  The values are 23 random bits plus half a step, all exact in float32. Neither
+  0 nor 1 can occur, whose log-odds are infinite.
   """
   bits = jax.random.bits(key, shape, jnp.uint32) >> 9
   return bits.astype(jnp.float32) * 2.0**-23 + 2.0**-24
@@ -181,7 +182,7 @@ def _open_uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 def _continuous_sample(
   logits: jax.Array, *, beta: jax.Array | float, key: jax.Array
 ) -> jax.Array:
-  """m = sigmoid(beta s): Savarese et al. 2020, arXiv 1912.04427, section 3."""
+  """Returns sigmoid(beta s): Savarese et al. 2020, arXiv 1912.04427, sec. 3."""
   del key
   return jax.nn.sigmoid(beta * logits)
 
@@ -189,18 +190,18 @@ def _continuous_sample(
 def _continuous_size(
   logits: jax.Array, *, beta: jax.Array | float
 ) -> jax.Array:
-  """The soft mask itself is the kept amount and the penalty."""
+  """Returns the soft mask, which is both the kept amount and the penalty."""
   return jax.nn.sigmoid(beta * logits)
 
 
 def _gumbel_sample(
   logits: jax.Array, *, beta: jax.Array | float, key: jax.Array
 ) -> jax.Array:
-  """Hard straight-through sample: Csordas et al. 2021, section 2, tau = 1.
+  """Draws a hard straight-through sample: Csordas et al. 2021, sec. 2, tau = 1.
 
   With a logistic g the relaxed sample is s = sigmoid(l + g); the value is
-  1[s > 1/2] and the derivative s (1 - s). Written with one uniform,
-  g = log(u / (1 - u)), and exp(-|l|), which cannot overflow:
+  1[s > 1/2] and the derivative s (1 - s). With one uniform u, where
+  g = log(u / (1 - u)), and with exp(-|l|), which cannot overflow, they are
 
     1[s > 1/2] = 1[u > sigmoid(-l)]
     s (1 - s)  = u (1 - u) e / d^2,  e = exp(-|l|),
@@ -218,13 +219,13 @@ def _gumbel_sample(
 
 
 def _gumbel_size(logits: jax.Array, *, beta: jax.Array | float) -> jax.Array:
-  """P(m = 1) = sigmoid(l)."""
+  """Returns P(m = 1) = sigmoid(l)."""
   del beta
   return jax.nn.sigmoid(logits)
 
 
 def _gumbel_penalty(logits: jax.Array, *, beta: jax.Array | float) -> jax.Array:
-  """The raw logit: Csordas et al. 2021 penalise the logits' sum."""
+  """Returns the raw logit: Csordas et al. 2021 penalise the sum of logits."""
   del beta
   return logits
 
@@ -232,7 +233,7 @@ def _gumbel_penalty(logits: jax.Array, *, beta: jax.Array | float) -> jax.Array:
 def _hard_concrete_sample(
   logits: jax.Array, *, beta: jax.Array | float, key: jax.Array
 ) -> jax.Array:
-  """Stretched and clipped concrete: Louizos et al. 2018, equations 10-11."""
+  """Draws stretched and clipped concrete: Louizos et al. 2018, eq. 10-11."""
   del beta
   u = _open_uniform(key, logits.shape)
   noise = jnp.log(u) - jnp.log1p(-u)
@@ -243,7 +244,7 @@ def _hard_concrete_sample(
 def _hard_concrete_size(
   logits: jax.Array, *, beta: jax.Array | float
 ) -> jax.Array:
-  """P(m > 0), the expected L0 norm: Louizos et al. 2018, equation 12."""
+  """Returns P(m > 0), the expected L0 norm: Louizos et al. 2018, eq. 12."""
   del beta
   return jax.nn.sigmoid(logits - _TAU * math.log(-_GAMMA / _ZETA))
 

@@ -1,4 +1,4 @@
-"""Which leaves are masked, and in what units: ordered path rules."""
+"""Ordered path rules say which leaves are masked, and in what units."""
 
 import dataclasses
 import difflib
@@ -14,7 +14,7 @@ import numpy as np
 from structcomp_jax.trees import leaves_by_path
 from structcomp_jax.types import Params, UserError
 
-# (regex over the whole path, unit).
+# (regex that must match the whole path, unit).
 Rule = tuple[str, str]
 UNITS = ("weight", "neuron", "frozen")
 
@@ -28,7 +28,7 @@ class LeafSpec:
     shape: shape of the weights.
     mask_shape: shape of the mask; broadcasts against `shape`.
     unit: "weight" (one mask element per weight) or "neuron" (one per output
-      neuron: entry of the leaf's last axis).
+      neuron, that is per entry of the leaf's last axis).
     rule: the regex that selected the leaf.
   """
 
@@ -56,7 +56,7 @@ class LeafSpec:
 
 @dataclasses.dataclass(frozen=True)
 class MaskSpec:
-  """The selected leaves, sorted by path. Hashable: a valid static argument."""
+  """The selected leaves, sorted by path; hashable, hence a static argument."""
 
   leaves: tuple[LeafSpec, ...]
 
@@ -76,7 +76,7 @@ class MaskSpec:
     return sum(leaf.num_weights for leaf in self.leaves)
 
   def describe(self) -> str:
-    """Returns a text table of selected leaves, sizes and rules hit."""
+    """Returns a text table of the selected leaves, their sizes and rules."""
     rows = [("leaf", "shape", "unit", "units", "weights", "rule")]
     for leaf in self.leaves:
       shape = "x".join(map(str, leaf.shape)) or "scalar"
@@ -113,9 +113,9 @@ def select(params: Params, rules: Sequence[Rule]) -> MaskSpec:
     The selected leaves: those whose rule says "weight" or "neuron".
 
   Raises:
-    UserError: a leaf that no rule covers, a rule that wins no leaf, an
-      invalid regex, an unknown unit, a leaf that cannot be masked, or
-      nothing selected.
+    UserError: a leaf that no rule covers, a rule that is the first match of no
+      leaf, an invalid regex, an unknown unit, a leaf that cannot be masked, or
+      no leaf selected.
   """
   patterns = _compile(rules)
   leaves = leaves_by_path(params)
@@ -166,7 +166,7 @@ def _first_match(path: str, patterns: list[re.Pattern[str]]) -> int | None:
 
 
 def _all_covered(winners: dict[str, int | None]) -> dict[str, int]:
-  """Returns the winners; raises when a leaf has no rule."""
+  """Returns the winners; raises if a leaf has no rule."""
   uncovered = [path for path, winner in winners.items() if winner is None]
   if uncovered:
     raise UserError(
@@ -182,7 +182,7 @@ def _check_every_rule_wins(
   rules: Sequence[Rule],
   winners: dict[str, int],
 ) -> None:
-  """Raises when a rule is the first match of no leaf."""
+  """Raises if a rule is the first match of no leaf."""
   used = set(winners.values())
   for index, pattern in enumerate(patterns):
     if index in used:

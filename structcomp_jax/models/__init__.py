@@ -1,4 +1,4 @@
-"""Networks as sequences of named stages, and import of published weights.
+"""Networks as sequences of named stages, and readers of pretrained weights.
 
 Models know nothing about masks. Import the module you need; this package
 imports none of them.

@@ -2,7 +2,7 @@
 
 Computes what the Hugging Face `BertModel` computes in evaluation mode:
 post-layer-norm blocks, learned positions, token types, additive attention
-mask. There is no dropout (the published experiments set it to 0) and no
+mask. There is no dropout (Lepori et al. 2023 set it to 0) and no
 pooler (the sentence vector is the last hidden state at [CLS]).
 
 `Bert` is a `staged.Staged` network with the stages embeddings, layer_0,

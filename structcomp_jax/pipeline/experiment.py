@@ -147,7 +147,7 @@ class Experiment:
   def mask_spec(self, params: types.Params, masked_from: Any) -> masks.MaskSpec:
     """Selects the weights of every stage from `masked_from` on.
 
-    Embeddings, biases and norms are never masked (published).
+    Embeddings, biases and norms are never masked, as in Lepori et al. 2023.
     """
     stages = "|".join(self.domain.masked_stages(masked_from))
     return masks.select(

@@ -28,7 +28,7 @@ class Test:
     name: what is estimated.
     estimate: in units of the task difference, accuracy in [0, 1].
     standard_error: cluster-robust.
-    p_normal: two-sided, normal distribution (the published choice).
+    p_normal: two-sided, normal distribution (used by Lepori et al. 2023).
     p_t: two-sided, t distribution with `num_clusters` - 1 degrees of freedom.
     interval: 95 % interval of that t distribution, (low, high).
     num_clusters: number of base networks.
@@ -143,7 +143,7 @@ def _fit(data: pd.DataFrame, design: np.ndarray) -> _Fit:
 
 
 def _test(name: str, fit: _Fit, combination: np.ndarray) -> Test:
-  """Tests combination . b = 0; its square is the published chi-squared."""
+  """Tests combination . b = 0; the square is the chi-squared of a Wald test."""
   estimate = float(combination @ fit.coefficients)
   variance = float(combination @ fit.covariance @ combination)
   # Rounding may leave a variance of exactly zero slightly negative.

@@ -1,4 +1,8 @@
-"""How beta, the sharpness of the relaxed mask, grows over a search."""
+"""How beta, the sharpness of the relaxed mask, grows over a search.
+
+Every schedule is a function of the step (i32, from 0), the steps per epoch,
+the epochs of the search and the largest beta; it returns beta as f32.
+"""
 
 from collections.abc import Callable
 
@@ -17,7 +21,8 @@ def geometric(step, steps_per_epoch, num_steps, max_beta):
   >>> [round(float(geometric(step, 1, 3, 100.0))) for step in range(3)]
   [1, 10, 100]
 
-  Savarese et al. 2020 (arXiv 1912.04427), eq. 4, ticking every step.
+  This is equation 4 of Savarese et al. 2020 (arXiv 1912.04427), with a step
+  of the optimiser as its unit of time.
   """
   del steps_per_epoch
   last_step = max(num_steps - 1, 1)
@@ -30,8 +35,9 @@ def per_epoch(step, steps_per_epoch, num_steps, max_beta):
   >>> [round(float(per_epoch(step, 1, 2, 100.0))) for step in range(2)]
   [10, 100]
 
-  What the code of Lepori et al. 2023 ran: constant within an epoch, and one
-  tick ahead of the paper because a check before training ticked it as well.
+  The code of Lepori et al. 2023 ran this. beta is constant within an epoch,
+  and one epoch ahead of the formula in their paper, because a check before the
+  training advanced it as well.
   """
   num_epochs = -(-num_steps // steps_per_epoch)
   epoch = step // steps_per_epoch + 1

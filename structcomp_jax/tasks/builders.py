@@ -19,19 +19,20 @@ class ProblemsBuilder(
   abc.ABC,
   skip_registration=True,  # type: ignore[call-arg]  # TFDS has no types.
 ):
-  """Stores problems in the order in which they are made, one feature each.
+  """Stores problems, each as one feature, in the order in which they are made.
 
   Files are array_records and need no TensorFlow. A subclass sets VERSION and
   BUILDER_CONFIGS and defines `_info` (with `disable_shuffling=True` and a
   single feature), `available_problems` and `make_problems`.
   """
 
-  # Whether building takes minutes, so that a progress bar is welcome.
+  # Whether building takes minutes, so that callers should show progress.
   IS_SLOW = False
-  # (split, number of its problems) -> None, called after each of them.
+  # Called after each problem with its split and the number of problems in it.
   on_problem: Callable[[str, int], None] | None = None
-  # Checksums of downloads: there are none. TFDS would look for a file of them
-  # beside the module, with importlib_resources, which it does not install.
+  # There are no downloads and hence no checksums of them. TFDS would look for a
+  # file of checksums beside the module with importlib_resources, a package that
+  # it does not install.
   url_infos: ClassVar[dict[str, Any]] = {}
 
   def __init__(
@@ -40,9 +41,9 @@ class ProblemsBuilder(
     """Opens or describes one data set of a TFDS directory.
 
     Args:
-      num_problems: how many problems of a split to store, the first ones;
-        splits that are not named are stored whole.
-      **kwargs: of tfds.core.GeneratorBasedBuilder.
+      num_problems: {split: how many problems to store, the first ones}. A
+        split that is not named is stored whole.
+      **kwargs: passed on to `tfds.core.GeneratorBasedBuilder`.
 
     Raises:
       UserError: `num_problems` names a split that does not exist, or asks
@@ -58,11 +59,11 @@ class ProblemsBuilder(
 
   @abc.abstractmethod
   def available_problems(self) -> dict[str, int]:
-    """The number of problems of every split that is not empty."""
+    """Returns {split: number of its problems} of the splits that exist."""
 
   @abc.abstractmethod
   def make_problems(self, split: str, count: int) -> Iterable[np.ndarray]:
-    """The first `count` problems of a split, in order."""
+    """Makes the first `count` problems of a split, in order."""
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
     del dl_manager  # Nothing is downloaded.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from absl import logging
 
-from structcomp_jax.types import UserError
+from structcomp_jax.types import UserError, one_line
 
 if TYPE_CHECKING:
   from structcomp_jax.tasks.builders import ProblemsBuilder
@@ -55,8 +55,8 @@ def prepare(
     name: builder and config, e.g. "syntax_subroutines/sv_singular.base".
     data_dir: the TFDS directory; made if missing.
     num_problems: problems per split, the first ones; all by default.
-    on_problem: called with a split and the number of its problems after each
-      of them, where building takes minutes: for progress.
+    on_problem: shows progress. If building takes minutes, it is called after
+      each problem with the split and the number of problems in it.
 
   Returns:
     The builder. `builder.split_sizes` and `builder.info.metadata` describe
@@ -67,7 +67,7 @@ def prepare(
       cannot be used, or one that holds this data set with other numbers of
       problems or damaged.
   """
-  with _os_errors_of(data_dir):
+  with _user_errors_about(data_dir):
     builder = _make_builder(name, data_dir, num_problems)
     config_dir = pathlib.Path(builder.data_dir).parent
     config_dir.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ def _make_builder(
     except json_format.ParseError as error:
       raise UserError(
         f"the description of {name} in {data_dir} cannot be read"
-        f" ({_first_line(error)}); delete {pathlib.Path(data_dir) / name} and"
+        f" ({one_line(error)}); delete {pathlib.Path(data_dir) / name} and"
         " prepare it again"
       ) from error
 
@@ -150,7 +150,7 @@ def _build(
 ) -> None:
   import tensorflow_datasets as tfds
 
-  # Its bars are made for terminals; a log would fill with them.
+  # The progress bars of TFDS are made for terminals and would fill a log.
   tfds.disable_progress_bar()
   if builder.IS_SLOW:
     builder.on_problem = on_problem
@@ -205,11 +205,11 @@ def _check_shards(builder: "ProblemsBuilder", split: str) -> None:
   for path, expected in zip(info.filepaths, info.shard_lengths, strict=True):
     reader = array_record_module.ArrayRecordReader(os.fspath(path))
     found = reader.num_records() if reader.ok() else 0
-    # Closing is where the reader says what is wrong with the file.
+    # The reader says what is wrong with a file only when it is closed.
     try:
       reader.close()
     except RuntimeError as error:
-      raise _damaged(path, _first_line(error)) from error
+      raise _damaged(path, one_line(error)) from error
     if found != expected:
       raise _damaged(path, f"{found} of {expected} records are readable")
 
@@ -222,11 +222,12 @@ def _read(builder: "ProblemsBuilder", split: str) -> np.ndarray:
     stop = min(start + _READ_CHUNK, len(source))
     try:
       examples = source.__getitems__(range(start, stop))
-    except RuntimeError as error:  # A checksum of the file does not match.
+    except RuntimeError as error:  # a checksum in the file does not match
       files = ", ".join(map(os.fspath, builder.info.splits[split].filepaths))
-      raise _damaged(files, _first_line(error)) from error
+      raise _damaged(files, one_line(error)) from error
     if start == 0:
-      # Pictures take gigabytes: they are there once, not in parts and whole.
+      # Pictures take gigabytes. They are written into one array, because
+      # concatenating parts would need twice the memory.
       first = examples[0][feature]
       problems = np.empty((len(source), *first.shape), first.dtype)
     for row, example in enumerate(examples, start):
@@ -245,13 +246,9 @@ def _damaged(path: str | os.PathLike[str], cause: str) -> UserError:
   )
 
 
-def _first_line(error: Exception) -> str:
-  return (str(error).splitlines() or ["cannot be read"])[0]
-
-
 @contextlib.contextmanager
 def _locked(directory: pathlib.Path) -> Iterator[None]:
-  """Holds an exclusive lock, which the system drops if the process dies."""
+  """Holds a lock, which the operating system drops if the process dies."""
   descriptor = os.open(directory, os.O_RDONLY)
   try:
     fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -261,7 +258,8 @@ def _locked(directory: pathlib.Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _os_errors_of(data_dir: str | os.PathLike[str]) -> Iterator[None]:
+def _user_errors_about(data_dir: str | os.PathLike[str]) -> Iterator[None]:
+  """Turns errors of the operating system into errors about `data_dir`."""
   try:
     yield
   except OSError as error:
@@ -273,7 +271,7 @@ def _os_errors_of(data_dir: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-  """Silences what TFDS prints and logs; its errors are exceptions."""
+  """Silences TFDS, which prints and logs much and reports errors by raising."""
   verbosity = logging.get_verbosity()
   logging.set_verbosity(min(verbosity, logging.ERROR))
   try:

@@ -24,6 +24,16 @@ def test_a_slow_turn_does_not_change_a_ratio():
   assert measure.median_ratio(first, second) == pytest.approx(2)
 
 
+def test_the_command_names_the_module_and_not_the_output(monkeypatch):
+  script = measure.ROOT / "benchmarks" / "pytorch" / "baseline.py"
+  monkeypatch.setattr(
+    "sys.argv", [str(script), "--repeats=3", "--json=numbers.json"]
+  )
+  assert (
+    measure.command() == "python -m benchmarks.pytorch.baseline --repeats=3"
+  )
+
+
 @pytest.mark.parametrize(
   ("number", "power"), [(0.3, 1), (1, 1), (7.9, 4), (64, 64), (65, 64)]
 )

@@ -41,7 +41,7 @@ def test_useful_flops_are_in_proportion_to_the_batch(workload):
 
 
 def test_a_network_is_measured(monkeypatch):
-  monkeypatch.setattr(measure, "_PEAK", {"cpu": (64, 1)})
+  monkeypatch.setattr(measure, "YARDSTICK", {"cpu": (64, 1)})
   monkeypatch.setattr(mask_search, "_LEAST_SECONDS", 0.0)
   # One way to search is enough.
   monkeypatch.setattr(Workload, "can_be_cached", lambda *_: False)

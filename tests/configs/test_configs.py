@@ -1,4 +1,4 @@
-"""Every config file in every variant is plain data that a recipe accepts."""
+"""Every config file in every variant is plain data that a study accepts."""
 
 import importlib.util
 import json
@@ -101,7 +101,7 @@ def test_recipes_accept(name, variant, tmp_path):
     pytest.skip("needs the extra `pretrained`")
   loaded = experiment.load(config, tmp_path)
   assert len(loaded.subroutines) == 2
-  # Vision has a test whose odd picture breaks both rules, too.
+  # Vision also has a test task whose odd picture breaks both rules.
   assert len(loaded.test_tasks) == (6 if name.startswith("vision") else 5)
   assert not list(tmp_path.iterdir()), "loading writes nothing"
 

@@ -1,4 +1,4 @@
-"""Rows on devices: who computes what, and that it does not matter."""
+"""Rows on devices: which device computes a row does not change the result."""
 
 import functools
 

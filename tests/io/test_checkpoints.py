@@ -76,7 +76,7 @@ def test_nothing_saved_is_none_and_makes_no_directory(tmp_path):
 
 
 def test_the_newest_of_several_is_read(tmp_path):
-  """A kill after a save may leave the one before; 10 comes after 9."""
+  """A kill after a save may leave the one before; number 10 is newer than 9."""
   for step in range(11):
     checkpoints.save(tmp_path, step, make_state(step), {"step": step})
     if step == 9:
@@ -259,7 +259,7 @@ def test_orbax_is_quiet_but_we_are_not(tmp_path, caplog):
   assert [record.message for record in caplog.records] == ["ours"]
 
 
-# Saves trees that tell their step, one after the other, until killed.
+# Saves one tree after the other, each filled with its step, until it is killed.
 SAVER = """
 import itertools, sys
 import numpy as np

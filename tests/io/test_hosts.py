@@ -1,4 +1,4 @@
-"""A process that is alone decides everything; two are in tests/launch."""
+"""A process that is alone decides everything; tests/launch starts two."""
 
 import pytest
 

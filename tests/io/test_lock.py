@@ -13,7 +13,7 @@ from structcomp_jax.io import lock
 from structcomp_jax.io.workdir import open_workdir
 from structcomp_jax.types import UserError
 
-# Opens the work directory, says so, and waits to be killed or for a line.
+# Opens the work directory, says so, and waits for a line or to be killed.
 HOLDER = """
 import sys
 from structcomp_jax.io.workdir import open_workdir
@@ -109,7 +109,7 @@ def test_reused_process_id_is_recognised(tmp_path, caplog):
 
 
 def test_live_process_without_system_lock_is_respected(tmp_path):
-  # As on a file system that does not know flock.
+  # No lock of the system is held, as on a file system that has none.
   write_lock(tmp_path)
   with pytest.raises(UserError, match=r"in use by process"):
     enter(tmp_path)
@@ -167,7 +167,7 @@ def test_process_start_tells_processes_apart():
     assert lock.process_start(child.pid) != lock.process_start(os.getpid())
   finally:
     child.kill()
-  # Dead but not waited for, then gone.
+  # The process is a zombie until it is waited for; then it does not exist.
   os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
   assert lock.process_start(child.pid) is None
   child.communicate()

@@ -24,7 +24,7 @@ def test_rows_keep_order_values_and_types(path):
   row = {"step": 1, "b": np.float32(0.1), "a": jnp.int32(2), "none": None}
   with metrics.MetricsWriter(path) as writer:
     writer.write(row)
-    # Flushed: a reader sees the row while the writer is open.
+    # Rows are flushed: a reader sees them while the writer is open.
     assert path.read_text() == '{"step": 1, "b": 0.1, "a": 2, "none": null}\n'
 
 

@@ -59,7 +59,7 @@ def test_another_config_is_refused_naming_fields_and_values(tmp_path):
   assert "choose another work directory" in message
   assert "model.stages" not in message
   assert "\n" not in message
-  # Refused without a trace, so that the right config still works.
+  # The refused config left nothing behind, so the right one still works.
   assert os.listdir(tmp_path) == ["config.json"]
   enter(tmp_path)
 
@@ -172,7 +172,7 @@ def test_read_only_directory_as_a_plain_user():
     "  with open_workdir(sys.argv[1], {}, launched_as='t'): pass\n"
     "except UserError as error: print(error)\n"
   )
-  # Not `tmp_path`: the directories above it are closed to other users.
+  # `tmp_path` will not do: other users cannot enter the directories above it.
   with tempfile.TemporaryDirectory() as path:
     os.chmod(path, 0o555)
     done = subprocess.run(

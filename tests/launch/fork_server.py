@@ -1,9 +1,9 @@
 """Runs launch scripts in children that need not import everything again.
 
-Started as a process of its own, since a test process has started JAX, and
-such a process must not fork. Reads requests from standard input, one JSON
-object per line, and answers one that starts a child with its process id, and
-one that waits for it with its exit status.
+It is a process of its own: a test process has started JAX, and such a process
+must not fork. It reads requests from standard input, one JSON object per line.
+It answers a request to start a child with the child's process id, and a request
+to wait for a child with its exit status.
 """
 
 import importlib
@@ -46,8 +46,8 @@ def _run(module: str, arguments: list[str], log: str, absent: list[str]):
   """Becomes `python -m module arguments`; never returns.
 
   Args:
-    module: to run.
-    arguments: of the command line.
+    module: the module to run.
+    arguments: the arguments on its command line.
     log: file for standard output and standard error.
     absent: packages to treat as not installed.
   """

@@ -19,8 +19,8 @@ from tests.launcher import CONFIG, ROOT, assert_clear, assert_one_line
 pytestmark = pytest.mark.filterwarnings("ignore:the load_module")
 
 VISION = "configs/vision/inside_contact.py:smoke"
-# One of each kind: an unknown field, a value of another type, an unknown name,
-# a number out of range, a tuple.
+# One mistake of each kind: an unknown field, a value of another type, an
+# unknown name, a number out of range, a tuple.
 THROUGH_A_PROCESS = [
   ("model.sizes.hiden_size", "3", ["hiden_size", "Did you mean"]),
   ("seed", "first", ["config.seed", "first"]),
@@ -80,7 +80,7 @@ LANGUAGE_FIELDS = [
   ("runtime.data_devices", "3", ["data_devices 3", "64"]),
   ("runtime.cpu_devices", "-1", ["runtime.cpu_devices -1"]),
 ]
-# The same of a vision config with all its regimes.
+# The same for a vision config with all its regimes.
 ALL_REGIMES = "('scratch', 'simclr', 'pruned', 'random_init')"
 VISION_FIELDS = [
   ("model.image_size", "50", ["image_size of 50; choose a divisor of 128"]),
@@ -124,7 +124,7 @@ def refusal(tmp_path, monkeypatch):
 
   def refuse(config_file, changes):
     monkeypatch.chdir(ROOT)
-    # Both the parser and `cause` read the command line from there.
+    # Both the parser and `cause` read the command line from `sys.argv`.
     monkeypatch.setattr(
       sys,
       "argv",
@@ -139,7 +139,7 @@ def refusal(tmp_path, monkeypatch):
       return f"{common.cause(error)}; see --help"
     with pytest.raises(UserError) as caught:
       experiment.load(config.value, workdir)
-    # Nothing is stored: with the field mended, this directory can be used.
+    # Nothing is stored, so the directory can be used once the field is mended.
     assert not workdir.exists()
     return str(caught.value)
 

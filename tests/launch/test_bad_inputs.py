@@ -1,7 +1,7 @@
 """Whatever is wrong, one line says what and what to do, and nothing is lost.
 
-Every case runs a launch script as a process: exit status, standard error and
-the files it leaves are those that a user gets.
+Every case runs a launch script as a process, so that exit status, standard
+error and files are those that a user gets.
 """
 
 import shutil

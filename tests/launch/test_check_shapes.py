@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.tasks.odd_one_out.shapes import drawings
+from tests.tasks.odd_one_out.shapes.pixels import drawings
 
 ROLE = ("--experiment=inside_contact", "--role=base")
 SIZE = 40

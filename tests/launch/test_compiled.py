@@ -1,4 +1,4 @@
-"""Where compiled programs are kept, and what happens where that cannot be."""
+"""Where compiled programs are kept, and what happens if they cannot be."""
 
 import jax
 import pytest
@@ -13,7 +13,7 @@ _SETTINGS = (
 
 @pytest.fixture(autouse=True)
 def no_cache(tmp_path, monkeypatch):
-  """No cache, and a home of its own; JAX is as before afterwards."""
+  """Sets another home directory and no cache, and restores JAX afterwards."""
   before = {name: getattr(jax.config, name) for name in _SETTINGS}
   jax.config.update("jax_compilation_cache_dir", None)
   monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))

@@ -121,7 +121,8 @@ def _experiment(workdir):
   return experiments.load(language_variant("sv_singular", "smoke"), workdir)
 
 
-# Script, damage, further arguments and what the line names.
+# Every entry has the script, the damage, further arguments, and what the line
+# names.
 DAMAGES = {
   "torn config": ("run", write("config.json", "{"), [], ["config.json"]),
   "config is missing": (

@@ -1,4 +1,4 @@
-"""The commands that launch/tpu_vm.sh gives, to programs that only listen."""
+"""Which commands launch/tpu_vm.sh runs; here they only note their arguments."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ case "$*" in
   *create*) echo ACTIVE > "{state}" ;;
 esac
 """
-# These tests also run where there is no repository to archive.
+# git is replaced, too: the tests also run where there is no repository.
 GIT = """#!/bin/sh
 echo "git $@" >> "{log}"
 """

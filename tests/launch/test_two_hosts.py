@@ -22,7 +22,7 @@ TINY = (
   "--config.search.batch_size=16",
   "--config.evaluation.batch_size=16",
 )
-# A checkpoint after every step: there is time to kill it.
+# With a checkpoint after every step, a run takes long enough to be killed.
 SLOW = (
   "--config.runtime.steps_per_call=1",
   "--config.runtime.checkpoint_seconds=0.0",
@@ -53,7 +53,7 @@ def start_two(launch, workdir, *more):
 
 
 def wait_for(path, running):
-  """Waits until a directory is there."""
+  """Waits until a directory exists."""
   deadline = time.monotonic() + 180
   while not path.is_dir():
     if time.monotonic() > deadline:
@@ -88,7 +88,7 @@ def test_two_processes_survive_a_kill_and_equal_one(launch, tmp_path):
   assert second.text == "", "the first process speaks for all"
   assert "goes on at step" in first.text
 
-  # The same devices in one process.
+  # One process with as many devices must give the same.
   one = launch(
     "run", f"--workdir={tmp_path}/one", *TINY, "--config.runtime.cpu_devices=2"
   )

@@ -78,7 +78,7 @@ def test_neuron_mask_removes_columns(params, mask, merge):
 
 
 def test_dtype_is_kept_and_product_taken_in_float32(merge):
-  """1.00391 rounds to 1.0078 in bfloat16: rounding first shows."""
+  """1.00391 is 1.0078 in bfloat16, so a mask that was rounded first shows."""
   params = {"kernel": jnp.asarray([3.0], jnp.bfloat16)}
   mask = {"kernel": jnp.asarray([1.00391], jnp.float32)}
   merged = merge(params, mask)["kernel"]
@@ -187,7 +187,7 @@ def test_random_fill_is_uniform_in_the_fan_in_range():
 
 
 def test_convolution_kernels():
-  """[rows, columns, inputs, outputs]: fan-in 3 x 3 x 4, a neuron a channel."""
+  """Axes are rows, columns, inputs, outputs; every output is a neuron."""
   params = {"kernel": jnp.ones((3, 3, 4, 200))}
   spec = masks.select(params, ((".*", "neuron"),))
   assert spec.leaves[0].mask_shape == (1, 1, 1, 200)

@@ -12,8 +12,8 @@ from structcomp_jax.types import UserError
 LOGITS = (-200.0, -5.0, -2.0, -0.3, 0.0, 0.3, 2.0, 5.0, 200.0)
 BETA = 3.0
 NUM_SAMPLES = 2**16
-# What `expected_size` is the mean of: the L0 norm counts any non-zero mask;
-# the deterministic relaxation is never zero and counts the soft mask.
+# `expected_size` is the mean of these amounts. The L0 norm counts every mask
+# that is not zero; a deterministic mask is never zero, so its values count.
 KEPT_AMOUNT = {
   "continuous_sparsification": lambda sample: sample,
   "gumbel_sigmoid": lambda sample: sample > 0,
@@ -119,7 +119,7 @@ def test_noise_differs_between_leaves_and_keys(name):
 @every_relaxation
 @pytest.mark.parametrize("function", [masks.expected_size, masks.penalty])
 def test_totals_count_weights(name, function, spec, maybe_jit):
-  """A neuron's logit counts as often as it covers weights."""
+  """A neuron's logit counts once for each weight that it covers."""
   relaxation = masks.get_relaxation(name)
   mask_logits = masks.init(spec, 0.7)
   total = maybe_jit(
@@ -180,7 +180,7 @@ def test_gumbel_sample_is_a_bit_with_probability_sigmoid():
   [(2.0, 0.1133), (-2.0, 0.1133), (0.0, 1 / 6), (-5.0, 0.0209)],
 )
 def test_gumbel_mean_slope(logit, expected):
-  """E[s (1 - s)] for a logistic perturbation, measured values."""
+  """The slope is E[s (1 - s)] for logistic noise, here as it was measured."""
   relaxation = masks.get_relaxation("gumbel_sigmoid")
   slope = jax.grad(
     lambda logits: jnp.sum(

@@ -66,8 +66,10 @@ def test_every_schedule_is_a_finite_float_that_never_falls(name):
     assert values[-1] <= 200.01
 
 
-def test_unknown_schedule_lists_the_known():
+@pytest.mark.parametrize("name", ["linear", "published"])
+def test_unknown_schedule_lists_the_known(name):
   with pytest.raises(
-    UserError, match="unknown schedule 'linear'; choose one of geometric, "
+    UserError,
+    match=f"unknown schedule '{name}'; choose one of geometric, per_epoch, ",
   ):
-    schedules.get_schedule("linear")
+    schedules.get_schedule(name)

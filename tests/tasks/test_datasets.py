@@ -140,7 +140,7 @@ def _empty(path):
 
 
 def _first_block(path):
-  """array_record pads to 64 KiB; a cut there passes its own checks."""
+  """array_record pads files to 64 KiB, and does not notice a cut there."""
   os.truncate(path, 1 << 16)
 
 

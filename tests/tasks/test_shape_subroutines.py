@@ -44,7 +44,8 @@ def test_plain_tfds_reads_the_files(prepared):
 
 def test_files_are_small(prepared):
   (file,) = (prepared / _NAME / "1.0.0").glob("*-train.array_record*")
-  # As array_records are padded to 64 KiB; a problem is 192 KiB of pixels.
+  # array_records are padded to multiples of 64 KiB, and the pixels of a problem
+  # take 192 KiB.
   assert file.stat().st_size <= 2 * 65536
 
 

@@ -1,4 +1,4 @@
-"""The table of wrong changes fits the code, and what is noticed is told."""
+"""The table of wrong changes fits the code, and runs say what was noticed."""
 
 import dataclasses
 import json

@@ -39,7 +39,7 @@ def layer_norm(
 def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
   """x Phi(x): Hendrycks & Gimpel 2016, arXiv 1606.08415, equation 1.
 
-  It uses erf, as the published networks do, and computes in float32 whatever
+  It uses erf, as BERT and ViT do, and computes in float32 whatever
   the dtype. `jax.nn.gelu` uses erfc, which takes three passes over the array,
   where erf takes one.
 

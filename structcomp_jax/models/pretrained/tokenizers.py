@@ -18,7 +18,7 @@ from structcomp_jax.types import UserError
 
 PAD, UNKNOWN, FIRST, LAST = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIAL_TOKENS = (PAD, UNKNOWN, FIRST, LAST)
-# Published models round the number of embedding rows up to a multiple of this.
+# Some pretrained models round their number of embedding rows up to a multiple.
 _ROW_MULTIPLE = 128
 
 
@@ -166,8 +166,8 @@ def vocabulary_size(tokenizer: Tokenizer) -> int:
 def check_fits(tokenizer: Tokenizer, vocab_size: int) -> None:
   """Checks that a tokenizer can belong to a model with `vocab_size` ids.
 
-  A model may have up to 127 rows more than the tokenizer has ids: published
-  ones are rounded up to a multiple of 128.
+  A model may have up to 127 rows more than the tokenizer has ids, because some
+  pretrained models round their number up to a multiple of 128.
 
   Raises:
     UserError: [PAD], [UNK], [CLS] or [SEP] is missing, or the sizes differ.

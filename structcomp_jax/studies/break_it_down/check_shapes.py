@@ -204,7 +204,9 @@ def _splits(
       )
     name = shapes.DATASET_NAMES[config]
     only_one = len(builders) == 1
-    for each in [split] if split and only_one else name.split_sizes:
+    for each in (
+      [split] if split and only_one else shapes.split_sizes(name.role)
+    ):
       if split in (None, each):
         images = datasets.load(builder, tfds_dir, each)
         yield Problems(

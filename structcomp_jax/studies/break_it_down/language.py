@@ -18,9 +18,7 @@ from structcomp_jax.studies.break_it_down.domain import make_sizes
 from structcomp_jax.studies.break_it_down.network import Input, OddOneOutNetwork
 from structcomp_jax.tasks.odd_one_out import syntax
 
-EXPERIMENTS = tuple(
-  dict.fromkeys(name.experiment for name in syntax.DATASET_NAMES.values())
-)
+EXPERIMENTS = tuple(syntax.EXPERIMENTS)
 # Packing saves products of padding, whose cost grows with the square of the
 # width, and moves tokens, whose cost grows with the width. By estimate it pays
 # from this width on.
@@ -140,7 +138,7 @@ def make(config: ConfigDict) -> Language:
   else:
     _check_needs_no_checkpoint(config)
     pretrained = None
-    tokenizer = tokenizers.word_tokenizer(spec.vocabulary)
+    tokenizer = tokenizers.word_tokenizer(syntax.vocabulary())
     sizes = make_sizes(
       config.model,
       family.config_class,

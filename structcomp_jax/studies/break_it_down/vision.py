@@ -18,7 +18,7 @@ from structcomp_jax.studies.break_it_down.network import (
 from structcomp_jax.tasks.odd_one_out import shapes
 from structcomp_jax.tasks.odd_one_out.shapes import drawing, resize
 
-EXPERIMENTS = tuple(shapes.PROPERTIES)
+EXPERIMENTS = tuple(shapes.EXPERIMENTS)
 # {family: `config.model` -> network}
 _FAMILIES: dict[str, Callable[[ConfigDict], staged.Staged]] = {
   "resnet": lambda model: resnet.ResNet(make_sizes(model, resnet.ResNetConfig)),
@@ -64,7 +64,7 @@ class Vision:
     return f"shape_subroutines/{name}"
 
   def available(self, task: str) -> dict[str, int]:
-    return shapes.DatasetName(self.config.experiment, task).split_sizes
+    return shapes.split_sizes(task)
 
   def separation(self) -> list[str]:
     """Nothing to say: every problem of every data set is drawn afresh."""

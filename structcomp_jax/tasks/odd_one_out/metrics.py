@@ -15,7 +15,7 @@ _SMALLEST_SQUARED_NORM = 1e-24
 
 
 def scores(embeddings: jax.Array) -> jax.Array:
-  """Oddness of every item: minus its summed cosine similarity.
+  """Returns how odd every item is: minus its summed cosine similarity.
 
   score_i = - sum_j cos(e_i, e_j), where j runs over all items, i included.
   Permuting the items permutes the scores.
@@ -42,12 +42,12 @@ def scores(embeddings: jax.Array) -> jax.Array:
 
 
 def problem_metrics(embeddings: jax.Array) -> dict[str, jax.Array]:
-  """Loss, accuracy and margin of problems whose last item is the odd one.
+  """Returns loss, accuracy and margin of problems whose last item is odd.
 
-  The published loader permutes the items on every pass. The scores are
-  symmetric in the items, so that only changes which of several equal scores
-  is picked; the accuracy here is the expectation over that permutation. A
-  network that maps everything to one point has accuracy 1 / items.
+  Lepori et al. 2023 permute the items on every pass. Since the scores are
+  symmetric in the items, the permutation only decides which of several equal
+  scores is picked. The accuracy here is its expectation over permutations, so
+  a network that maps all items to one point has accuracy 1 / items.
 
   >>> vectors = jnp.array([[[1.0, 0.0], [1.0, 0.0], [0.0, 2.0]]])
   >>> {k: round(v.item(), 4) for k, v in problem_metrics(vectors).items()}

@@ -1,31 +1,28 @@
 """Odd-one-out pictures (Lepori, Serre & Pavlick 2023, section 5)."""
 
-from structcomp_jax.tasks.odd_one_out.shapes.names import (
-  DATASET_NAMES,
-  POLICIES,
-  PROPERTIES,
-  SPLIT_SIZES,
-  DatasetName,
-  ExperimentSpec,
-  experiment_spec,
-)
+from structcomp_jax.tasks.odd_one_out.names import SHAPES, DatasetName
 from structcomp_jax.tasks.odd_one_out.shapes.problems import (
   make_problems,
   picture_types,
+  split_sizes,
 )
 from structcomp_jax.tasks.odd_one_out.shapes.workers import (
   stream_problems,
 )
 
+EXPERIMENTS = SHAPES.experiments
+POLICIES = SHAPES.policies
+DATASET_NAMES = SHAPES.dataset_names
+experiment_spec = SHAPES.experiment_spec
+
 __all__ = [
   "DATASET_NAMES",
+  "EXPERIMENTS",
   "POLICIES",
-  "PROPERTIES",
-  "SPLIT_SIZES",
   "DatasetName",
-  "ExperimentSpec",
   "experiment_spec",
   "make_problems",
   "picture_types",
+  "split_sizes",
   "stream_problems",
 ]

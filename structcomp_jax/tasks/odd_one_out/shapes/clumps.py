@@ -1,4 +1,4 @@
-"""Objects in contact: brought together where two vertices are nearest."""
+"""Brings objects into contact where their vertices are nearest."""
 
 from collections.abc import Sequence
 
@@ -7,35 +7,35 @@ import numpy as np
 from structcomp_jax.tasks.odd_one_out.shapes import draws
 from structcomp_jax.tasks.odd_one_out.shapes.contours import Contours
 
-# An object that was brought into contact is pulled back by 1/32 of its
-# distance, which makes good what is lost by truncation to pixels.
+# The distance of an object in contact from the centre of the others is reduced
+# by 1/32, which makes up for the truncation of coordinates to pixels.
 _PULL = 1 - 4 / 128
-# Consecutive vertices, and consecutive runs of them, of which only the box is
-# looked at first.
+# `closest_pair` first compares boxes of consecutive vertices: so many vertices
+# make a run, and so many runs make a group.
 _RUN = 16
 _GROUP = 4
-# Pairs of runs that are looked at in one go, few enough for the cache.
+# Pairs of runs that are compared at once: few enough for the processor's cache.
 _BLOCK = 1024
 
 
 def in_contact_inside(
   large: Contours, small: Contours, share: np.ndarray, centres: np.ndarray
 ) -> np.ndarray:
-  """Moves inner objects straight to the wall of the large ones.
+  """Moves inner objects to the nearest point of the outline around them.
 
   Args:
     large: n contours.
     small: n contours.
     share: float64[n], size of the small ones in units of the large ones.
-    centres: float64[n, 2] of the small ones, free spots.
+    centres: float64[n, 2], free spots at which the small ones begin.
 
   Returns:
     float64[n, 2], their final centres.
   """
   inner = small.padded() * share.astype(np.float32)[:, None]
   start = centres.T.astype(np.float32)[:, :, None]
-  wall, vertex = _closest_pair(large.padded(), inner + start)
-  # Relative to the small object's own centre.
+  wall, vertex = closest_pair(large.padded(), inner + start)
+  # vertex - centres is the vertex relative to the centre of its own object.
   return (wall - (vertex - centres)) * _PULL
 
 
@@ -78,17 +78,32 @@ def _join(
   toward: np.ndarray,
   offset: np.ndarray,
 ) -> np.ndarray:
-  """Where an object that comes from direction `toward` touches a clump."""
+  """Returns where an object touches a clump if it comes from one direction.
+
+  Args:
+    vertices: float32[2, n, i] of the clumps.
+    joining: float32[2, n, j] of the objects, around their own centres.
+    toward: float64[n, 2], from the clumps to the objects.
+    offset: float64[n, 2], centres from which the objects come.
+
+  Returns:
+    float64[n, 2], their centres in contact.
+  """
   toward = toward.T.astype(np.float32)[:, :, None]
   shift = offset.T.astype(np.float32)[:, :, None]
-  a, b = _closest_pair(
+  a, b = closest_pair(
     _facing(vertices, toward), _facing(joining, -toward) + shift
   )
   return (a - (b - offset)) * _PULL
 
 
 def _facing(vertices: np.ndarray, toward: np.ndarray) -> np.ndarray:
-  """Replaces vertices of the half turned away by the last before them."""
+  """Replaces vertices on the far side by the last one before on the near side.
+
+  Args:
+    vertices: float32[2, n, i].
+    toward: float32[2, n, 1], the direction in which the near side lies.
+  """
   count, width = vertices.shape[1:]
   ahead = vertices[0] * toward[0] + vertices[1] * toward[1] > 0
   latest = np.where(ahead, np.arange(width), -1)
@@ -98,25 +113,30 @@ def _facing(vertices: np.ndarray, toward: np.ndarray) -> np.ndarray:
   return vertices.reshape(2, -1).take(latest, axis=1)
 
 
-def _closest_pair(
-  a: np.ndarray, b: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """The points of a float32[2, n, i] and b [2, n, j] nearest to each other.
+def closest_pair(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Returns, row by row, the point of `a` and the point of `b` nearest to it.
 
-  Vertices are taken in runs, and runs in groups, whose boxes are too far
-  apart for most pairs to be looked at. Of row r, the i-th run or group has the
-  address i * n + r.
+  Vertices are taken in runs, and runs in groups. Most pairs of groups have
+  boxes so far apart that their vertices need not be compared. Run (or group)
+  number i of row r has the address i * n + r.
+
+  Args:
+    a: float32[2, n, i], i points in each of n rows.
+    b: float32[2, n, j], j points in each of n rows.
+
+  Returns:
+    Two arrays float64[n, 2].
   """
   count = a.shape[1]
   a, b = _runs(a), _runs(b)
   a_boxes, b_boxes = _boxes(a), _boxes(b)
   bound = _group_distances(a_boxes, b_boxes)
-  # No farther apart than the first vertices of any two runs.
+  # The nearest vertices are no farther apart than the first ones of two runs.
   first = a[:, 0, :, None] - b[:, 0, None]
   first *= first
   reach = (first[0] + first[1]).min((0, 1))
-  groups_of_a, groups_of_b, rows = np.nonzero(bound <= reach)
-  pairs = _runs_of_groups(groups_of_a, groups_of_b, rows, count)
+  a_groups, b_groups, rows = np.nonzero(bound <= reach)
+  pairs = _pairs_of_runs(a_groups, b_groups, rows, count)
   gap = _gap_squared(
     *(_take(box, pairs[0]) for box in a_boxes),
     *(_take(box, pairs[1]) for box in b_boxes),
@@ -132,13 +152,13 @@ def _closest_pair(
   order = np.lexsort((distance, rows))
   pairs = pairs[:, order[np.searchsorted(rows[order], np.arange(count))]]
   nearest = _distances(a, b, pairs).reshape(-1, count).argmin(0)
-  of_a = _take(a, pairs[0])[:, nearest // _RUN, np.arange(count)]
-  of_b = _take(b, pairs[1])[:, nearest % _RUN, np.arange(count)]
-  return of_a.T.astype(np.float64), of_b.T.astype(np.float64)
+  from_a = _take(a, pairs[0])[:, nearest // _RUN, np.arange(count)]
+  from_b = _take(b, pairs[1])[:, nearest % _RUN, np.arange(count)]
+  return from_a.T.astype(np.float64), from_b.T.astype(np.float64)
 
 
 def _runs(points: np.ndarray) -> np.ndarray:
-  """[2, n, i] as [2, _RUN, runs, n], the last point repeated to fill up."""
+  """Returns points [2, n, i] as [2, _RUN, runs, n], filled up with the last."""
   missing = -points.shape[2] % (_RUN * _GROUP)
   filled = np.pad(points, [(0, 0), (0, 0), (0, missing)], mode="edge")
   runs = filled.reshape(*points.shape[:2], -1, _RUN)
@@ -146,14 +166,14 @@ def _runs(points: np.ndarray) -> np.ndarray:
 
 
 def _boxes(runs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Lower and upper corners [2, runs, n]."""
+  """Returns the lower and the upper corners of all runs, [2, runs, n]."""
   return runs.min(1), runs.max(1)
 
 
 def _group_distances(
   a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-  """Squared distances [groups of a, groups of b, n] of boxes."""
+  """Returns squared distances of boxes [groups of a, groups of b, n]."""
   a_low, a_high, b_low, b_high = (
     box.reshape(2, -1, _GROUP, box.shape[2]) for box in (*a, *b)
   )
@@ -168,17 +188,17 @@ def _group_distances(
 def _gap_squared(
   a_low: np.ndarray, a_high: np.ndarray, b_low: np.ndarray, b_high: np.ndarray
 ) -> np.ndarray:
-  """Squared distances of boxes with corners [2, ...]."""
+  """Returns the squared distances of boxes with corners [2, ...]."""
   gap = np.maximum(a_low - b_high, b_low - a_high)
   np.maximum(gap, 0, out=gap)
   gap *= gap
   return gap[0] + gap[1]
 
 
-def _runs_of_groups(
+def _pairs_of_runs(
   first: np.ndarray, second: np.ndarray, rows: np.ndarray, count: int
 ) -> np.ndarray:
-  """Addresses int64[2, 16 m] of the pairs of runs of m pairs of groups."""
+  """Returns the addresses int64[2, 16 m] of all runs in m pairs of groups."""
   i, j = np.divmod(np.arange(_GROUP**2)[:, None], _GROUP)
   return np.stack(
     [
@@ -189,12 +209,12 @@ def _runs_of_groups(
 
 
 def _take(values: np.ndarray, addresses: np.ndarray) -> np.ndarray:
-  """Those [..., m] of values [..., runs, n]."""
+  """Returns the values [..., m] that have m addresses in [..., runs, n]."""
   return values.reshape(*values.shape[:-2], -1).take(addresses, axis=-1)
 
 
 def _distances(a: np.ndarray, b: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-  """Squared distances [_RUN, _RUN, m] of the points of pairs of runs."""
+  """Returns squared distances [_RUN, _RUN, m] of points in m pairs of runs."""
   apart = _take(a, pairs[0])[:, :, None] - _take(b, pairs[1])[:, None]
   apart *= apart
   return apart[0] + apart[1]

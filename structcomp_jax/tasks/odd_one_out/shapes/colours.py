@@ -5,16 +5,17 @@ import numpy as np
 from structcomp_jax.tasks.odd_one_out.shapes import draws
 from structcomp_jax.tasks.odd_one_out.shapes.scenes import Objects
 
-# Of the balanced policy: the largest channel, in 255ths, is at least this.
+# In the policy "balanced", the largest channel of a colour is at least this
+# part of 255,
 _LEAST_VALUE = 0.25
-# Two colours of a picture differ by so much in some channel, of 255.
+# and two colours of a picture differ by at least this, of 255, in a channel.
 _LEAST_DIFFERENCE = 40
 
 
 def independent(objects: Objects, keys: np.ndarray) -> np.ndarray:
-  """Every object's colour is drawn for itself.
+  """Draws the colours of all objects independently.
 
-  Hue uniform, saturation uniform from 0.5 to 1, value uniform.
+  Hue and value are uniform, saturation is uniform from 0.5 to 1.
 
   Args:
     objects: m objects.
@@ -27,7 +28,10 @@ def independent(objects: Objects, keys: np.ndarray) -> np.ndarray:
 
 
 def distinct(objects: Objects, keys: np.ndarray) -> np.ndarray:
-  """As `independent`, but none nearly black, and no two of a picture alike."""
+  """Draws colours, none nearly black and no two in a picture alike.
+
+  Args and result are those of `independent`.
+  """
   pictures, row = np.unique(objects.picture, return_inverse=True)
   places = objects.order.max() + 1
   present = np.zeros((len(pictures), places), bool)

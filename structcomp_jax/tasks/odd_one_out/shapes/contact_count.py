@@ -22,14 +22,15 @@ from structcomp_jax.tasks.odd_one_out.shapes.scenes import (
 )
 
 _KIND = ContourKind(step=0.007, hole=0.05, tries=1, batch=2048)
-_MOST = 5  # A clump of four, and room for one apart.
+# At most four objects are in a clump, and one is apart.
+_MOST = 5
 
 
 def published(scenes: Scenes) -> Objects:
-  """A clump of all objects, or of all but one, and that one apart."""
+  """Puts all objects into one clump, or all but one, which is apart."""
   contact, count = scenes.holds.T
   more = draws.coin(draws.fold_in(scenes.keys, "more"))
-  # There are always two at least, so that contact can be told.
+  # One object alone could not be in contact, so there are always at least two.
   wrong = np.where(scenes.number == 2, 3, np.where(more, 4, 2))
   total = np.where(count, scenes.number, wrong)
   clumped = np.where(contact, total, total - 1)
@@ -56,12 +57,17 @@ def published(scenes: Scenes) -> Objects:
   )
 
 
-# Nothing gives the odd one away but what is asked for, and colours.
+# In the drawing of "published" only contact and count tell the odd picture
+# apart. Colours have a policy of their own.
 balanced = published
 
 
 def _shared_contours(scenes: Scenes) -> tuple[np.ndarray, Contours]:
-  """Index int64[n] of every picture's contour: one for each problem."""
+  """Draws one contour per problem.
+
+  Returns:
+    int64[n], which contour each picture has, and the contours.
+  """
   problem_keys, contour = np.unique(scenes.problem_keys, return_inverse=True)
   shape_keys = draws.fold_in(problem_keys, "contour")
   return contour, draw_contours(shape_keys, _KIND)
@@ -80,7 +86,19 @@ def _centres(
   members: int,
   contact: np.ndarray,
 ) -> np.ndarray:
-  """Centres [n, members + 1, 2]; the last is apart, and void if `contact`."""
+  """Returns the centres of n clumps and of an object apart from each.
+
+  Args:
+    keys: uint64[n].
+    contours: n contours, shared by all objects of a picture.
+    size: float64[n], shared likewise.
+    members: number of objects in a clump.
+    contact: bool[n], whether the picture has no object apart.
+
+  Returns:
+    float64[n, members + 1, 2]; the last centre, that of the object apart, means
+    nothing where `contact`.
+  """
   clumped, extent = clumps.clump(
     draws.fold_in(keys, "clump"), [contours] * members, [size] * members
   )

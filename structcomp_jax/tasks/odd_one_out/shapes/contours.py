@@ -15,13 +15,13 @@ from structcomp_jax.tasks.odd_one_out.shapes import draws
 
 _RADIUS = np.float32(0.5)
 _QUADRANTS = np.array([[1, -1, -1, 1], [1, 1, -1, -1]], np.float32)
-# The displacement of a midpoint is at most the length of its segment over 5.
+# A midpoint is displaced by at most a fifth of the length of its segment.
 _REACH = np.float32(1 / 5)
-# Makes the key of the second half of a segment from that of the first.
+# Added to the key of the first half of a segment, it gives that of the second.
 _OTHER_HALF = np.uint64(0xD1342543DE82EF95)
-# Points are tried several times at once if fewer than this are wanted.
+# If fewer points than this are wanted, each is tried several times at once.
 _MANY = 1024
-# Shapes that were given up are dropped when fewer than this are left.
+# Shapes that were given up are removed once the share of others is below this.
 _FULL = 0.9
 
 
@@ -32,9 +32,10 @@ class ContourKind:
   Attributes:
     step: largest |dx| or |dy| of an edge.
     hole: radius of the disc around the origin without vertices.
-    tries: how many are drawn at a time when few are wanted, about as many as
+    tries: how many are drawn at a time when few are wanted: about as many as
       it takes until one stays clear of the hole.
-    batch: how many are drawn at a time at most, few enough for the cache.
+    batch: the most that are drawn at a time: few enough for the processor's
+      cache.
   """
 
   step: float
@@ -49,7 +50,7 @@ class Contours:
 
   Attributes:
     points: float32[2, total], x and y of the vertices, polygon by polygon.
-    starts: int64[n + 1], where every polygon begins, and the total.
+    starts: int64[n + 1], where every polygon begins, then the total.
   """
 
   points: np.ndarray
@@ -77,7 +78,7 @@ class Contours:
     )
 
   def padded(self) -> np.ndarray:
-    """float32[2, n, longest]; the last vertex is repeated to fill up."""
+    """Returns float32[2, n, longest], filled up with the last vertices."""
     lengths = self.lengths
     columns = np.arange(lengths.max(initial=1))
     columns = np.minimum(columns, lengths[:, None] - 1)
@@ -89,20 +90,37 @@ class Contours:
 
 
 def draw_contours(keys: np.ndarray, kind: ContourKind) -> Contours:
-  """Draws a contour for every key, stretched to the box [-0.5, 0.5]^2."""
+  """Draws a contour for every key and fits it into the box [-0.5, 0.5]^2.
+
+  Args:
+    keys: uint64[n].
+    kind: what the contours are like.
+
+  Returns:
+    n contours.
+  """
   if not keys.size:
     return Contours(np.zeros((2, 0), np.float32), np.zeros(1, np.int64))
   _, (contours,) = draws.first_accepted(
-    keys, lambda keys, rows: _draw_tries(keys, kind), at_once=kind.tries
+    keys, lambda keys, rows: draw_tries(keys, kind), at_once=kind.tries
   )
   rotation = draws.direction(draws.fold_in(keys, "rotation"))
   return _stretched(contours, rotation.astype(np.float32).T)
 
 
-def _draw_tries(
+def draw_tries(
   keys: np.ndarray, kind: ContourKind
 ) -> tuple[np.ndarray, tuple[Contours]]:
-  """One try per key: bool[n], whether it stayed in the ring, and its shape."""
+  """Tries to draw one contour per key.
+
+  Args:
+    keys: uint64[n].
+    kind: what the contours are like.
+
+  Returns:
+    bool[n], whether each try stayed in the ring, and the n contours. The
+    contour of a try that left the ring means nothing.
+  """
   parts = [
     _draw_once(keys[start : start + kind.batch], kind)
     for start in range(0, len(keys), kind.batch)
@@ -114,9 +132,10 @@ def _draw_tries(
 def _draw_once(
   keys: np.ndarray, kind: ContourKind
 ) -> tuple[np.ndarray, Contours]:
+  """Tries to draw one contour per key, of one batch; see `draw_tries`."""
   ends, segment_keys = _anchors(keys, kind)
   forest = _Forest()
-  tries = np.arange(len(keys))  # Those that are in the forest.
+  tries = np.arange(len(keys))  # the tries whose shapes are in the forest
   alive = np.ones(len(keys), bool)
   while True:
     across = np.abs(ends[:2] - ends[2:]).max(0)
@@ -145,7 +164,10 @@ def _draw_once(
 def _anchors(
   keys: np.ndarray, kind: ContourKind
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Segments float32[4, 4 n] (x, y, x, y) between a point of each quadrant."""
+  """Draws a point in each quadrant.
+
+  Returns segments float32[4, 4 n] (x, y, x, y) between them, and their keys.
+  """
 
   def place(square, corners):
     points = np.abs(square) * corners
@@ -161,7 +183,7 @@ def _anchors(
 def _midpoints(
   ends: np.ndarray, keys: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Displaced midpoints float32[2, n] of segments, and keys for the halves."""
+  """Returns displaced midpoints float32[2, n] of segments, and their keys."""
 
   def place(square, middle, reach):
     points = square * reach
@@ -176,7 +198,7 @@ def _midpoints(
 
 
 def _halves(ends: np.ndarray, middles: np.ndarray) -> np.ndarray:
-  """Segments float32[4, 2 n] from first ends to middles, then to last ends."""
+  """Returns float32[4, 2 n]: all first halves of segments, then all second."""
   count = ends.shape[1]
   halves = np.empty((4, 2 * count), np.float32)
   halves[:2, :count] = ends[:2]
@@ -191,13 +213,14 @@ def _first_valid(
   place: Callable[..., tuple[np.ndarray, np.ndarray]],
   *arguments: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Draws in a square until the point that is made of it is valid.
+  """Draws points in a square until what `place` makes of each is valid.
 
   Args:
     keys: uint64[n].
-    place: (float32[2, m], uniform in [-1, 1]^2, and of the arguments those of
-      m keys) -> points float32[2, m] and whether they are valid, bool[m].
-    *arguments: [..., n].
+    place: takes points float32[2, m], uniform in [-1, 1]^2, and the entries of
+      `arguments` that belong to m of the keys. Returns points float32[2, m],
+      and whether they are valid, bool[m].
+    *arguments: arrays [..., n], one entry per key.
 
   Returns:
     Points float32[2, n], and the keys from which they were drawn.
@@ -206,13 +229,13 @@ def _first_valid(
   points, valid = place(_square(found_keys), *arguments)
   pending, tried = np.flatnonzero(~valid), 1
   while pending.size:
-    # Where few are left, several tries at a time save calls.
+    # If few points are left, several tries at a time need fewer NumPy calls.
     width = 1 if pending.size > _MANY else 8
     attempts = draws.GOLDEN * np.arange(tried, tried + width, dtype=np.uint64)
     again_keys = draws.mix(keys.take(pending)[:, None] + attempts).ravel()
-    of_try = np.repeat(pending, width)
+    rows = np.repeat(pending, width)
     again, valid = place(
-      _square(again_keys), *(each.take(of_try, axis=-1) for each in arguments)
+      _square(again_keys), *(each.take(rows, axis=-1) for each in arguments)
     )
     valid = valid.reshape(-1, width)
     found = valid.any(1)
@@ -226,7 +249,7 @@ def _first_valid(
 
 
 def _square(keys: np.ndarray) -> np.ndarray:
-  """float32[2, n], uniform in [-1, 1]^2, from the halves of the keys."""
+  """Returns float32[2, n], uniform in [-1, 1]^2, from the halves of keys."""
   halves = keys.view(np.int32).reshape(-1, 2).T
   return halves.astype(np.float32, order="C") * np.float32(2.0**-31)
 
@@ -242,16 +265,16 @@ def _in_ring(points: np.ndarray, kind: ContourKind) -> np.ndarray:
 
 
 class _Forest:
-  """Segments of shapes, and the halves of those that were too long.
+  """The segments of shapes, and the halves of segments that were too long.
 
-  A shape is a tree with four roots, its edges are the leaves from left to
-  right. Level by level: of k segments that were halved, the j-th has the
-  children j and k + j on the next level.
+  A shape is a tree with four roots. Its leaves, from left to right, are the
+  edges. Segments are stored level by level: if k segments of a level were
+  halved, the j-th of them has the children j and k + j on the next level.
   """
 
   def __init__(self):
-    self._points = []  # float32[2, m] of every level: first ends.
-    self._halved = []  # int64[k] of every level: rows that were halved.
+    self._points = []  # per level, the first ends of segments, float32[2, m]
+    self._halved = []  # per level, which segments were halved, int64[k]
 
   def grow(self, points: np.ndarray, halved: np.ndarray) -> None:
     """Adds a level of segments."""
@@ -259,14 +282,14 @@ class _Forest:
     self._halved.append(halved)
 
   def trees_of(self, last_halved: np.ndarray) -> np.ndarray:
-    """The shapes of some of the segments that were halved last."""
+    """Returns to which shapes some of the segments halved last belong."""
     rows = self._halved[-1][last_halved]
     for halved in reversed(self._halved[:-1]):
       rows = halved[rows % len(halved)]
     return rows // 4
 
   def prune(self, alive: np.ndarray) -> np.ndarray:
-    """Drops shapes; returns which of the segments halved last are left."""
+    """Removes shapes; returns which of the segments halved last remain."""
     keep = np.repeat(alive, 4)
     keep_halved = np.zeros(0, bool)
     for level, halved in enumerate(self._halved):
@@ -278,7 +301,7 @@ class _Forest:
     return np.flatnonzero(keep_halved)
 
   def leaves(self) -> tuple[np.ndarray, np.ndarray]:
-    """First ends float32[2, total] of the leaves; their number per shape."""
+    """Returns the first ends float32[2, total] of leaves, and their counts."""
     counts = [np.ones(self._points[-1].shape[1], np.int32)]
     for points, halved in zip(
       self._points[-2::-1], self._halved[-2::-1], strict=True
@@ -291,7 +314,7 @@ class _Forest:
     leaves = np.empty((2, place[-1]), np.float32)
     place = place[:-1]
     for points, halved in zip(self._points, self._halved, strict=True):
-      # Where a segment was halved, its first half writes the same point.
+      # A halved segment writes the same point as its first half.
       leaves[0][place], leaves[1][place] = points
       counts.pop()
       if counts:
@@ -307,15 +330,15 @@ def _stretched(contours: Contours, rotation: np.ndarray) -> Contours:
     contours: n shapes.
     rotation: float32[2, n], cosine and sine of the angles.
   """
-  of_vertex = contours.spread(np.arange(len(contours)))
-  cosine, sine = rotation.take(of_vertex, axis=1)
+  shapes = contours.spread(np.arange(len(contours)))
+  cosine, sine = rotation.take(shapes, axis=1)
   x, y = contours.points
   points = np.stack([x * cosine - y * sine, x * sine + y * cosine])
   starts = contours.starts[:-1]
   low = np.minimum.reduceat(points, starts, axis=1)
   high = np.maximum.reduceat(points, starts, axis=1)
-  points -= ((low + high) / 2).take(of_vertex, axis=1)
-  points /= (high - low).take(of_vertex, axis=1)
+  points -= ((low + high) / 2).take(shapes, axis=1)
+  points /= (high - low).take(shapes, axis=1)
   return Contours(points, contours.starts)
 
 

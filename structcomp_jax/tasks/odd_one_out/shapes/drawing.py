@@ -26,10 +26,10 @@ def draw(pictures: np.ndarray, objects: Objects, colours: np.ndarray) -> None:
 
 
 def _outlines(objects: Objects) -> tuple[np.ndarray, np.ndarray]:
-  """Pixels int32[total, 2] of the vertices, and where each object begins.
+  """Returns pixels int32[total, 2] of vertices, and where each object begins.
 
-  Centre and contour are truncated each for itself. A vertex in the same pixel
-  as its successor is dropped.
+  Centres and contours are truncated to pixels before they are added. A vertex
+  in the same pixel as its successor is left out.
   """
   contours = objects.contours[objects.contour]
   scale = (SIDE * objects.size).astype(np.float32)

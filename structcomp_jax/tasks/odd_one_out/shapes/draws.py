@@ -1,13 +1,13 @@
 """Random numbers that depend on a key and nothing else.
 
-A key is a uint64. `fold_in` makes a new one from it and a label, so that a
-draw has an address such as (problem, picture, object, "size") and does not
-change with what else is drawn, in which order, or how many at a time. A key
-is for one draw: two draws from the same one are not independent.
+A key is a uint64. `fold_in` makes a new one from it and a label. So a draw has
+an address such as (problem, picture, object, "size"), and does not depend on
+what else is drawn, in which order, or how many at a time. A key serves one
+draw: two draws from the same key are not independent.
 
-The hash is splitmix64 (Steele, Lea & Flood 2014). Arithmetic is limited to
-operations that IEEE 754 rounds exactly: no sine, no sum over an axis. Draws
-are hence the same bits on every machine.
+The hash is splitmix64 (Steele, Lea & Flood 2014). The arithmetic is limited to
+operations that IEEE 754 rounds exactly (no sine, no sum over an axis), so that
+draws are the same bits on every machine.
 """
 
 import zlib
@@ -24,7 +24,7 @@ _WAVE = 8192
 
 
 def mix(keys: np.ndarray) -> np.ndarray:
-  """Hashes uint64[...], bijectively."""
+  """Returns a bijective hash of uint64[...]."""
   keys = keys ^ (keys >> np.uint64(30))
   keys *= _FIRST
   keys ^= keys >> np.uint64(27)
@@ -34,11 +34,19 @@ def mix(keys: np.ndarray) -> np.ndarray:
 
 
 def fold_in(keys: np.ndarray, label: str | int | np.ndarray) -> np.ndarray:
-  """Keys of what `label` names below `keys`; integers broadcast."""
+  """Derives new keys from `keys` and a label.
+
+  Args:
+    keys: uint64[...].
+    label: a text, or non-negative integers, which broadcast against `keys`.
+
+  Returns:
+    uint64[...].
+  """
   if isinstance(label, str):
-    # Beyond any counter in use.
+    # Greater than all integer labels in use, so that no text equals an integer.
     label = zlib.crc32(label.encode()) + (1 << 32)
-  # An array, since overflow is an error in NumPy scalars only.
+  # An array, because NumPy warns of overflow in scalars but not in arrays.
   label = np.atleast_1d(label).astype(np.uint64)
   return mix(keys + GOLDEN * (label + np.uint64(1)))
 
@@ -46,7 +54,7 @@ def fold_in(keys: np.ndarray, label: str | int | np.ndarray) -> np.ndarray:
 def uniform(
   keys: np.ndarray, low: float | np.ndarray = 0.0, high: float | np.ndarray = 1
 ) -> np.ndarray:
-  """float64[keys.shape], uniform from `low` to `high`."""
+  """Returns float64[keys.shape], uniform from `low` to `high`."""
   unit = (mix(keys + GOLDEN) >> np.uint64(11)) * 2.0**-53
   return low + unit * (high - low)
 
@@ -54,23 +62,23 @@ def uniform(
 def points(
   keys: np.ndarray, low: float | np.ndarray = 0.0, high: float | np.ndarray = 1
 ) -> np.ndarray:
-  """float64[..., 2], uniform in a rectangle whose corners broadcast."""
+  """Returns float64[..., 2], uniform in a rectangle whose corners broadcast."""
   halves = mix(keys + GOLDEN).view(np.uint32).reshape(*keys.shape, 2)
   return low + halves * 2.0**-32 * (high - low)
 
 
 def choice(keys: np.ndarray, count: int) -> np.ndarray:
-  """int64[keys.shape], uniform on 0 .. count - 1."""
+  """Returns int64[keys.shape], uniform on 0 .. count - 1."""
   return (uniform(keys) * count).astype(np.int64)
 
 
 def coin(keys: np.ndarray) -> np.ndarray:
-  """bool[keys.shape], fair."""
+  """Returns bool[keys.shape], True with probability 1/2."""
   return choice(keys, 2) == 1
 
 
 def direction(keys: np.ndarray) -> np.ndarray:
-  """float64[n, 2], uniform on the unit circle."""
+  """Returns float64[n, 2], uniform on the unit circle."""
 
   def draw(keys, rows):
     del rows
@@ -88,18 +96,19 @@ def first_accepted(
   limit: int = 1 << 20,
   at_once: int = 8,
 ) -> tuple[np.ndarray, tuple[Any, ...]]:
-  """For every key the first of a sequence of draws that is accepted.
+  """Returns, for every key, the first of a sequence of draws that is accepted.
 
   Args:
     keys: uint64[n].
-    draw: (keys uint64[m], rows int64[m]) -> (accepted bool[m], values), a
-      tuple of arrays or ragged arrays of length m. `rows` says for which of
-      the n keys a draw is meant.
+    draw: takes keys uint64[m] and rows int64[m], which say for which of the n
+      keys each draw is. Returns whether each draw is accepted, bool[m], and a
+      tuple of values, arrays or ragged arrays of length m.
     limit: draws per key before giving up.
-    at_once: draws per key and call at most; does not change the result.
+    at_once: the most draws per key in one call; does not change the result.
 
   Returns:
-    rows int64[k] for which a draw was accepted, ascending, and their values.
+    The rows int64[k] for which a draw was accepted, ascending, and the values
+    of those draws.
   """
   pending = np.arange(len(keys))
   found_rows: list[np.ndarray] = []
@@ -110,8 +119,8 @@ def first_accepted(
     width = _WAVE // max(pending.size, 1)
     width = max(1, min(width, at_once, limit - tried))
     attempts = np.tile(np.arange(tried, tried + width), pending.size)
-    of_attempt = np.repeat(pending, width)
-    accepted, values = draw(fold_in(keys[of_attempt], attempts), of_attempt)
+    rows = np.repeat(pending, width)
+    accepted, values = draw(fold_in(keys[rows], attempts), rows)
     collected.append(values)
     accepted = accepted.reshape(-1, width)
     found = accepted.any(1)

@@ -26,18 +26,19 @@ _LARGE = ContourKind(step=0.07, hole=0.2, tries=24, batch=8192)
 _SMALL = ContourKind(step=0.01, hole=0.05, tries=1, batch=2048)
 _TOUCHING = spots.Spot(margin=0.0, tries=100, rounds=100)
 _APART = spots.Spot(margin=0.2, tries=500, rounds=100)
-# Of the balanced policy: six pixels, shared by both sides, in pictures.
+# In the policy "balanced", a free square is wider than the small object by this
+# much: three pixels on each side, in units of a picture.
 _MARGIN = 6 / 128
 
 
 def published(scenes: Scenes) -> Objects:
-  """Large contours with room for the small object as its type needs it."""
+  """Draws large contours with as much room as the type of a picture needs."""
   inside, contact = scenes.holds.T
   large_keys = draws.fold_in(scenes.keys, "large")
   share, small = _share(scenes), _small_contours(scenes)
   large, rows, inner = [], [], np.zeros((len(small), 2))
-  for of_type, spot in ((contact, _TOUCHING), (~contact, _APART)):
-    nested = np.flatnonzero(inside & of_type)
+  for members, spot in ((contact, _TOUCHING), (~contact, _APART)):
+    nested = np.flatnonzero(inside & members)
     if nested.size:
       contours, inner[nested] = spots.free_spots(
         large_keys[nested], _LARGE, share[nested], spot
@@ -58,10 +59,10 @@ def published(scenes: Scenes) -> Objects:
 
 
 def balanced(scenes: Scenes) -> Objects:
-  """Nothing tells the type but where the small object is.
+  """Draws pictures whose type shows only in the place of the small object.
 
-  Whatever the type, the small object could be inside with or without
-  contact, at the same distance from the centre of the large one.
+  Whatever the type, the small object could lie inside with or without contact,
+  at the same distance from the centre of the large one.
   """
   small = _small_contours(scenes)
   spot = spots.Spot(_MARGIN / _size(scenes), tries=32, rounds=1000)
@@ -81,8 +82,8 @@ def _arrange(
     scenes: n pictures.
     large: n contours.
     small: n contours.
-    inner: float64[n, 2], where the small objects that are inside are,
-      relative to the large ones and in units of those.
+    inner: float64[n, 2], centres of the small objects that lie inside,
+      relative to those of the large objects and in units of their size.
   """
   inside, contact = scenes.holds.T
   size, share = _size(scenes), _share(scenes)
@@ -117,12 +118,12 @@ def _arrange(
 
 
 def _size(scenes: Scenes) -> np.ndarray:
-  """Sizes of the large objects, in pictures."""
+  """Returns the sizes of the large objects in units of a picture."""
   return draws.uniform(draws.fold_in(scenes.keys, "size"), 0.25, 0.5)
 
 
 def _share(scenes: Scenes) -> np.ndarray:
-  """Sizes of the small objects in units of the large ones."""
+  """Returns the sizes of the small objects in units of the large ones."""
   return draws.uniform(draws.fold_in(scenes.keys, "share"), 1 / 4, 1 / 2.5)
 
 

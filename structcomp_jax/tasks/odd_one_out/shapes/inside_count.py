@@ -1,4 +1,4 @@
-"""Pictures about inside and count: nested pairs, and objects alone.
+"""Pictures about inside and count: nested pairs, and single objects.
 
 A type says whether all objects are in nested pairs, and whether there are as
 many objects as in N pairs.
@@ -29,7 +29,7 @@ _NESTED = spots.Spot(margin=0.0, tries=100, rounds=20)
 
 
 def published(scenes: Scenes) -> Objects:
-  """N + 1 slots. Without both properties one object is alone."""
+  """Fills N + 1 slots; a picture with neither property has a single object."""
   neither = ~scenes.holds.any(1)
   pairs, torn = _pairs_and_torn(scenes)
   fewer = draws.coin(draws.fold_in(scenes.keys, "fewer"))
@@ -44,16 +44,19 @@ def published(scenes: Scenes) -> Objects:
 
 
 def balanced(scenes: Scenes) -> Objects:
-  """N + 2 slots, so that a torn pair can be added: all totals are even."""
+  """Fills N + 2 slots: with room for a torn pair, all totals are even."""
   pairs, torn = _pairs_and_torn(scenes)
   lone = _torn_pairs(pairs, np.flatnonzero(torn))
   return _fill_slots(scenes, pairs, lone, scenes.number + 2)
 
 
 def _pairs_and_torn(scenes: Scenes) -> tuple[np.ndarray, np.ndarray]:
-  """Nested pairs int64[n], and whether there is one more, torn apart.
+  """Returns the number of nested pairs, and whether one more is torn apart.
 
-  Together N, or one more or less if the count is wrong.
+  Together there are N pairs, or one more or one less if the count is wrong.
+
+  Returns:
+    int64[n] and bool[n].
   """
   inside, count = scenes.holds.T
   more = draws.coin(draws.fold_in(scenes.keys, "more"))
@@ -63,7 +66,14 @@ def _pairs_and_torn(scenes: Scenes) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclasses.dataclass(frozen=True)
 class _Lone:
-  """Objects that are not part of a pair: int64[m] and bool[m] each."""
+  """Objects that are not part of a nested pair.
+
+  Attributes:
+    picture: int64[m], the picture that an object is in.
+    slot: int64[m], its place among the slots of the picture.
+    large_contour: bool[m], whether it has the contour of a large object.
+    large_size: bool[m], whether it has the size of a large object.
+  """
 
   picture: np.ndarray
   slot: np.ndarray
@@ -77,7 +87,12 @@ class _Lone:
 
 
 def _torn_pairs(pairs: np.ndarray, pictures: np.ndarray) -> _Lone:
-  """A large object in the slot behind the pairs, a small one in the next."""
+  """Puts a large object in the slot behind the pairs, a small one in the next.
+
+  Args:
+    pairs: int64[n], the number of nested pairs of every picture.
+    pictures: int64[k], the pictures with a torn pair.
+  """
   slot = pairs[pictures]
   large = np.repeat([True, False], len(pictures))
   return _Lone(
@@ -86,7 +101,11 @@ def _torn_pairs(pairs: np.ndarray, pictures: np.ndarray) -> _Lone:
 
 
 def _single_objects(scenes: Scenes, pictures: np.ndarray) -> _Lone:
-  """Contour and size of a large or a small one, each by a coin of its own."""
+  """Puts one object behind the pairs of some pictures.
+
+  One coin decides whether it has the contour of a large object, another one
+  whether it has the size.
+  """
   keys = draws.fold_in(scenes.keys[pictures], "lone")
   return _Lone(
     pictures,
@@ -99,7 +118,7 @@ def _single_objects(scenes: Scenes, pictures: np.ndarray) -> _Lone:
 def _fill_slots(
   scenes: Scenes, pairs: np.ndarray, lone: _Lone, slots: np.ndarray
 ) -> Objects:
-  """Pairs in the first of the slots drawn, lone objects where they say."""
+  """Draws slots, puts pairs in the first ones and lone objects in theirs."""
   keys = draws.fold_in(scenes.keys, "slots")
   centres, limit = placements.slots(keys, slots)
   keys = draws.fold_in(keys[:, None], np.arange(placements.MAX_SLOTS))
@@ -124,19 +143,19 @@ def _fill_slots(
   ]
   alone = lone.picture, lone.slot
   lone_size = size[alone] * np.where(lone.large_size, 1, share[alone])
-  for kind, kind_keys, of_kind in (
+  for kind, kind_keys, members in (
     (_LARGE, large_keys, lone.large_contour),
     (_SMALL, small_keys, ~lone.large_contour),
   ):
-    contours = draw_contours(kind_keys[alone][of_kind], kind)
+    contours = draw_contours(kind_keys[alone][members], kind)
     last = 2 * placements.MAX_SLOTS + len(objects)
     objects.append(
       one_each(
-        lone.picture[of_kind],
+        lone.picture[members],
         last,
         contours,
-        lone_size[of_kind],
-        centres[alone][of_kind],
+        lone_size[members],
+        centres[alone][members],
       )
     )
   return Objects.concatenate(objects)

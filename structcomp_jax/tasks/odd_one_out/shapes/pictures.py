@@ -1,4 +1,4 @@
-"""The pictures of each policy and experiment: the table of everything."""
+"""Which functions draw the pictures of each policy and experiment."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,10 +1,10 @@
-"""Where single objects and groups of objects go in a picture."""
+"""Places single objects and groups of objects in a picture."""
 
 import numpy as np
 
 from structcomp_jax.tasks.odd_one_out.shapes import draws
 
-# Groups of objects get this much more room than their box.
+# A group of objects gets the room of its box times this.
 _ROOM = 1.1
 # How often two groups are placed before they may overlap.
 _GROUP_TRIES = 1100
@@ -13,15 +13,16 @@ MAX_SLOTS = 5
 
 
 def slots(keys: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, ...]:
-  """Places for nested pairs that keep clear of each other.
+  """Draws places for nested pairs that keep clear of each other.
 
   Args:
     keys: uint64[n].
-    number: int64[n] of slots wanted, at most MAX_SLOTS.
+    number: int64[n], how many slots are wanted, at most MAX_SLOTS.
 
   Returns:
-    Centres float64[n, MAX_SLOTS, 2], void from `number` on, and the largest
-    sizes float64[n, MAX_SLOTS] of which boxes never overlap, 0 if void.
+    Centres float64[n, MAX_SLOTS, 2], of which those from `number` on mean
+    nothing, and float64[n, MAX_SLOTS], the largest sizes at which boxes do not
+    overlap, 0 from `number` on.
   """
   used = np.arange(MAX_SLOTS) < number[:, None]
   least = np.minimum(0.9 / number, 0.3)
@@ -43,26 +44,34 @@ def slots(keys: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _nearest(centres: np.ndarray, used: np.ndarray) -> np.ndarray:
-  """Chebyshev distance to the nearest other used slot; inf if not used."""
+  """Returns the Chebyshev distance to the nearest other slot in use.
+
+  Args:
+    centres: float64[n, MAX_SLOTS, 2].
+    used: bool[n, MAX_SLOTS].
+
+  Returns:
+    float64[n, MAX_SLOTS], infinite for slots that are not in use.
+  """
   apart = np.abs(centres[:, :, None] - centres[:, None]).max(3)
   others = used[:, :, None] & used[:, None] & ~np.eye(MAX_SLOTS, dtype=bool)
   return np.where(others, apart, np.inf).min(2)
 
 
 def box_in_picture(keys: np.ndarray, extent: np.ndarray) -> np.ndarray:
-  """Centres float64[n, 2] of boxes of width and height float64[n, 2]."""
+  """Draws centres float64[n, 2] of boxes with sides `extent` float64[n, 2]."""
   return draws.points(keys, extent / 2, 1 - extent / 2)
 
 
 def group(keys: np.ndarray, extent: np.ndarray) -> np.ndarray:
-  """Centres float64[n, 2] of groups of width and height float64[n, 2]."""
+  """Draws centres float64[n, 2] of groups with sides `extent` float64[n, 2]."""
   return box_in_picture(keys, _ROOM * extent)
 
 
 def groups(
   keys: np.ndarray, first: np.ndarray, second: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Places two groups of objects apart, after at most 1100 tries.
+  """Draws places for two groups of objects, apart unless 1100 tries fail.
 
   Args:
     keys: uint64[n].
@@ -81,7 +90,8 @@ def groups(
     return apart.any(1), (a, b)
 
   found, (placed_a, placed_b) = draws.first_accepted(keys, draw, _GROUP_TRIES)
-  # The published generator then takes the first position of the last hundred.
+  # After as many tries, the generator of Lepori et al. 2023 takes the first
+  # position of the last hundred, though the groups overlap there.
   everything = np.arange(len(keys))
   last = draws.fold_in(keys, _GROUP_TRIES - 100)
   _, (a, b) = draw(last, everything)
@@ -92,13 +102,16 @@ def groups(
 def box_apart(
   keys: np.ndarray, centre: np.ndarray, size: np.ndarray, other: np.ndarray
 ) -> np.ndarray:
-  """Centres of square boxes of size `size` that do not overlap given ones.
+  """Draws centres of square boxes that do not overlap given ones.
 
   Args:
     keys: uint64[n].
-    centre: float64[n, 2] of the given boxes.
+    centre: float64[n, 2], centres of the given boxes.
     size: float64[n], sides of the boxes to place.
     other: float64[n], sides of the given boxes.
+
+  Returns:
+    float64[n, 2].
   """
   extent = np.repeat(size[:, None], 2, axis=1)
 

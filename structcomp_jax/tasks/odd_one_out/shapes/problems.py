@@ -1,31 +1,28 @@
-"""Problems: three pictures that follow a rule, and the odd one."""
+"""Makes problems: three pictures that follow a rule, and the odd one."""
 
 import zlib
 from collections.abc import Sequence
 
 import numpy as np
 
+from structcomp_jax.tasks.odd_one_out import names
+from structcomp_jax.tasks.odd_one_out.names import DatasetName
 from structcomp_jax.tasks.odd_one_out.shapes import drawing, draws
-from structcomp_jax.tasks.odd_one_out.shapes.names import (
-  DATASET_NAMES,
-  PROPERTIES,
-  DatasetName,
-)
 from structcomp_jax.tasks.odd_one_out.shapes.pictures import POLICIES
-from structcomp_jax.tasks.odd_one_out.shapes.pixels import (
-  judge as pixel_check,
-)
+from structcomp_jax.tasks.odd_one_out.shapes.pixels import judge
 from structcomp_jax.tasks.odd_one_out.shapes.scenes import (
   Objects,
   Scenes,
 )
 from structcomp_jax.types import UserError
 
-# Pictures of a problem; the last is the odd one.
+# Number of pictures in a problem; the last is the odd one.
 PICTURES = 4
-# How often a problem whose pixels are wrong or doubtful is drawn.
+# Problems per split that are stored.
+_SPLIT_SIZES = {"train": 10_000, "validation": 500, "test": 1000}
+# How often a problem is drawn at most if its pixels are wrong or doubtful.
 _ATTEMPTS = 100
-# Problems that are made at a time.
+# Number of problems that are made at a time.
 _BLOCK = 512
 
 # A type of pictures: which of the two properties of its experiment it has.
@@ -38,13 +35,13 @@ def make_problems(
 ) -> np.ndarray:
   """Makes problems of a data set.
 
-  A problem is a function of name, split and index alone.
+  A problem depends on name, split and index alone.
 
   Args:
-    name: one of DATASET_NAMES, as a string or not.
+    name: a key or a value of `names.SHAPES.dataset_names`.
     split: "train", "validation" or "test".
-    indices: which problems of the split, from 0; stored are the first ones,
-      but there is no last one.
+    indices: which problems of the split, from 0 on. A data set stores the
+      first ones, but there is a problem for every index.
 
   Returns:
     uint8[problems, 4, 128, 128, 3], the odd picture last.
@@ -70,19 +67,36 @@ def make_problems(
       ]
     )
   raise UserError(
-    f"generator cannot satisfy {name}: {_ATTEMPTS} tries of problem"
-    f" {np.ravel(indices)[pending[0]]} of {split} were doubtful; leave it out"
+    f"the generator failed to make problem {np.ravel(indices)[pending[0]]} of"
+    f" {name}, {split}: its pixels were wrong or doubtful in {_ATTEMPTS} tries;"
+    " leave this problem out"
   )
+
+
+def split_sizes(role: str) -> dict[str, int]:
+  """Returns how many problems the data sets of a role store in each split.
+
+  >>> split_sizes("odd_both")
+  {'validation': 500, 'test': 1000}
+  """
+  return {
+    split: size
+    for split, size in _SPLIT_SIZES.items()
+    if split != "train" or names.has_training_split(role)
+  }
 
 
 def picture_types(
   experiment: str, role: str
 ) -> tuple[tuple[Holds, ...], tuple[Holds, ...]]:
-  """Types of rule pictures and of the odd one, equally likely.
+  """Returns the types of rule pictures and the types of the odd picture.
 
-  Which of the two properties hold decides. "base": both, against at least one
-  broken. A property's own data set: it holds, against broken. "odd_*": both,
-  against one or both broken.
+  A type says which of the two properties of the experiment a picture has. All
+  types that are returned are equally likely. In `base`, rule pictures have both
+  properties, and the odd picture lacks at least one. In the data set of one
+  property, rule pictures have it, and the odd picture lacks it. In `odd_*`,
+  rule pictures have both, and the odd picture lacks the one in the name, or
+  both.
 
   >>> picture_types("inside_contact", "odd_inside")
   (((True, True),), ((False, True),))
@@ -92,7 +106,8 @@ def picture_types(
     return both, tuple(t for t in _TYPES if t not in both)
   if role == "odd_both":
     return both, ((False, False),)
-  position = PROPERTIES[experiment].index(role.removeprefix("odd_"))
+  subroutines = names.SHAPES.experiments[experiment].subroutines
+  position = subroutines.index(role.removeprefix("odd_"))
   if role.startswith("odd_"):
     return both, ((position != 0, position != 1),)
   return (
@@ -102,41 +117,41 @@ def picture_types(
 
 
 def _find(name: str, split: str) -> DatasetName:
-  if name not in DATASET_NAMES:
+  known = names.SHAPES.dataset_names
+  if name not in known:
     raise UserError(
       f"no shape data set {name!r}; use EXPERIMENT.ROLE such as"
-      f" {next(iter(DATASET_NAMES))}"
+      f" {next(iter(known))}"
     )
-  if split not in DATASET_NAMES[name].split_sizes:
-    raise UserError(
-      f"{name} has no split {split!r}; use"
-      f" {', '.join(DATASET_NAMES[name].split_sizes)}"
-    )
-  return DATASET_NAMES[name]
+  splits = split_sizes(known[name].role)
+  if split not in splits:
+    raise UserError(f"{name} has no split {split!r}; use {', '.join(splits)}")
+  return known[name]
 
 
 def _fill(
   images: np.ndarray, rows: np.ndarray, keys: np.ndarray, name: DatasetName
 ) -> np.ndarray:
-  """Draws some problems; returns whether their pixels show what they should."""
+  """Draws some problems; returns which ones show what they should, bool[n]."""
   in_a_row = rows[-1] - rows[0] == len(rows) - 1
   problems = images[rows[0] : rows[-1] + 1] if in_a_row else images[rows]
   problems.fill(255)
   _draw(problems.reshape(-1, *images.shape[2:]), keys[rows], name)
   if not in_a_row:
     images[rows] = problems
-  return pixel_check.judge(problems, name.experiment, name.role).sound
+  return judge.judge(problems, name.experiment, name.role).sound
 
 
 def sample_objects(keys: np.ndarray, name: DatasetName) -> Objects:
-  """Objects of one try of every problem.
+  """Draws the objects of one try of every problem.
 
   Args:
     keys: uint64[problems].
-    name: of the data set.
+    name: the data set.
 
   Returns:
-    The objects; picture 4 i + j is the j-th of problem i, 4 i + 3 the odd one.
+    The objects. Picture 4 i + j is the j-th of problem i, and 4 i + 3 its odd
+    picture.
   """
   rule, odd = map(np.array, picture_types(name.experiment, name.role))
   picture_keys = _picture_keys(keys)

@@ -1,19 +1,19 @@
-"""Pictures at the size that a network sees."""
+"""Reduces pictures to the size that a network sees."""
 
 import numpy as np
 
 from structcomp_jax.types import UserError
 
-# How the pixels of a square become one.
+# {name: function that reduces a square of pixels to one pixel}.
 RESIZES = {
-  # Mean: lines fade, as in any photograph.
+  # The mean: lines fade, as in any photograph.
   "area": lambda pixels: (
     pixels.mean(axis=(-4, -2), dtype=np.float32).round().astype(np.uint8)
   ),
-  # Least value of every channel: lines of one pixel keep their contrast.
+  # The least value of every channel: lines of one pixel keep their contrast.
   "darkest": lambda pixels: pixels.min(axis=(-4, -2)),
 }
-# Problems at a time: what is computed between stays small.
+# Problems that are reduced at a time, so that intermediate arrays stay small.
 _CHUNK = 256
 
 

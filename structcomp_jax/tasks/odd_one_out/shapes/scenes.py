@@ -31,10 +31,10 @@ class Objects:
 
   Attributes:
     picture: int64[m], the picture that an object is in.
-    order: int64[m], later ones are painted over earlier ones.
+    order: int64[m], objects with a higher number are painted over others.
     contour: int64[m], index of the object's contour.
-    size: float64[m], side of its box, in pictures.
-    centre: float64[m, 2], in pictures.
+    size: float64[m], side of the object's box in units of a picture.
+    centre: float64[m, 2], in units of a picture.
     contours: the contours.
   """
 
@@ -47,7 +47,7 @@ class Objects:
 
   @classmethod
   def concatenate(cls, parts: "list[Objects]") -> "Objects":
-    """All objects of several lists of the same pictures."""
+    """Joins several lists of objects in the same pictures."""
     before = np.cumsum([0, *(len(part.contours) for part in parts)])
     arrays = {
       name: np.concatenate([getattr(part, name) for part in parts])
@@ -69,7 +69,7 @@ def one_each(
   size: np.ndarray,
   centre: np.ndarray,
 ) -> Objects:
-  """Objects with a contour of their own, one per entry of `picture`."""
+  """Returns one object with a contour of its own per entry of `picture`."""
   return Objects(
     picture=picture,
     order=np.broadcast_to(order, picture.shape),

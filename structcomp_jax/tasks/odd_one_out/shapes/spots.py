@@ -1,4 +1,4 @@
-"""Free spots inside contours."""
+"""Finds free spots inside contours."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from structcomp_jax.tasks.odd_one_out.shapes.contours import (
 )
 from structcomp_jax.types import UserError
 
-# Vertices of which a free spot is tested to be clear first.
+# A spot is first compared with this many vertices, those nearest to the centre.
 _INNERMOST = 8
 
 
@@ -24,10 +24,10 @@ class Spot:
   """How to look for a free spot inside a contour.
 
   Attributes:
-    margin: side of the free square minus that of the inner object, in units
+    margin: how much wider the free square is than the inner object, in units
       of the outer one; one number, or one per object.
-    tries: spots tried per contour.
-    rounds: contours tried.
+    tries: the most spots tried per contour.
+    rounds: the most contours tried.
   """
 
   margin: float | np.ndarray
@@ -42,12 +42,15 @@ def free_spots(
 
   Args:
     keys: uint64[n].
-    kind: of the large contours.
+    kind: what the large contours are like.
     share: float64[n], size of the inner object in units of the large one.
     spot: what counts as free.
 
   Returns:
-    The contours and float64[n, 2], centres in the same units.
+    The contours, and centres float64[n, 2] of the places in the same units.
+
+  Raises:
+    UserError: for some key no contour has a free spot.
   """
   side = share + spot.margin
   half = ((1 - side) / 2)[:, None]
@@ -77,12 +80,12 @@ def matched_spots(
 ) -> tuple[Contours, np.ndarray, np.ndarray]:
   """Draws large contours with two places inside each for a small object.
 
-  One in contact, as `in_contact_inside` finds it, and a free one, equally far
-  from the centre of the large object.
+  At one place the small object is in contact, as `in_contact_inside` finds it;
+  the other is free. Both are equally far from the centre of the large object.
 
   Args:
     keys: uint64[n].
-    kind: of the large contours.
+    kind: what the large contours are like.
     small: n contours.
     share: float64[n], size of the small objects in units of the large ones.
     spot: what counts as free.
@@ -90,6 +93,9 @@ def matched_spots(
   Returns:
     The large contours and both places, float64[n, 2], relative to their
     centres and in units of their size.
+
+  Raises:
+    UserError: for some key no contour has such places.
   """
   anywhere = dataclasses.replace(spot, margin=0.0)
   side = share + spot.margin
@@ -119,7 +125,18 @@ def _some_free(
   free: "_Spots",
   tries: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Whether a free spot was found, bool[n], and the first one [n, 2]."""
+  """Looks for a free spot in each of n contours.
+
+  Args:
+    keys: uint64[n].
+    propose: takes keys uint64[m] and rows int64[m], which say in which of the n
+      contours each spot is. Returns centres [m, 2].
+    free: tells which spots are free.
+    tries: the most spots to try per contour.
+
+  Returns:
+    Whether a spot was found, bool[n], and the first one, float64[n, 2].
+  """
 
   def draw(keys, rows):
     centres = propose(keys, rows)
@@ -138,8 +155,8 @@ def _some_free(
 def _check_all_found(found: np.ndarray, keys: np.ndarray, spot: Spot) -> None:
   if len(found) < len(keys):
     raise UserError(
-      f"generator cannot satisfy: no room in {spot.rounds} contours; use"
-      " other indices"
+      f"the generator found no room for a small object in {spot.rounds}"
+      " contours; use other indices of problems"
     )
 
 
@@ -150,14 +167,22 @@ class _Spots:
     """Takes n contours and float64[n], the sides of the squares to be free."""
     self._reach = (side / 2).astype(np.float32)
     self._vertices = large.padded()
-    # Few candidates are clear of these, the others need no further look.
+    # Most spots lie too near to one of these, and need no comparison with all.
     norm = np.abs(self._vertices).max(0)
     inner = np.argpartition(norm, _INNERMOST, axis=1)[:, :_INNERMOST]
     rows = np.arange(len(large))[:, None]
     self._innermost = np.ascontiguousarray(self._vertices[:, rows, inner])
 
   def are_free(self, rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Whether places [m, 2] in contours `rows` are enclosed, squares empty."""
+    """Returns which places lie inside of contours, in an empty square.
+
+    Args:
+      rows: int64[m], which contours.
+      centres: float64[m, 2], the places.
+
+    Returns:
+      bool[m].
+    """
     points = centres.T.astype(np.float32)
     accepted = np.arange(len(rows))
     for holds in (self._clear_of_innermost, self._clear, self._enclosed):
@@ -177,7 +202,7 @@ class _Spots:
     return distance > self._reach[rows]
 
   def _enclosed(self, rows, points):
-    """Whether the ray to -x crosses the contour an odd number of times."""
+    """Returns where a ray to -x crosses the contour an odd number of times."""
     x, y = self._vertices.take(rows, axis=1) - points[:, :, None]
     # The padding adds edges without length, which never cross.
     next_x, next_y = np.roll(x, -1, axis=1), np.roll(y, -1, axis=1)

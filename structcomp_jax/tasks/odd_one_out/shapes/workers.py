@@ -1,8 +1,8 @@
 """Makes many problems in several processes.
 
-A worker is a program that writes pictures to its standard output: it needs no
-forking of a process that runs JAX, imports nothing of the main program, waits
-while nobody reads and ends when the reader does.
+A worker is a program that writes pictures to its standard output. So no process
+that runs JAX is forked, nothing of the main program is imported, and a worker
+waits while nobody reads and ends when the reader does.
 """
 
 import contextlib
@@ -15,8 +15,8 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
+from structcomp_jax.tasks.odd_one_out.names import DatasetName
 from structcomp_jax.tasks.odd_one_out.shapes import drawing
-from structcomp_jax.tasks.odd_one_out.shapes.names import DatasetName
 from structcomp_jax.tasks.odd_one_out.shapes.problems import (
   PICTURES,
   make_problems,
@@ -25,13 +25,13 @@ from structcomp_jax.types import UserError
 
 # Problems that are made and handed over at a time.
 _CHUNK = 512
-# The process that stores the problems keeps up with no more than these.
+# The process that stores the problems keeps up with no more workers than this.
 _MOST_PROCESSES = 8
 # Starting a process takes as long as making this many problems.
 _WORTH_A_PROCESS = 1000
 
-# For the GNU C library: keep memory that was freed. Getting it again from the
-# system takes as long as half of the arithmetic that is done in it.
+# These variables tell the GNU C library to keep memory that was freed. Getting
+# it from the system again would take half as long as the arithmetic done in it.
 KEEP_MEMORY = {
   "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
   "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
@@ -50,8 +50,8 @@ def stream_problems(
     name: as for `make_problems`.
     split: as for `make_problems`.
     count: how many problems.
-    processes: by default one for each CPU to run on, or fewer if there is
-      little to do.
+    processes: how many workers; by default one for each CPU of this process,
+      or fewer if there is little to do.
 
   Yields:
     uint8[4, 128, 128, 3], the problems one by one.
@@ -83,7 +83,7 @@ def _chunks(count: int, size: int) -> list[range]:
 def _from_workers(
   name: str, split: str, count: int, processes: int
 ) -> Generator[np.ndarray]:
-  """Worker i of n makes the chunks i, i + n, i + 2 n, ..."""
+  """Yields the chunks; worker i of n makes chunks i, i + n, i + 2 n, ..."""
   with contextlib.ExitStack() as stack:
     workers = [
       stack.enter_context(_started(name, split, count, _CHUNK, i, processes))
@@ -124,7 +124,14 @@ def _read(worker: subprocess.Popen[bytes], count: int) -> np.ndarray:
 
 
 def main(name: str, split: str, *numbers: str) -> None:
-  """Writes the chunks of one worker, as its arguments tell it."""
+  """Writes the chunks that one worker makes.
+
+  Args:
+    name: data set.
+    split: of the data set.
+    *numbers: problems of the split, problems per chunk, number of this worker,
+      number of workers.
+  """
   count, chunk, worker, processes = map(int, numbers)
   with contextlib.suppress(BrokenPipeError):
     for rows in _chunks(count, chunk)[worker::processes]:

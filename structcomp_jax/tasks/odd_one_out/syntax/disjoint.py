@@ -1,17 +1,19 @@
 """Problems whose evaluation sentences are new to every trained network.
 
-The published data sets of an experiment overlap (docs/differences.md). Here
+The data sets of an experiment of Lepori et al. 2023 share sentences
+(docs/differences.md). Here
 
-1. a sentence is in its pool once;
+1. every sentence is in its pool once;
 2. the validation and test splits of all five data sets have sentences of
-   their own, which no other split contains. They keep their published sizes
-   if that takes at most half of every pool; else all shrink by one factor;
-3. the training splits are as large as published, or as large as the rest of
-   the pools allows. They are dealt one after the other from that rest,
-   starting again at its beginning where it does not suffice, so two training
-   splits share sentences only where they must.
+   their own, which no other split contains. They have the sizes of the paper
+   if these take at most half of every pool; otherwise all of them shrink by
+   one factor;
+3. the training splits have the sizes of the paper, or the largest that the
+   rest of the pools allows. They are dealt from that rest one after the other,
+   and from its beginning again once it is used up, so two training splits
+   share sentences only where they must.
 
-Every split mixes its sentences in the exact published proportions.
+Every split mixes its sentences in exactly the proportions of the paper.
 """
 
 import dataclasses
@@ -23,7 +25,7 @@ from structcomp_jax.tasks.odd_one_out.syntax import pools as pools_lib
 from structcomp_jax.tasks.odd_one_out.syntax import published
 
 _SEED = 2023
-# The part of any pool that validation and test splits together may take.
+# The largest part of a pool that validation and test splits together may take.
 _LARGEST_HELD_OUT = 0.5
 
 _HELD_OUT = ("validation", "test")
@@ -53,14 +55,14 @@ _RECIPES = (
 
 @functools.cache
 def make(name: str) -> dict[str, dict[str, np.ndarray]]:
-  """Draws the problems of one experiment.
+  """Returns the problems of one experiment.
 
   Args:
-    name: a key of pools.EXPERIMENTS.
+    name: a key of `pools.EXPERIMENTS`.
 
   Returns:
     {role: {split: object[problems, 4]}}, the odd sentence last. Treat it as
-    read-only.
+    read-only: it is cached.
   """
   experiment = pools_lib.EXPERIMENTS[name]
   index = list(pools_lib.EXPERIMENTS).index(name)
@@ -88,13 +90,13 @@ def make(name: str) -> dict[str, dict[str, np.ndarray]]:
 
 @functools.cache
 def fit_sizes(name: str) -> dict[str, pools_lib.Sizes]:
-  """The sizes, even numbers, that the pools of an experiment allow.
+  """Returns the sizes of the data sets that the pools of an experiment allow.
 
   Args:
-    name: a key of pools.EXPERIMENTS.
+    name: a key of `pools.EXPERIMENTS`.
 
   Returns:
-    {role: sizes}, none greater than the published ones.
+    {role: sizes}, even numbers, none greater than those of the paper.
   """
   experiment = pools_lib.EXPERIMENTS[name]
   available = {key: len(pool) for key, pool in _distinct_pools(name).items()}
@@ -135,7 +137,7 @@ def fit_sizes(name: str) -> dict[str, pools_lib.Sizes]:
 def _held_out_sentences(
   recipes: dict[str, _Recipe], sizes: dict[str, pools_lib.Sizes]
 ) -> dict[str, float]:
-  """Sentences per pool in all validation and test splits together."""
+  """Counts the sentences per pool in all validation and test splits."""
   return {
     key: sum(
       recipe.per_problem.get(key, 0)
@@ -147,12 +149,12 @@ def _held_out_sentences(
 
 
 def _even(number: float) -> int:
-  """The greatest even number not above; halves of a split are then exact."""
+  """Rounds down to an even number, so that a split has exact halves."""
   return 2 * int(number // 2)
 
 
 class _Deck:
-  """A shuffled pool that is dealt from the front, then over again."""
+  """A shuffled pool, dealt from its beginning and, when used up, again."""
 
   def __init__(self, sentences: np.ndarray):
     self._sentences = sentences
@@ -173,7 +175,7 @@ def _deal(
   count: int,
   generator: np.random.Generator,
 ) -> np.ndarray:
-  """Deals one split. Returns object[count, 4]."""
+  """Deals the problems of one split, object[count, 4]."""
 
   def shuffled(per_problem):
     parts = [

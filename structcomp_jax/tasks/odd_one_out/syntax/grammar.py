@@ -1,8 +1,8 @@
 """Sentences of the syntax tasks: words, constructions, minimal pairs.
 
-Source: the agreement and reflexive templates of Marvin & Linzen (2018) that
+These are the agreement and reflexive templates of Marvin & Linzen (2018) that
 Lepori, Serre & Pavlick (2023) use. The order of every table is part of the
-definition: the published data sets are drawn by position.
+definition, because the data sets of the paper are drawn by position.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ Forms = tuple[str, str]
 
 
 def _forms(*singular_plural: str) -> tuple[Forms, ...]:
-  """Pairs written "singular/plural"; one form alone serves both numbers."""
+  """Reads pairs "singular/plural"; a form without "/" serves both numbers."""
   split = (entry.split("/") for entry in singular_plural)
   return tuple((forms[0], forms[-1]) for forms in split)
 
@@ -95,8 +95,8 @@ REFLEXIVE_VERBS = _forms(
   "hated",
   "doubted",
 )
-# Two entries in the plural too, although they are the same word there: every
-# sentence with "themselves" is in its set twice.
+# There are two entries in the plural too, although they are the same word.
+# Every sentence with "themselves" is therefore in its set twice.
 REFLEXIVES = _forms("himself/themselves", "herself/themselves")
 
 _THE = _forms("the")
@@ -105,10 +105,12 @@ _THAT = _forms("that")
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-  """A place in a sentence: its words, and what gives it its number.
+  """A place in a sentence: its words, and what decides their number.
 
-  `number_of` is "head", "attractor", "target", or None for a word that has
-  only one form.
+  Attributes:
+    words: what may stand there.
+    number_of: the part of the sentence with whose number the word agrees,
+      "head", "attractor" or "target"; None for a word with one form only.
   """
 
   words: tuple[Forms, ...]
@@ -182,13 +184,14 @@ ANAPHORA = (
 def sentences(
   construction: Construction, head: int, attractor: int, target: int
 ) -> list[str]:
-  """All sentences of a construction with the given three numbers.
+  """Returns all sentences of a construction with the given three numbers.
 
   Args:
     construction: the template.
-    head: SINGULAR or PLURAL, of the main subject (and what agrees with it).
-    attractor: the same of the other noun; ignored where there is none.
-    target: the same of the main verb or the reflexive.
+    head: SINGULAR or PLURAL: the number of the main subject and of what
+      agrees with it.
+    attractor: number of the other noun; ignored if there is none.
+    target: number of the main verb or the reflexive.
 
   Returns:
     The Cartesian product of the slots, the leftmost varying slowest.
@@ -209,11 +212,11 @@ def sentences(
 def pair_groups(
   construction: Construction, number: int
 ) -> list[list[tuple[str, str]]]:
-  """The set `<number>_<construction>`: pairs that differ in the target.
+  """Returns the set `<number>_<construction>`: pairs that differ in the target.
 
   Args:
     construction: the template.
-    number: SINGULAR or PLURAL: of the head, in both members of a pair.
+    number: SINGULAR or PLURAL: number of the head in both members of a pair.
 
   Returns:
     One list of (grammatical, ungrammatical) for each number of the
@@ -234,10 +237,10 @@ def pair_groups(
 
 @functools.cache
 def vocabulary() -> tuple[str, ...]:
-  """Every word of every sentence, once, in an order that never changes.
+  """Returns every word of every sentence once, in a fixed order.
 
   The four experiments share one list, so that one word-level tokenizer
-  serves networks of all of them.
+  serves the networks of all of them.
   """
   tables = (
     *(_THE, _THAT, ANIMATE_HEADS, INANIMATE_HEADS, ATTRACTORS),

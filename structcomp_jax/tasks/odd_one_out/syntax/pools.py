@@ -1,8 +1,8 @@
-"""Experiments, and the three pools of sentences each one draws from.
+"""The experiments, and the three pools of sentences each one draws from.
 
 Every experiment is about two components of a sentence: A, the number of the
 main subject, and B, the number of the main verb or reflexive. A component
-has the experiment's base number, or it is flipped.
+either has the experiment's base number or is flipped.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import functools
 
 import numpy as np
 
+from structcomp_jax.tasks.odd_one_out import names
 from structcomp_jax.tasks.odd_one_out.syntax import grammar
 
 
@@ -31,35 +32,37 @@ class Experiment:
   """One of the four experiments.
 
   Attributes:
-    name: for example "sv_singular".
+    name: a key of `names.SYNTAX.experiments`.
     constructions: the templates, in pool order.
     base_number: grammar.SINGULAR or grammar.PLURAL.
-    components: names of component A and component B.
-    sizes: published sizes of the data sets `base` and both subroutines.
-    odd_sizes: published sizes of the data sets `odd_*`, without train.
+    sizes: sizes of `base` and of both subroutines in Lepori et al. 2023.
+    odd_sizes: their sizes of the data sets `odd_*`, which have no train split.
   """
 
   name: str
   constructions: tuple[grammar.Construction, ...]
   base_number: int
-  components: tuple[str, str]
   sizes: Sizes
   odd_sizes: Sizes
 
   @property
+  def components(self) -> tuple[str, str]:
+    """Names of component A and component B."""
+    return names.SYNTAX.experiments[self.name].subroutines
+
+  @property
   def roles(self) -> tuple[str, ...]:
-    """Names of the five data sets: base, subroutines, partitions."""
-    a, b = self.components
-    return ("base", a, b, f"odd_{a}", f"odd_{b}")
+    """The five data sets: base, A, B, odd_A, odd_B."""
+    return names.SYNTAX.experiments[self.name].test_tasks
 
   def role_sizes(self, role: str) -> Sizes:
-    """The published sizes of one data set."""
-    return self.odd_sizes if role.startswith("odd_") else self.sizes
+    """The sizes of one data set in Lepori et al. 2023."""
+    return self.sizes if names.has_training_split(role) else self.odd_sizes
 
 
 @dataclasses.dataclass(frozen=True)
 class Pools:
-  """Sentences by the components that are flipped, duplicates kept.
+  """Sentences by the components that are flipped, with duplicates.
 
   All three are object[sentences] arrays of str.
 
@@ -79,7 +82,6 @@ def _agreement(number: int) -> Experiment:
     name=f"sv_{grammar.NUMBERS[number]}",
     constructions=grammar.AGREEMENT,
     base_number=number,
-    components=("subject", "verb"),
     sizes=Sizes(9500, 500, 1000),
     odd_sizes=Sizes(0, 300, 300),
   )
@@ -90,13 +92,12 @@ def _anaphora(number: int) -> Experiment:
     name=f"anaphora_{grammar.NUMBERS[number]}",
     constructions=grammar.ANAPHORA,
     base_number=number,
-    components=("antecedent", "pronoun"),
     sizes=Sizes(2500, 200, 200),
     odd_sizes=Sizes(0, 200, 200),
   )
 
 
-# In the order in which the published random stream runs through them.
+# The random numbers of the policy "published" run through them in this order.
 EXPERIMENTS = {
   experiment.name: experiment
   for experiment in (
@@ -110,10 +111,10 @@ EXPERIMENTS = {
 
 @functools.cache
 def make_pools(name: str) -> Pools:
-  """The pools of an experiment, in the published order.
+  """Returns the pools of an experiment, in the order of Lepori et al. 2023.
 
   Args:
-    name: a key of EXPERIMENTS.
+    name: a key of `EXPERIMENTS`.
 
   Returns:
     The pools. Treat the arrays as read-only: they are cached.
@@ -126,7 +127,7 @@ def make_pools(name: str) -> Pools:
 
 
 def without_duplicates(sentences: np.ndarray) -> np.ndarray:
-  """Keeps the first of equal sentences, in order. object[n] -> object[m]."""
+  """Returns object[m] of object[n]: the first of equal sentences, in order."""
   return np.array(list(dict.fromkeys(sentences)), dtype=object)
 
 
@@ -134,7 +135,7 @@ def without_duplicates(sentences: np.ndarray) -> np.ndarray:
 def _members(
   constructions: tuple[grammar.Construction, ...], number: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Grammatical and ungrammatical members of all sets of one number."""
+  """Returns all grammatical and all ungrammatical sentences of one number."""
   pairs = [
     pair
     for construction in constructions

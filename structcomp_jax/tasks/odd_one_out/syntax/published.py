@@ -1,9 +1,9 @@
-"""The published problems, sentence for sentence.
+"""The problems of Lepori et al. 2023, sentence for sentence.
 
 One legacy NumPy stream with seed 0 runs through the four experiments, so the
 order of the random operations below is part of the definition. Sentences are
-drawn by position without replacement: a sentence that is in a pool twice can
-be drawn twice.
+drawn by position without replacement, so a sentence that is in a pool twice
+can be drawn twice.
 """
 
 import functools
@@ -16,14 +16,14 @@ _SEED = 0
 
 
 def make(name: str) -> dict[str, dict[str, np.ndarray]]:
-  """Draws the problems of one experiment.
+  """Returns the problems of one experiment.
 
   Args:
-    name: a key of pools.EXPERIMENTS.
+    name: a key of `pools.EXPERIMENTS`.
 
   Returns:
-    {role: {split: object[problems, 4]}}: three rule sentences and the odd
-    one, last. Empty splits are left out. Treat it as read-only.
+    {role: {split: object[problems, 4]}}: three rule sentences, then the odd
+    one. Empty splits are left out. Treat it as read-only: it is cached.
   """
   return _make_all()[name]
 
@@ -45,8 +45,8 @@ def split_problems(
 
   Args:
     rules: object[3 n], in order; problem i has the rules 3 i to 3 i + 2.
-    odds: object[n].
-    sizes: of the splits, n in total.
+    odds: object[n], the odd sentences.
+    sizes: number of problems per split, n in total.
 
   Returns:
     {split: object[problems, 4]} of the splits that are not empty.
@@ -72,7 +72,7 @@ def _make_experiment(
   draw = functools.partial(_draw, stream)
 
   def split(rules, odds, sizes):
-    # Rules are shuffled before odds.
+    # The rules must be shuffled first: that is the order of the paper's code.
     return split_problems(draw(rules), draw(odds), sizes)
 
   rules = draw(pools.ab, 3 * n + 6 * m)

@@ -1,4 +1,4 @@
-"""What the data sets of an experiment share, measured and put into words."""
+"""Measures what the data sets of an experiment share, and says it in words."""
 
 import functools
 import itertools
@@ -23,7 +23,7 @@ _POOL_TITLES = {
 
 
 def separation_report(experiment: str, policy: str = "disjoint") -> list[str]:
-  """Says what could not be separated, and what had to shrink.
+  """Returns lines that say what is not separated, and what had to shrink.
 
   Args:
     experiment: "sv_singular", "sv_plural", "anaphora_singular" or
@@ -31,9 +31,9 @@ def separation_report(experiment: str, policy: str = "disjoint") -> list[str]:
     policy: "published" or "disjoint".
 
   Returns:
-    Lines to print: evaluation sentences that a training split contains,
-    training splits that share sentences and, for "disjoint", sizes that
-    differ from the published ones and removed duplicates.
+    Lines about evaluation sentences that a training split contains, about
+    training splits that share sentences and, for "disjoint", about sizes that
+    differ from those of the paper and about duplicates that were removed.
 
   Raises:
     UserError: there is no such experiment or policy.
@@ -51,7 +51,7 @@ def _report(experiment: str, policy: str) -> tuple[str, ...]:
 
 
 def seen_fraction(problems: np.ndarray, training: np.ndarray) -> float:
-  """Fraction of problems with at least one sentence that was trained on.
+  """Returns the fraction of problems with a sentence of a training split.
 
   Args:
     problems: object[problems, 4] of an evaluation split.
@@ -104,11 +104,11 @@ def _size_lines(experiment: str) -> list[str]:
   known = pools_lib.EXPERIMENTS[experiment]
   lines = []
   for role, sizes in disjoint.fit_sizes(experiment).items():
-    published = known.role_sizes(role)
+    in_paper = known.role_sizes(role)
     changes = [
-      f"{split} {getattr(sizes, split)} instead of {getattr(published, split)}"
+      f"{split} {getattr(sizes, split)} instead of {getattr(in_paper, split)}"
       for split in ("train", "validation", "test")
-      if getattr(sizes, split) != getattr(published, split)
+      if getattr(sizes, split) != getattr(in_paper, split)
     ]
     if changes:
       lines.append(f"{role} has fewer problems: {', '.join(changes)}")

@@ -21,11 +21,11 @@ def test_closest_pair_is_the_closest(i, j):
   random = np.random.default_rng(0)
   a = random.normal(size=(2, 40, i)).astype(np.float32)
   b = random.normal(size=(2, 40, j)).astype(np.float32) + np.float32(1.5)
-  of_a, of_b = clumps._closest_pair(a, b)
+  from_a, from_b = clumps.closest_pair(a, b)
   apart = np.hypot(*(a[:, :, :, None] - b[:, :, None]))
-  found = np.hypot(*(of_a - of_b).T)
+  found = np.hypot(*(from_a - from_b).T)
   np.testing.assert_allclose(found, apart.min((1, 2)), rtol=1e-5)
-  for points, chosen in ((a, of_a), (b, of_b)):
+  for points, chosen in ((a, from_a), (b, from_b)):
     assert (points == chosen.T[:, :, None]).all(0).any(1).all()
 
 
@@ -44,7 +44,7 @@ def test_clump_members_touch_and_fill_the_box():
   for i in (1, 2):
     others = np.concatenate(vertices[:i], axis=2)
     apart = np.hypot(*(vertices[i][:, :, :, None] - others[:, :, None]))
-    # Pulled together by 1/32 of a distance of about the size of the clump.
+    # Objects are pulled together by 1/32 of about the size of the clump.
     assert apart.min((1, 2)).max() < 0.03
 
 

@@ -1,4 +1,4 @@
-"""Contours against the published process."""
+"""Contours are distributed as in the pictures of Lepori et al. 2023."""
 
 import chex
 import numpy as np
@@ -17,7 +17,7 @@ _KINDS = {
 }
 # Percentiles of the number of vertices and of the area, medians of the
 # perimeter, mean distances of vertices from the centre.
-_PUBLISHED = {
+_KNOWN = {
   "large": (
     (37, 40, 44, 47, 49, 53, 56),
     (0.45, 0.49, 0.56, 0.61, 0.66, 0.74, 0.78),
@@ -69,12 +69,12 @@ def _area(shapes):
 
 def test_vertices(drawn):
   name, shapes = drawn
-  facts.assert_percentiles(shapes.lengths, _PUBLISHED[name][0], rounding=1)
+  facts.assert_percentiles(shapes.lengths, _KNOWN[name][0], rounding=1)
 
 
 def test_area(drawn):
   name, shapes = drawn
-  facts.assert_percentiles(_area(shapes), _PUBLISHED[name][1], rounding=0.005)
+  facts.assert_percentiles(_area(shapes), _KNOWN[name][1], rounding=0.005)
 
 
 def test_perimeter(drawn):
@@ -83,16 +83,16 @@ def test_perimeter(drawn):
   perimeter = np.add.reduceat(edges, shapes.starts[:-1])
   # The standard error of a median is that of a mean times sqrt(pi / 2).
   error = perimeter.std() * np.sqrt(np.pi / 2 * 2 / _COUNT)
-  assert abs(np.median(perimeter) - _PUBLISHED[name][2]) < 4 * error + 0.005
+  assert abs(np.median(perimeter) - _KNOWN[name][2]) < 4 * error + 0.005
 
 
 def test_distance_from_the_centre(drawn):
   name, shapes = drawn
   distance = np.hypot(*shapes.points.astype(float))
   per_shape = np.add.reduceat(distance, shapes.starts[:-1])
-  # Vertices of one shape go together: the error is that of means of shapes.
+  # Vertices of one shape are not independent, but means of shapes are.
   error = (per_shape / shapes.lengths).std() * np.sqrt(2 / _COUNT)
-  assert abs(distance.mean() - _PUBLISHED[name][3]) < 4 * error + 0.0005
+  assert abs(distance.mean() - _KNOWN[name][3]) < 4 * error + 0.0005
 
 
 def test_boxes_are_filled_and_shapes_go_round_once(drawn):
@@ -125,7 +125,7 @@ def test_a_shape_depends_on_its_key_alone(drawn):
   [("large", 0.088), ("large_nested", 0.091), ("small", 0.753)],
 )
 def test_share_of_tries_that_are_accepted(name, share):
-  accepted, _ = contours._draw_tries(_keys(_COUNT), _KINDS[name])
+  accepted, _ = contours.draw_tries(_keys(_COUNT), _KINDS[name])
   error = np.sqrt(share * (1 - share) * 2 / _COUNT)
   assert abs(accepted.mean() - share) < 4 * error
 

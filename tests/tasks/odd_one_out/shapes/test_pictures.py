@@ -1,4 +1,4 @@
-"""Sizes, places, colours and ink of the pictures against published facts."""
+"""Sizes, places, colours and ink are as in Lepori et al. 2023."""
 
 import chex
 import numpy as np
@@ -110,8 +110,8 @@ def test_balanced_pictures_do_not_tell_contact_inside():
 )
 def test_sizes_of_inside_count(published, number, percentiles, mean):
   objects = published["inside_count", (True, True)]
-  of_number = _scenes((True, True)).number[objects.picture] == number
-  large = objects.size[of_number & (objects.order % 2 == 0)]
+  chosen = _scenes((True, True)).number[objects.picture] == number
+  large = objects.size[chosen & (objects.order % 2 == 0)]
   facts.assert_percentiles(large, percentiles, rounding=0.0005)
   facts.assert_mean(large, mean, rounding=0.0005)
 
@@ -207,7 +207,7 @@ def test_neighbours_in_clumps(published, count, holds, percentiles, mean):
     np.flatnonzero(objects.picture == picture)
     for picture in np.flatnonzero(counts == count)
   ]
-  # Objects of a clump go together: one of each.
+  # Objects of a clump are not independent, so the error is that of one of each.
   nearest = [near[0] for near in _distances_to_nearest(objects, rows)]
   all_nearest = np.concatenate(list(_distances_to_nearest(objects, rows)))
   error = np.std(nearest) * np.sqrt(1 / len(nearest) + 1 / 1000)
@@ -269,7 +269,7 @@ def test_ink(published, experiment, holds):
   counts = np.bincount(objects.picture)
   for count, mean in _INK[experiment, holds].items():
     assert len(ink[counts == count]) > 50
-    # Published standard errors are 0.02 at most.
+    # The standard errors of the known means are at most 0.02.
     error = np.hypot(
       ink[counts == count].std() / np.sqrt(sum(counts == count)), 0.02
     )

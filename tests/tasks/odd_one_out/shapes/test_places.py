@@ -42,7 +42,9 @@ def test_free_spots_do_not_depend_on_the_others():
 
 
 def test_no_room_at_all():
-  with pytest.raises(UserError, match="generator cannot satisfy: no room in 3"):
+  with pytest.raises(
+    UserError, match="found no room for a small object in 3 contours"
+  ):
     spots.free_spots(
       _keys(4), _LARGE, np.full(4, 0.8), spots.Spot(0.19, tries=5, rounds=3)
     )

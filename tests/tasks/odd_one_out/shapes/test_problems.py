@@ -11,44 +11,19 @@ from structcomp_jax.tasks.odd_one_out.shapes import (
   problems,
   workers,
 )
-from structcomp_jax.tasks.odd_one_out.shapes.pixels import (
-  judge as pixel_check,
-)
+from structcomp_jax.tasks.odd_one_out.shapes.pixels import judge as judge_lib
 from structcomp_jax.types import UserError
 
-_PUBLISHED = [
-  str(name)
-  for name in shapes.DATASET_NAMES.values()
-  if name.policy == "published"
-]
 
-
-def test_names():
-  assert len(shapes.DATASET_NAMES) == 36
-  assert _PUBLISHED[:3] == [
-    "inside_contact.base",
-    "inside_contact.inside",
-    "inside_contact.contact",
-  ]
-  name = shapes.DATASET_NAMES["contact_count.odd_both.balanced"]
-  assert name == shapes.DatasetName("contact_count", "odd_both", "balanced")
-  assert name.split_sizes == {"validation": 500, "test": 1000}
-  name = shapes.DATASET_NAMES["contact_count.base"]
-  assert name.split_sizes == shapes.SPLIT_SIZES
-
-
-@pytest.mark.parametrize("experiment", shapes.PROPERTIES)
-def test_experiments(experiment):
-  spec = shapes.experiment_spec(experiment)
-  assert spec.subroutines == tuple(experiment.split("_"))
-  assert len(spec.test_tasks) == 6
-  assert set(spec.subroutines) < set(spec.test_tasks)
+def test_sizes_of_splits():
+  evaluation = {"validation": 500, "test": 1000}
+  assert shapes.split_sizes("base") == {"train": 10_000, **evaluation}
+  assert shapes.split_sizes("odd_both") == evaluation
 
 
 @pytest.mark.parametrize(
   ("call", "message"),
   [
-    (lambda: shapes.experiment_spec("sv"), "no shape experiment 'sv'; use one"),
     (
       lambda: shapes.make_problems("inside_contact", "test", [0]),
       r"no shape data set 'inside_contact'; use EXPERIMENT\.ROLE",
@@ -114,7 +89,7 @@ def test_pictures_of_a_problem_differ():
 def test_every_problem_is_right_by_its_pixels(name):
   parts = shapes.DATASET_NAMES[name]
   images = shapes.make_problems(name, "validation", range(8))
-  assert pixel_check.judge(images, parts.experiment, parts.role).sound.all()
+  assert judge_lib.judge(images, parts.experiment, parts.role).sound.all()
 
 
 def test_doubtful_problems_are_drawn_again(monkeypatch):
@@ -125,10 +100,10 @@ def test_doubtful_problems_are_drawn_again(monkeypatch):
     tries.append(len(images))
     sound = np.full(len(images), len(tries) > 1)
     sound[: 2 if len(tries) == 2 else 0] = False
-    return pixel_check.Judgement(sound, ~sound, ~sound, *[None] * 3)
+    return judge_lib.Judgement(sound, ~sound, ~sound, *[None] * 3)
 
   first = shapes.make_problems("inside_count.count", "test", range(5))
-  monkeypatch.setattr(pixel_check, "judge", judge)
+  monkeypatch.setattr(judge_lib, "judge", judge)
   again = shapes.make_problems("inside_count.count", "test", range(5))
   assert tries == [5, 5, 2]
   assert (first != again).any((1, 2, 3, 4)).all()
@@ -137,13 +112,13 @@ def test_doubtful_problems_are_drawn_again(monkeypatch):
 def test_generator_gives_up_after_a_while(monkeypatch):
   def judge(images, experiment, role):
     sound = np.zeros(len(images), bool)
-    return pixel_check.Judgement(sound, ~sound, ~sound, *[None] * 3)
+    return judge_lib.Judgement(sound, ~sound, ~sound, *[None] * 3)
 
-  monkeypatch.setattr(pixel_check, "judge", judge)
+  monkeypatch.setattr(judge_lib, "judge", judge)
   monkeypatch.setattr(problems, "_ATTEMPTS", 3)
   with pytest.raises(
     UserError,
-    match=r"cannot satisfy inside_contact\.base: 3 tries of problem 6",
+    match=r"problem 6 of inside_contact\.base, test: .* in 3 tries",
   ):
     shapes.make_problems("inside_contact.base", "test", [6, 7])
 
@@ -180,7 +155,7 @@ def test_numbers_of_objects(name):
   keys = draws.fold_in(np.full(1, 4, np.uint64), np.arange(250))
   objects = problems.sample_objects(keys, shapes.DATASET_NAMES[name])
   counts = np.bincount(objects.picture).reshape(-1, 4)
-  # One rule picture of each problem, since the three go together.
+  # One rule picture of each problem: the three are not independent.
   for found, shares in zip(
     (counts[:, 0], counts[:, 3]), _NUMBERS[name], strict=True
   ):

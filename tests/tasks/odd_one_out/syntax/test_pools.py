@@ -21,7 +21,7 @@ def _lists(name):
   return made.ab, made.a_flip, made.b_flip
 
 
-def test_experiments_are_in_the_order_of_the_published_stream():
+def test_experiments_are_in_the_order_of_the_random_stream():
   assert list(pools.EXPERIMENTS) == list(_SIZES)
 
 

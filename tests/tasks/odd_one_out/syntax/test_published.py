@@ -1,4 +1,4 @@
-"""The published problems, against the spec's exact figures for seed 0."""
+"""The problems of Lepori et al. 2023 have exactly the figures of their data."""
 
 import functools
 
@@ -16,7 +16,7 @@ _ANAPHORA = ("anaphora_singular", "anaphora_plural")
 
 
 class _Twister:
-  """MT19937 seeded by one integer, and the rules of the published draws."""
+  """MT19937 seeded by one integer, and how NumPy draws permutations from it."""
 
   def __init__(self, seed):
     state = [seed]

@@ -1,4 +1,4 @@
-"""The words about what could not be separated."""
+"""The lines that say what is not separated."""
 
 import numpy as np
 import pytest

@@ -10,10 +10,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Int8, UInt8
 
-from structcomp_jax.tasks.odd_one_out.shapes.names import (
-  PROPERTIES,
-  experiment_spec,
-)
+from structcomp_jax.tasks.odd_one_out.names import SHAPES
 from structcomp_jax.tasks.odd_one_out.shapes.pixels import (
   readings as pixel_readings,
 )
@@ -38,11 +35,11 @@ class Judgement:
 
   Attributes:
     sound: bool [problems], every picture is what its role asks for.
-    wrong: bool [problems], some picture certainly is not.
-    ambiguous: bool [problems], neither.
-    fits: int8 [problems, 4], whether each picture is what is asked for.
+    wrong: bool [problems], some picture is certainly not what it should be.
+    ambiguous: bool [problems], neither sound nor wrong.
+    fits: int8 [problems, 4], whether each picture is what its role asks for.
     properties: {name: int8 [problems, 4]}, whether each picture has it.
-    readings: of the pictures, problem by problem.
+    readings: what was seen in the pictures, problem by problem.
   """
 
   sound: Bool[np.ndarray, " problems"]
@@ -94,11 +91,12 @@ def judge(
     UserError: an unknown name, or not an array of problems.
   """
   _check(images, experiment, role)
+  asked = SHAPES.experiments[experiment].subroutines
   pictures = images.reshape(-1, *images.shape[2:])
   readings = pixel_readings.read_pictures(
     pictures,
-    inside="inside" in PROPERTIES[experiment],
-    contact="contact" in PROPERTIES[experiment],
+    inside="inside" in asked,
+    contact="contact" in asked,
   )
   count = readings.count.reshape(-1, 4)
   seen = {
@@ -106,11 +104,11 @@ def judge(
     "contact": readings.contact.reshape(-1, 4),
     "count": _has_count(count, _COUNTS.get(experiment, ())),
   }
-  properties = {name: seen[name] for name in PROPERTIES[experiment]}
+  properties = {name: seen[name] for name in asked}
   first, second = properties.items()
   rule, odd = _wanted(first, second, role)
   fits = np.concatenate([rule[:, :3], odd[:, 3:]], axis=1)
-  fits = np.minimum(fits, _has_objects(count, experiment))
+  fits = np.minimum(fits, _has_objects(count, counted="count" in asked))
   # One object where two are wanted may be two of one colour.
   suspects = (fits == NO) & ((count == 1) | ("count" in properties))
   readings = _look_for_doubles(pictures, readings, np.flatnonzero(suspects))
@@ -125,7 +123,13 @@ def _look_for_doubles(
   readings: pixel_readings.Readings,
   suspects: np.ndarray,
 ) -> pixel_readings.Readings:
-  """Returns the readings, some pictures with objects that may be two."""
+  """Returns readings in which suspects with a divided object are inseparable.
+
+  Args:
+    pictures: uint8 [pictures, height, width, 3].
+    readings: of these pictures.
+    suspects: int [n], pictures that may show two objects as one.
+  """
   separable = readings.separable.copy()
   for picture in suspects:
     separable[picture] &= not pixel_readings.has_divided_object(
@@ -135,7 +139,7 @@ def _look_for_doubles(
 
 
 def _check(images: np.ndarray, experiment: str, role: str) -> None:
-  roles = experiment_spec(experiment).test_tasks
+  roles = SHAPES.experiment_spec(experiment).test_tasks
   if role not in roles:
     raise UserError(
       f"{experiment} has no role {role!r}; use one of {', '.join(roles)}"
@@ -174,8 +178,8 @@ def _has_count(count: np.ndarray, allowed: tuple[int, ...]) -> np.ndarray:
   return np.where((count == number) & np.isin(number, allowed), YES, NO)
 
 
-def _has_objects(count: np.ndarray, experiment: str) -> np.ndarray:
-  """Returns which pictures have as many objects as a property is about."""
-  if "count" in PROPERTIES[experiment]:
+def _has_objects(count: np.ndarray, *, counted: bool) -> np.ndarray:
+  """Returns which pictures have as many objects as the properties need."""
+  if counted:
     return np.where((count >= 2) & (count <= MAX_OBJECTS), YES, NO)
   return np.where(count == 2, YES, NO)

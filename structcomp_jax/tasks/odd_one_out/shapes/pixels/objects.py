@@ -1,14 +1,12 @@
-"""The objects of a picture as an eye finds them: the pixels of one colour.
-
-Nothing here knows how the pictures were made.
-"""
+"""Finds the objects of a picture as an eye does: the pixels of one colour."""
 
 import dataclasses
 
 import numpy as np
 from jaxtyping import Integer, UInt8
 
-# More colours than this are not a few outlines: smoothed lines, a photograph.
+# A picture with more colours than this does not show a few outlines: its lines
+# are smoothed, or it is a photograph.
 MAX_OBJECTS = 30
 _WHITE_WORD = np.uint64(2**64 - 1)
 
@@ -22,12 +20,12 @@ class Objects:
 
   Attributes:
     shape: pictures, height and width in pixels.
-    count: int [pictures], colours seen; more than `MAX_OBJECTS` are counted
-      but not kept.
+    count: int [pictures], colours seen; if there are more than `MAX_OBJECTS`,
+      the objects of the picture are counted but not kept.
     first: int [pictures], the first object of each picture.
     picture: int [objects].
     start, size: int [objects], where its pixels begin, and how many it has.
-    top, left, bottom, right: int [objects], the first and last row and column.
+    top, left, bottom, right: int [objects], its first and last row and column.
     owner, y, x: int [pixels], the pixel's object, row and column.
   """
 
@@ -93,7 +91,7 @@ def find_objects(
 def _ink(images: UInt8[np.ndarray, "..."]) -> Integer[np.ndarray, " pixels"]:
   """Returns the numbers of all pixels that are not white, ascending.
 
-  Pictures of lines are nearly all white: eight bytes are looked at in one.
+  Pictures of lines are nearly all white, so eight bytes are compared at once.
   """
   data = np.ascontiguousarray(images).reshape(-1)
   missing = -data.size % 8
@@ -106,9 +104,10 @@ def _ink(images: UInt8[np.ndarray, "..."]) -> Integer[np.ndarray, " pixels"]:
 
 
 def _stable_order(values: Integer[np.ndarray, " n"]) -> np.ndarray:
-  """Sorts numbers below 2**48; equal ones stay in order.
+  """Returns the stable order in which numbers below 2**48 ascend.
 
-  numpy sorts 16 bits in linear time, several times faster than 64.
+  NumPy sorts 16-bit integers in linear time, several times faster than 64-bit
+  ones.
   """
   digits = values.astype("<i8").view("<u2").reshape(-1, 4)
   return np.lexsort(digits[:, :3].T)

@@ -1,4 +1,4 @@
-"""Reads pictures of outlines: how many, nested or not, in contact or not.
+"""Reads how many outlines a picture has, and whether they are nested or touch.
 
 docs/design/pixel_check.md says what the words mean.
 """
@@ -29,11 +29,11 @@ from structcomp_jax.tasks.odd_one_out.shapes.pixels.regions import (
   Touches,
 )
 
-# In this order "and" is the minimum, and "not" is YES - value.
+# In this order "and" is the minimum, and "not x" is YES - x.
 NO, AMBIGUOUS, YES = range(3)
 
-# (rows down, columns right): all neighbours of a pixel, and half of the ring
-# around them, since the other half sees the same pairs.
+# Steps (rows down, columns right) to all neighbours of a pixel, and to half of
+# the ring around them: the other half would find the same pairs of pixels.
 _BESIDE = tuple(
   (down, right)
   for down, right in itertools.product((-1, 0, 1), repeat=2)
@@ -45,15 +45,16 @@ _ONE_BETWEEN = (
   (1, 2),
   (0, 2),
 )
-# An object is inside another if at least this share of its pixels is, not
-# counting those at the other's line; it is outside below the second share.
+# An object is inside another one if the other one's line encloses at least the
+# first share of its pixels, and outside if it encloses at most the second one.
+# Pixels at the line are not counted.
 _INSIDE, _NOT_INSIDE = 0.75, 0.25
-# A needle or a V spans up to half of its box; a roomless line that spans more
-# than this share goes around room without closing.
+# The convex hull of a needle or a V takes up to half of its box. An outline
+# that encloses nothing and whose hull takes more than this share is open.
 _OPEN_SPAN = 0.6
-# Pixels from which on a room is more than where lines happen to cross.
+# Rooms of fewer pixels than this arise where lines happen to cross.
 _NOTICEABLE_ROOM = 9
-# Pictures looked at together: small enough for the cache of a processor.
+# Pixels that are read together: few enough for the cache of a processor.
 _PIXELS_AT_ONCE = 256 * 128 * 128
 
 
@@ -64,14 +65,14 @@ class Readings:
   Three-valued readings are `NO`, `YES` or `AMBIGUOUS`.
 
   Attributes:
-    count: int [pictures], objects, that is colours other than white.
+    count: int [pictures], number of objects, that is colours but white.
     inside: int8 [pictures], whether all objects form nested pairs: each is
       inside exactly one other, or has exactly one other inside it.
     contact: int8 [pictures], whether all objects hang together by touching.
-      Fewer than two objects have neither property.
+      A picture with fewer than two objects has neither property.
     clipped: bool [pictures], an object is open towards the edge of the
       picture, so that part of it may be missing.
-    visible: bool [pictures], every outline can be made out.
+    visible: bool [pictures], no outline is an open line.
     separable: bool [pictures], no colour is in several separate places.
   """
 
@@ -93,8 +94,8 @@ def read_pictures(
 
   Args:
     images: uint8 [pictures, height, width, 3].
-    inside, contact: what to look at; the other one reads `AMBIGUOUS`, and
-      the rest is always read.
+    inside, contact: whether to read these; otherwise they are `AMBIGUOUS`.
+      All else is always read.
   """
   num_pictures, height, width, _ = images.shape
   step = max(1, _PIXELS_AT_ONCE // (height * width))
@@ -124,7 +125,8 @@ def has_divided_object(picture: UInt8[np.ndarray, "height width 3"]) -> bool:
     white = np.ones(np.add(picture.shape[:2], 2), np.uint8)
     white[objects.y[pixels] + 1, objects.x[pixels] + 1] = 0
     _, _, stats, _ = cv2.connectedComponentsWithStats(white, connectivity=4)
-    rooms = stats[2:, cv2.CC_STAT_AREA]  # after the lines and the outside
+    # The first two components are the lines and the outside.
+    rooms = stats[2:, cv2.CC_STAT_AREA]
     if np.count_nonzero(rooms >= _NOTICEABLE_ROOM) > 1:
       return True
   return False
@@ -146,10 +148,10 @@ def _read(objects: Objects, inside: bool, contact: bool) -> Readings:
 
 
 def _seen_at(objects: Objects, steps: Sequence[tuple[int, int]]) -> Touches:
-  """Returns which pixels have another object at some steps from them."""
+  """Returns from which pixels some of the steps lead to another object."""
   num_pictures, height, width = objects.shape
-  # Two white columns and rows, shared by neighbouring rows and pictures, keep
-  # steps from ending in the wrong ones.
+  # Two white columns between rows, and two white rows between pictures, keep a
+  # step from ending in the next row or picture.
   stride = width + 2
   page = stride * (height + 2)
   picture = objects.picture[objects.owner]
@@ -172,7 +174,7 @@ def _all_in_contact(
 ) -> Int8[np.ndarray, " pictures"]:
   """Returns whether all objects hang together by touching.
 
-  Just one pixel between two objects is ambiguous, more is apart.
+  Two objects with exactly one pixel between them are ambiguous.
   """
   near = _seen_at(objects, _ONE_BETWEEN)
   pixel = np.concatenate([touches.pixel, near.pixel])
@@ -206,7 +208,7 @@ def _inside(objects: Objects, regions: Regions) -> tuple[np.ndarray, ...]:
   enclosed = np.bincount(pair[place == ENCLOSED], minlength=inner.size)
   outside = np.bincount(pair[place == OUTSIDE], minlength=inner.size)
   clear = enclosed + outside
-  # What is all at the line is on neither side.
+  # An object that lies wholly at the line is on neither side.
   share = np.where(clear > 0, enclosed / np.maximum(clear, 1), 0.5)
   return inner, outer, _three_valued(share >= _INSIDE, share > _NOT_INSIDE)
 
@@ -263,10 +265,10 @@ def _any(objects: Objects, which: np.ndarray) -> Bool[np.ndarray, " pictures"]:
 
 
 def _open(objects: Objects, suspects: np.ndarray) -> np.ndarray:
-  """Returns bool [objects]: a line whose two ends do not meet.
+  """Returns which suspects are open lines, with two ends: bool [objects].
 
-  A needle has no room inside either, but its two sides lie on one another:
-  what spans much more area than it has pixels is an open line.
+  A needle encloses nothing either, but its two sides lie on one another. A line
+  is open if its hull has a much larger area than it has pixels.
   """
   is_open = np.zeros(suspects.size, bool)
   for suspect in np.flatnonzero(suspects):

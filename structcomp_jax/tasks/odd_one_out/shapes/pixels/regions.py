@@ -1,4 +1,4 @@
-"""What each outline encloses: a flood fill around every object.
+"""Finds what each outline encloses, by a flood fill around every object.
 
 Every object gets a cell of its own on one long strip of pixels, so that one
 fill from a corner of the strip runs around all of them.
@@ -16,24 +16,25 @@ from structcomp_jax.tasks.odd_one_out.shapes.pixels.objects import (
 
 # What a pixel of the strip is.
 ENCLOSED, LINE, BRIDGE, OUTSIDE = range(4)
-# White around an outline in its cell. The last ring stays free for the fill.
+# Width of the white around an outline in its cell. The outermost ring of pixels
+# stays free, so that the fill gets around.
 _MARGIN = 3
 # cv2.floodFill counts rows in 16 bits.
 _MAX_ROWS = 2**15
-# An outline painted over along more pixels than bridges of one step close is
-# tried again with longer ones.
+# If bridges of one step do not close an outline that is painted over, longer
+# ones are tried, up to this length.
 _LONGEST_REACH = 6
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-# Below this share of the box the enclosed room makes one suspect a gap.
+# An outline that encloses a smaller share of its box than this may have a gap.
 _SUSPICIOUS_ROOM = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class Regions:
-  """The strip: what is enclosed, line, bridge or outside, per object.
+  """The strip, on which every pixel is enclosed, line, bridge or outside.
 
-  A bridge is a pixel of another object that touches the line, and so may have
-  been painted over it; it closes the gap that this leaves.
+  A bridge is a pixel of another object that touches the line. It may have been
+  painted over the line, and closes the gap that this leaves.
 
   Attributes:
     strip: uint8 [rows, columns] of the four values above.
@@ -70,7 +71,7 @@ def fill_regions(objects: Objects, touches: Touches) -> Regions:
   columns = int(width.max(initial=0))
   strip = np.zeros((int(height.sum()), columns), np.uint8)
 
-  # A neighbour of a line is at most one pixel outside of its box.
+  # A pixel that touches a line is at most one pixel outside of the line's box.
   index = _index(objects, row, columns, touches.pixel, touches.owner)
   strip.reshape(-1)[index] = BRIDGE
   index = _index(objects, row, columns, slice(None), objects.owner)
@@ -111,7 +112,7 @@ def find_clipped(
 ) -> Bool[np.ndarray, " objects"]:
   """Returns which objects are open towards the edge of the picture.
 
-  Those would enclose more than twice the room if the edge were a line.
+  Such an object would enclose more than twice the room if the edge were a line.
   """
   _, height, width = objects.shape
   clipped = np.zeros(objects.size.size, bool)
@@ -193,7 +194,10 @@ def _in_pieces(
 def _bridge_further(
   objects: Objects, regions: Regions, owner: int, enough: float
 ) -> None:
-  """Fills the cell of one object again, with the shortest bridges that do."""
+  """Fills the cell of one object again with the shortest bridges that close it.
+
+  If none closes it, the cell changes only if bridges join parts of its line.
+  """
   height = objects.bottom[owner] - objects.top[owner] + 1 + 2 * _MARGIN
   start = regions.row[owner]
   cell = regions.strip[start : start + height]
@@ -202,7 +206,7 @@ def _bridge_further(
 
   def fill(reach):
     near = cv2.dilate(line, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
-    trial = line.copy()  # LINE is 1
+    trial = line.copy()  # the value of LINE is 1
     trial.reshape(-1)[others] = near.reshape(-1)[others] * BRIDGE
     _flood(trial)
     return trial
@@ -237,9 +241,10 @@ def _without_spurs(
 ) -> UInt8[np.ndarray, "rows columns"]:
   """Returns a cell in which only what closes a gap is a bridge.
 
-  A longer bridge is all of another object near the line. What of it parts
-  the room from the outside replaces the line; what has the same on all sides
-  is just there. Pixels of `bridge` touch the line and stay what they are.
+  A longer bridge consists of all pixels of another object near the line. Those
+  that separate the room from the outside replace the line. Those with nothing
+  but room, or nothing but outside, beside them become part of it. Pixels of
+  `bridge` touch the line and remain bridges.
   """
   beside_room = cv2.dilate((cell == ENCLOSED).astype(np.uint8), _CROSS) > 0
   beside_rest = cv2.dilate((cell == OUTSIDE).astype(np.uint8), _CROSS) > 0

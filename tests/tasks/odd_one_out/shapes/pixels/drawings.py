@@ -1,6 +1,6 @@
 """Pictures drawn by hand as text, each with what an eye sees in it.
 
-    python -m tests.tasks.odd_one_out.shapes.drawings SHEET.png
+    python -m tests.tasks.odd_one_out.shapes.pixels.drawings SHEET.png
 
 draws all of them with their readings, to be looked at.
 """
@@ -61,6 +61,11 @@ def load() -> list[Drawing]:
     image = np.array([[_COLOURS[letter] for letter in row] for row in rows])
     drawings.append(Drawing(name, reading, image.astype(np.uint8)))
   return drawings
+
+
+def by_name() -> dict[str, Drawing]:
+  """Reads all drawings; returns {name: drawing}."""
+  return {drawing.name: drawing for drawing in load()}
 
 
 def in_words(readings: Readings, index: int = 0) -> str:

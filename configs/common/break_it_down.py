@@ -1,0 +1,123 @@
+"""What the language and vision experiments of "Break It Down" share.
+
+All fields are JSON values, and none is computed from another one.
+"""
+
+from ml_collections import ConfigDict, FieldReference
+
+
+def break_it_down() -> ConfigDict:
+  """Returns the settings of Lepori et al. 2023 (arXiv 2301.10884), appendix.
+
+  There are 3 base networks, 24 mask settings per network and subroutine, and
+  3 mask seeds for the chosen setting. A domain must still set the model and
+  the first masked stages (`search.masked_from`, `pruning.masked_from`).
+  """
+  return ConfigDict(
+    {
+      "experiment": "",
+      # The first regime is the one in question, the others are compared with
+      # it. Choices: scratch, lm_pretrained (language), simclr (vision), pruned
+      # (needs scratch), random_init.
+      "regimes": ("scratch", "random_init"),
+      "base_seeds": (0, 1, 2),
+      # All random numbers are drawn from this key.
+      "seed": 0,
+      "data": {
+        # How problems are drawn. published: as in the paper; disjoint
+        # (language) and balanced (vision): see docs/differences.md.
+        "policy": "published",
+        # How many problems of a split to use, the first ones; 0: all.
+        "num_problems": {"train": 0, "validation": 0, "test": 0},
+      },
+      "training": {
+        "num_epochs": 100,
+        "batch_size": 32,
+        "learning_rate": 1e-4,
+        # For networks that start from pretrained weights; 0: as above.
+        "pretrained_learning_rate": 0.0,
+        "pretrained_batch_size": 0,
+        "patience": 30,
+        # Every pair of these is tried with the first base seed; all networks
+        # are then trained with the best pair. Empty: no sweep.
+        "sweep": {"learning_rates": (), "batch_sizes": ()},
+      },
+      "search": {
+        "num_epochs": 90,
+        "batch_size": 64,
+        "relaxation": "continuous_sparsification",
+        "schedule": "geometric",
+        "max_beta": 200.0,
+        # Regexes of leaves whose beta stays 1.
+        "constant_beta": (),
+        "num_mask_samples": 1,
+        "data_order": "per_candidate",
+        # weight: one logit per weight; neuron: one per output neuron.
+        "unit": "weight",
+        # Mask seeds of the chosen setting.
+        "seeds": (0, 1, 2),
+        # The grid: every combination of the next three lists is searched with
+        # grid_seed, and one is selected on validation data. A grid of one
+        # setting needs no selection.
+        "learning_rates": (1e-2, 1e-4),
+        "init_logits": (0.1, 0.05, 0.0, -0.05),
+        "penalties": (1e-8,),
+        # The first masked stage. Every value gets a grid of its own.
+        "masked_from": (),
+        "grid_seed": 0,
+        # The rule that selects a setting: own_task, or published (the rule of
+        # the paper, which prefers masks whose ablation hurts).
+        "selection": "own_task",
+        # Where the inputs of the first masked stage are kept once they are
+        # computed: device, host (its memory) or disk (WORKDIR/cache). off:
+        # they are computed at every step. auto: the first place with room.
+        "cache": "auto",
+        # How much memory of the host "auto" may use for them.
+        "cache_gigabytes": 4.0,
+        # float32, or bfloat16, which needs half the memory.
+        "cache_dtype": "float32",
+        # The type in which the network computes while masks are searched and
+        # evaluated: float32, or bfloat16 for accelerators. Weights, mask
+        # logits, optimiser state and cosines are always float32.
+        "compute_dtype": "float32",
+      },
+      # The search for the masks that prune a network on its composite task
+      # (regime pruned). All other settings are those of `search`.
+      "pruning": {
+        "num_epochs": 90,
+        "learning_rates": (1e-2, 1e-4),
+        "init_logits": (0.1, 0.05, 0.0, -0.05),
+        "penalties": (1e-8,),
+      },
+      "evaluation": {
+        "batch_size": 256,
+        # A base network below this test accuracy counts as failed.
+        "failed_below": 0.9,
+      },
+      # These fields change no result beyond rounding, so two launches in one
+      # work directory may differ in them.
+      "runtime": {
+        # TFDS directory; empty: WORKDIR/data.
+        "data_dir": "",
+        # How many devices JAX makes of a CPU; candidates are split over them.
+        # For small networks, as many devices as mask seeds are fastest: every
+        # device computes one candidate, and no matmul waits for another.
+        "cpu_devices": 1,
+        # Steps in one call of the compiled program; 0: one epoch. The host
+        # writes metrics and checkpoints between two calls.
+        "steps_per_call": 0,
+        # Candidates computed at once on a device; 0: all. auto: the fastest
+        # number that fits, measured before the first search of its kind.
+        "vmap_width": FieldReference("auto", field_type=object),
+        # How many devices share the batches of one candidate, for networks
+        # whose batch does not fit on one device. Candidates are split over
+        # groups of so many devices.
+        "data_devices": 1,
+        # Directory in which compiled programs are kept for later launches.
+        # Empty: one below the user's cache directory; off: none.
+        "compilation_cache": "",
+        # The least number of seconds between two checkpoints.
+        "checkpoint_seconds": 20.0,
+      },
+    }
+  )
