@@ -21,6 +21,9 @@ AnyMask = Mapping[str, jax.Array | np.ndarray]
 # A dict of arrays whose leading axis is the example.
 Batch = Mapping[str, Any]
 
+# Characters of another library's error that a line of ours repeats.
+_LONGEST_CAUSE = 300
+
 
 class LossFn(Protocol):
   """Mean loss of a network on one batch."""
@@ -48,3 +51,15 @@ class UserError(Exception):
   The message is one line: what is wrong, then what to do about it. Launch
   scripts print it without a traceback and exit with status 1.
   """
+
+
+def one_line(error: BaseException) -> str:
+  """Returns what an error says, cut to fit into the line of a `UserError`.
+
+  >>> one_line(ValueError("no   such axis"))
+  'no such axis'
+  >>> one_line(ValueError())
+  'ValueError'
+  """
+  text = " ".join(str(error).split())
+  return text[:_LONGEST_CAUSE] or type(error).__name__

@@ -12,7 +12,7 @@ import jax
 from absl import flags, logging
 
 from launch.process import relay
-from structcomp_jax.types import UserError
+from structcomp_jax.types import UserError, one_line
 
 _DISTRIBUTED = flags.DEFINE_bool(
   "distributed",
@@ -124,12 +124,12 @@ def _initialize() -> None:
     )
   except ValueError as error:
     raise UserError(
-      f"cannot tell which processes there are ({_one_line(error)}); give "
+      f"cannot tell which processes there are ({one_line(error)}); give "
       "--coordinator_address, --num_processes and --process_id"
     ) from error
   except jax.errors.JaxRuntimeError as error:
     raise UserError(
-      f"cannot begin ({_one_line(error)}); give all processes the address of "
+      f"cannot begin ({one_line(error)}); give all processes the address of "
       "the first host and a port that is free there"
     ) from error
 
@@ -177,7 +177,3 @@ def _close_relays() -> None:
     os.dup2(nowhere, descriptor)
   while _relays:
     _relays.pop().wait()
-
-
-def _one_line(error: Exception) -> str:
-  return " ".join(str(error).split())[:200]

@@ -12,7 +12,7 @@ from ml_collections import config_flags
 
 from launch.process import compiled, relay
 from launch.process import hosts as processes
-from structcomp_jax.types import UserError
+from structcomp_jax.types import UserError, one_line
 
 _DEBUG = flags.DEFINE_bool(
   "debug", False, "Show the traceback of an error, not just one line."
@@ -98,7 +98,7 @@ def cause(error: Exception) -> str:
     text = str(error.args[0]).replace("\n", ". ")
     return f"{config} has no field {text}"
   if not isinstance(error, flags.Error):
-    return f"cannot read {config}: {_one_line(error)}"
+    return f"cannot read {config}: {one_line(error)}"
   text = str(error)
   if "Traceback" in text:  # of the config file; its last line is the error
     text = f"cannot read {config}: {text.strip().splitlines()[-1]}"
@@ -140,13 +140,9 @@ def _one_line_errors() -> Iterator[None]:
     if processes.is_lost_peer(error):
       fail(relay.PEER_LOST.removeprefix("error: "))
     fail(
-      f"{type(error).__name__}: {_one_line(error)}; this is a bug or a limit "
+      f"{type(error).__name__}: {one_line(error)}; this is a bug or a limit "
       "of the machine, --debug shows where"
     )
-
-
-def _one_line(error: Exception) -> str:
-  return " ".join(str(error).split())[:500]
 
 
 def fail(message: str, status: int = 1) -> None:

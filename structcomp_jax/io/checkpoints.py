@@ -24,7 +24,7 @@ import orbax.checkpoint as ocp
 
 from structcomp_jax import trees
 from structcomp_jax.io import files, hosts
-from structcomp_jax.types import UserError
+from structcomp_jax.types import UserError, one_line
 
 FORMAT_VERSION = 1
 
@@ -73,7 +73,7 @@ def save(
     raise files.storage_error(directory, error) from error
   except (ValueError, RuntimeError) as error:  # what tensorstore raises
     raise UserError(
-      f"cannot write a checkpoint in {directory} ({_one_line(error)}); check "
+      f"cannot write a checkpoint in {directory} ({one_line(error)}); check "
       "free disk space and permissions"
     ) from error
 
@@ -241,7 +241,7 @@ def _read(directory: Path, serial: int, item: str, args: Any) -> Any:
       return restored[item]
   # Torn files surface as a dozen exception types of orbax and tensorstore.
   except Exception as error:
-    raise _torn(directory, _one_line(error)) from error
+    raise _torn(directory, one_line(error)) from error
 
 
 def _torn(directory: Path, cause: str) -> UserError:
@@ -340,8 +340,3 @@ def _quiet_orbax() -> None:
       record.levelno >= logging.WARNING or orbax_files not in record.pathname
     )
   )
-
-
-def _one_line(error: Exception) -> str:
-  text = " ".join(str(error).split())
-  return text[:200] or type(error).__name__

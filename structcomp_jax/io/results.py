@@ -15,7 +15,7 @@ import pandas as pd
 
 from structcomp_jax.io import files
 from structcomp_jax.io.values import plain
-from structcomp_jax.types import UserError
+from structcomp_jax.types import UserError, one_line
 
 # One row per (base seed, subroutine, candidate, ablation, test task).
 # margin: mean score margin; density: l0 / l0_max; selected: whether this is
@@ -150,7 +150,7 @@ def _read_text(path: Path) -> pd.DataFrame:
     ) from error
   except (ValueError, UnicodeDecodeError) as error:
     raise UserError(
-      f"{path} is not a table ({_one_line(error)}); delete it and write it "
+      f"{path} is not a table ({one_line(error)}); delete it and write it "
       "again with python -m launch.evaluate"
     ) from error
 
@@ -167,7 +167,7 @@ def _typed(cells: pd.Series, path: Path) -> pd.Series:
       return cells
     raise UserError(
       f"{path} column {cells.name} holds a cell that is no number or truth "
-      f"value ({_one_line(error)}); write the table again"
+      f"value ({one_line(error)}); write the table again"
     ) from error
 
 
@@ -177,7 +177,3 @@ def _numbers(cells: pd.Series) -> pd.Series:
   except ValueError:
     # Python's float, since the parser of pandas may miss the last bit.
     return cells.map(float).astype("float64")
-
-
-def _one_line(error: Exception) -> str:
-  return " ".join(str(error).split())

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from absl import logging
 
-from structcomp_jax.types import UserError
+from structcomp_jax.types import UserError, one_line
 
 if TYPE_CHECKING:
   from structcomp_jax.tasks.builders import ProblemsBuilder
@@ -140,7 +140,7 @@ def _make_builder(
     except json_format.ParseError as error:
       raise UserError(
         f"the description of {name} in {data_dir} cannot be read"
-        f" ({_first_line(error)}); delete {pathlib.Path(data_dir) / name} and"
+        f" ({one_line(error)}); delete {pathlib.Path(data_dir) / name} and"
         " prepare it again"
       ) from error
 
@@ -209,7 +209,7 @@ def _check_shards(builder: "ProblemsBuilder", split: str) -> None:
     try:
       reader.close()
     except RuntimeError as error:
-      raise _damaged(path, _first_line(error)) from error
+      raise _damaged(path, one_line(error)) from error
     if found != expected:
       raise _damaged(path, f"{found} of {expected} records are readable")
 
@@ -224,7 +224,7 @@ def _read(builder: "ProblemsBuilder", split: str) -> np.ndarray:
       examples = source.__getitems__(range(start, stop))
     except RuntimeError as error:  # A checksum of the file does not match.
       files = ", ".join(map(os.fspath, builder.info.splits[split].filepaths))
-      raise _damaged(files, _first_line(error)) from error
+      raise _damaged(files, one_line(error)) from error
     if start == 0:
       # Pictures take gigabytes: they are there once, not in parts and whole.
       first = examples[0][feature]
@@ -243,10 +243,6 @@ def _damaged(path: str | os.PathLike[str], cause: str) -> UserError:
     f"{path} is damaged ({cause}); delete {os.path.dirname(path)} and prepare"
     " the data set again"
   )
-
-
-def _first_line(error: Exception) -> str:
-  return (str(error).splitlines() or ["cannot be read"])[0]
 
 
 @contextlib.contextmanager
