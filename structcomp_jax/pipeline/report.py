@@ -26,7 +26,7 @@ def step(experiment: experiments.Experiment) -> None:
   workdir = experiment.paths.workdir
   together(
     [workdir],
-    workdir / "report" / "index.html",
+    experiment.paths.report,
     failed_below=experiment.config.evaluation.failed_below,
   )
 

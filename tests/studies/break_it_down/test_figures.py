@@ -6,6 +6,7 @@ import pytest
 
 from structcomp_jax.report import curves as profiles
 from structcomp_jax.report import workdir
+from structcomp_jax.studies.break_it_down.columns import SCHEMAS
 from structcomp_jax.studies.break_it_down.findings import task_difference
 from structcomp_jax.studies.break_it_down.page import figures, overview
 from tests.studies.break_it_down import synthetic
@@ -14,7 +15,7 @@ from tests.studies.break_it_down import synthetic
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
   return workdir.read(
-    synthetic.write_workdir(tmp_path_factory.mktemp("work") / "run")
+    synthetic.write_workdir(tmp_path_factory.mktemp("work") / "run"), SCHEMAS
   )
 
 
@@ -55,7 +56,7 @@ def test_failed_networks_are_hollow(differences):
 
 
 def test_density_shows_the_mean_fraction(run):
-  figure = profiles.density_figure(run.densities)
+  figure = profiles.density_figure(run.tables["densities"])
   drawn = [line.get_xydata()[:, 0] for line in figure.axes[0].get_lines()]
   np.testing.assert_allclose(drawn[0], [0.1, 0.2])
 

@@ -1,12 +1,14 @@
 """Puts work directories together: what belongs on one page, and where."""
 
 import dataclasses
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from structcomp_jax import trees
 from structcomp_jax.io import mask_files
 from structcomp_jax.report import overlap, workdir
 from structcomp_jax.studies.break_it_down.findings import task_difference
@@ -96,7 +98,7 @@ def _network(one: workdir.Workdir, base_threshold: float) -> Network:
       f"{one.path} holds more than one experiment or model; give each a work"
       " directory of its own"
     )
-  controls = one.controls
+  controls = one.tables.get("controls")
   if controls is not None:
     controls = task_difference.task_differences(
       controls, base_threshold=base_threshold
@@ -108,7 +110,7 @@ def _network(one: workdir.Workdir, base_threshold: float) -> Network:
     title=f"{experiment}, {model}",
     differences=differences,
     controls=controls,
-    densities=one.densities,
+    densities=one.tables.get("densities"),
     training=one.training,
     searches=one.searches,
     overlaps=_overlaps(one, differences),
@@ -149,17 +151,13 @@ def _overlaps(one: workdir.Workdir, differences: pd.DataFrame) -> pd.DataFrame:
   """Compares the reported masks of every base network."""
   groups: dict[tuple[str, int], _Groups] = {}
   for (regime, seed, name), file in one.mask_files.items():
-    stacked, settings = mask_files.load(file)
     reported = differences[
       (differences["regime"] == regime)
       & (differences["base_seed"] == seed)
       & (differences["subroutine"] == name)
     ]
     of_base = groups.setdefault((regime, seed), {})
-    of_base[name] = [
-      overlap.row(stacked, index)
-      for index in _reported_rows(settings, reported)
-    ]
+    of_base[name] = _reported_masks(file, reported["candidate"])
   tables = [
     overlap.pairwise(_same_leaves(of_base)).assign(
       regime=regime, base_seed=seed
@@ -169,28 +167,26 @@ def _overlaps(one: workdir.Workdir, differences: pd.DataFrame) -> pd.DataFrame:
   return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _reported_rows(
-  settings: dict[str, Any], reported: pd.DataFrame
-) -> list[int]:
-  """Returns the candidate rows of a mask file that results.csv reports.
+def _reported_masks(
+  file: pathlib.Path, candidates: pd.Series
+) -> list[dict[str, np.ndarray]]:
+  """Returns the masks of a file that results.csv reports.
 
   Args:
-    settings: {setting: list over candidate rows}, the file's metadata.
-    reported: rows of `task_differences` of the same base and subroutine.
+    file: a mask file.
+    candidates: rows of the file.
+
+  Raises:
+    UserError: the file is torn, or has no such rows.
   """
-  names = ["mask_seed", "learning_rate", "mask_init", "penalty"]
-  if not set(names) <= set(settings):
-    return []
-  candidates = _as_text(pd.DataFrame({n: settings[n] for n in names}), names)
-  wanted = _as_text(reported[names].drop_duplicates(), names)
-  found = candidates.reset_index().merge(wanted, on=names)
-  return sorted(int(index) for index in found["index"])
-
-
-def _as_text(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-  """Rounds numbers to text: one file may hold 0.01 as a 32-bit float."""
-  text = {name: table[name].map("{:.6g}".format) for name in columns}
-  return table.assign(**text)
+  stacked, _ = mask_files.load(file)
+  rows = sorted(candidates.astype(int).unique())
+  if rows and rows[-1] >= trees.num_rows(stacked):
+    raise UserError(
+      f"{file} lacks masks that results.csv is about; run python -m "
+      "launch.evaluate again"
+    )
+  return [overlap.row(stacked, row) for row in rows]
 
 
 def _same_leaves(groups: _Groups) -> _Groups:

@@ -122,7 +122,8 @@ def summarise(release: pd.DataFrame) -> pd.DataFrame:
 def in_our_columns(release: pd.DataFrame) -> pd.DataFrame:
   """Returns the release's evaluations in the columns of results.csv.
 
-  The base network's uuid stands in `base_seed`, the search's in `mask_seed`.
+  The base network's uuid stands in `base_seed`, the search's in `mask_seed`
+  and `candidate`.
   """
   low = release["base_model"].str[:8].map(LOW_BASE_ACCURACY)
   return pd.DataFrame(
@@ -133,6 +134,7 @@ def in_our_columns(release: pd.DataFrame) -> pd.DataFrame:
       "base_seed": release["base_model"],
       "subroutine": release["mask_task"].replace(SUBROUTINES),
       "mask_seed": release["search_id"],
+      "candidate": release["search_id"],
       "learning_rate": release["lr"],
       "mask_init": release["mask_init"],
       "penalty": 1e-8,

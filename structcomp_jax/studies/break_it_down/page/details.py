@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from structcomp_jax.io.layout import SELECTION
 from structcomp_jax.report import clustered, markup
 from structcomp_jax.report.markup import escape, number, spread
 from structcomp_jax.studies.break_it_down.findings.collect import Network
@@ -157,7 +158,8 @@ def selections(network: Network) -> str:
   """Returns the recorded selection steps, where there are any."""
   parts = []
   for one in network.workdirs:
-    for file, content in one.selections.items():
+    for which, content in one.selections.items():
+      file = (one.paths.masks(*which) / SELECTION).relative_to(one.path)
       chosen = content.get("chosen", {})
       settings = content.get("settings", [])
       words = (

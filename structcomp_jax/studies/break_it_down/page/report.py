@@ -10,6 +10,7 @@ from typing import Any
 from structcomp_jax.io import files
 from structcomp_jax.report import markup, workdir
 from structcomp_jax.report.markup import escape
+from structcomp_jax.studies.break_it_down.columns import SCHEMAS
 from structcomp_jax.studies.break_it_down.findings import collect
 from structcomp_jax.studies.break_it_down.findings.collect import Network
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
@@ -76,7 +77,7 @@ def load(
   base_threshold: float = BASE_THRESHOLD,
 ) -> list[Network]:
   """Reads work directories for `page`, `verdict_table`, `readme_table`."""
-  read = [workdir.read(path) for path in workdirs]
+  read = [workdir.read(path, SCHEMAS) for path in workdirs]
   return collect.networks(read, base_threshold=base_threshold)
 
 
@@ -87,7 +88,7 @@ def verdict_table(workdirs: Sequence[str | pathlib.Path]) -> str:
 
 def readme_results(workdirs: Sequence[str | pathlib.Path]) -> str:
   """Returns Markdown: ours beside the published numbers, and their origin."""
-  read = [workdir.read(path) for path in workdirs]
+  read = [workdir.read(path, SCHEMAS) for path in workdirs]
   table = tables.readme_table(
     collect.networks(read, base_threshold=BASE_THRESHOLD)
   )

@@ -1,16 +1,16 @@
 """Plain-text and Markdown tables of the results."""
 
-import pathlib
 import re
 from typing import Any
 
 import pandas as pd
 
+from structcomp_jax.pipeline.tables import SETTINGS
 from structcomp_jax.report import markup
 from structcomp_jax.report.workdir import Workdir
 from structcomp_jax.studies.break_it_down.findings import published, summary
 from structcomp_jax.studies.break_it_down.findings.collect import Network
-from structcomp_jax.studies.break_it_down.findings.task_difference import CHANCE
+from structcomp_jax.studies.break_it_down.findings.task_difference import clamp
 from structcomp_jax.studies.break_it_down.findings.verdict import (
   Verdict,
   verdicts,
@@ -116,28 +116,15 @@ def grid_table(directories: list[Workdir]) -> str:
 def _grid_rows(one: Workdir) -> list[tuple[Any, ...]]:
   """Returns (experiment, subroutine, setting, regime, D_abl) of a grid."""
   rows = []
-  for name, content in one.selections.items():
-    *regime, _, _, subroutine, _ = pathlib.PurePath(name).parts
+  for (regime, _, subroutine), content in one.selections.items():
     for setting in content["settings"]:
-      target, other = (
-        max(setting[key], CHANCE) for key in ("ablated_target", "ablated_other")
-      )
+      d_abl = clamp(setting["ablated_target"]) - clamp(setting["ablated_other"])
+      # The first masked layer of a BERT is a number, of a ResNet a name.
       label = ", ".join(
-        # The first masked layer of a BERT is a number, of a ResNet a name.
-        f"{key} {setting[key]}"
-        if key == "masked_from"
-        else f"{key} {setting[key]:g}"
-        for key in ("learning_rate", "mask_init", "penalty", "masked_from")
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in ((name, setting[name]) for name in SETTINGS)
       )
-      rows.append(
-        (
-          one.config["experiment"],
-          subroutine,
-          label,
-          regime[0] if regime else one.config["regimes"][0],
-          target - other,
-        )
-      )
+      rows.append((one.config["experiment"], subroutine, label, regime, d_abl))
   return rows
 
 
