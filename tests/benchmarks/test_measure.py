@@ -1,6 +1,4 @@
-"""Turns, ratios and tables of the benchmarks."""
-
-import itertools
+"""Turns and ratios of the benchmarks."""
 
 import pytest
 
@@ -29,13 +27,3 @@ def test_a_slow_turn_does_not_change_a_ratio():
 )
 def test_power_of_two_below(number, power):
   assert measure.power_of_two_below(number) == power
-
-
-def test_tables_have_a_cell_for_every_column():
-  lines = [("name", "number"), ("a", "1"), ("bcd", "22")]
-  text = measure.text_table(lines).splitlines()
-  assert text == ["name  number", "a          1", "bcd       22"]
-  markdown = measure.markdown_table(lines).splitlines()
-  assert len(markdown) == 4
-  assert len({line.count("|") for line in markdown}) == 1
-  assert all(a == b for a, b in itertools.pairwise(map(len, text)))

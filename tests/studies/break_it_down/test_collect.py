@@ -48,7 +48,7 @@ def _workdir(name, *regimes, missing=(), **cells):
 
 
 def _networks(*workdirs):
-  return collect.networks(workdirs, base_threshold=0.9)
+  return collect.collect(workdirs, base_threshold=0.9)
 
 
 def _marks(table):
@@ -127,7 +127,7 @@ def test_two_experiments_in_one_directory_are_refused():
 
 def test_the_threshold_of_base_networks_holds_for_their_controls():
   one = _workdir("first", "scratch")
-  (network,) = collect.networks([one], base_threshold=0.915)
+  (network,) = collect.collect([one], base_threshold=0.915)
   assert network.differences["base_failed"].all()
   assert network.controls["base_failed"].all()
 

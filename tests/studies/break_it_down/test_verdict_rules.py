@@ -4,10 +4,13 @@ import pandas as pd
 import pytest
 
 from structcomp_jax.studies.break_it_down.findings import verdict
+from structcomp_jax.studies.break_it_down.findings.effects import (
+  Grade,
+  graded,
+)
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
   MASK_KEY,
 )
-from structcomp_jax.studies.break_it_down.findings.verdict import Grade
 from tests.studies.break_it_down import synthetic
 
 CLEAR, CONSISTENT = Grade.CLEAR, Grade.CONSISTENT
@@ -91,10 +94,13 @@ def _other(name):
 
 def _grades(one):
   return {
-    (effect.subroutine, effect.test): (
-      effect.against_zero,
-      effect.against_matched,
-      effect.against_untrained,
+    (effect.subroutine, effect.test): tuple(
+      compared and compared.grade
+      for compared in (
+        effect.against_zero,
+        effect.against_matched,
+        effect.against_untrained,
+      )
     )
     for effect in one.effects
   }
@@ -189,7 +195,7 @@ def test_each_comparison_has_its_own_grade(
   ],
 )
 def test_grades_at_their_limits(low, high, mean, smallest, largest, expected):
-  assert verdict._graded(low, high, mean, smallest, largest) == expected
+  assert graded(low, high, mean, smallest, largest) == expected
 
 
 def test_effects_are_means_over_searches_and_over_a_network():

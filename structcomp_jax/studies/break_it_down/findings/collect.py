@@ -22,8 +22,8 @@ _Groups = dict[str, list[dict[str, np.ndarray]]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Network:
-  """Everything about one architecture on one experiment.
+class Evidence:
+  """All tables about one architecture on one experiment.
 
   Attributes:
     experiment: e.g. `sv_singular`.
@@ -55,10 +55,10 @@ class Network:
     return [regime for regime in regimes if regime != UNTRAINED_REGIME]
 
 
-def networks(
+def collect(
   workdirs: Sequence[workdir.Workdir], *, base_threshold: float
-) -> list[Network]:
-  """Returns the networks of all work directories, in the order given.
+) -> list[Evidence]:
+  """Returns what work directories hold, in the order given.
 
   Work directories of one experiment and model are shown side by side unless
   they hold the same trained regime; then each gets a section of its own. The
@@ -69,26 +69,26 @@ def networks(
   """
   if not workdirs:
     raise UserError("there is nothing to report; name a work directory")
-  found: list[Network] = []
+  found: list[Evidence] = []
   for one in workdirs:
-    new = _network(one, base_threshold)
+    new = _of_workdir(one, base_threshold)
     index = next((i for i, old in enumerate(found) if _fits(old, new)), None)
     if index is None:
       found.append(new)
     else:
       found[index] = _merged(found[index], new)
-  titles = [network.title for network in found]
+  titles = [evidence.title for evidence in found]
   return [
     dataclasses.replace(
-      network, title=f"{network.title} ({network.workdirs[0].path.name})"
+      evidence, title=f"{evidence.title} ({evidence.workdirs[0].path.name})"
     )
-    if titles.count(network.title) > 1
-    else network
-    for network in found
+    if titles.count(evidence.title) > 1
+    else evidence
+    for evidence in found
   ]
 
 
-def _network(one: workdir.Workdir, base_threshold: float) -> Network:
+def _of_workdir(one: workdir.Workdir, base_threshold: float) -> Evidence:
   differences = task_difference.task_differences(
     one.results, base_threshold=base_threshold
   )
@@ -104,7 +104,7 @@ def _network(one: workdir.Workdir, base_threshold: float) -> Network:
       controls, base_threshold=base_threshold
     )
   experiment, model = (str(name) for name in names.iloc[0])
-  return Network(
+  return Evidence(
     experiment=experiment,
     model=model,
     title=f"{experiment}, {model}",
@@ -118,13 +118,13 @@ def _network(one: workdir.Workdir, base_threshold: float) -> Network:
   )
 
 
-def _fits(old: Network, new: Network) -> bool:
+def _fits(old: Evidence, new: Evidence) -> bool:
   return (old.experiment, old.model) == (new.experiment, new.model) and not (
     set(old.trained_regimes()) & set(new.trained_regimes())
   )
 
 
-def _merged(old: Network, new: Network) -> Network:
+def _merged(old: Evidence, new: Evidence) -> Evidence:
   """Returns both, without regimes of `new` that `old` has."""
   known = set(old.differences["regime"])
   tables: dict[str, Any] = {}
