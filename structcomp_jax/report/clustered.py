@@ -19,7 +19,7 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from jaxtyping import ArrayLike
+from numpy.typing import ArrayLike
 from scipy import stats
 
 
