@@ -29,15 +29,17 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The four language experiments at the size of two cores, then one report.
+# The four language experiments at the size of two cores, then one report and
+# the numbers in README and docs.
 small: .venv/installed
 	for name in $(SMALL); do \
 	  $(BIN)/python -m launch.run --workdir=runs/$$name \
 	    --config=configs/language/$$name.py:small || exit 1; \
 	done
+	workdirs=$$(printf 'runs/%s,' $(SMALL) | sed 's/,$$//'); \
 	$(BIN)/python -m launch.report --out=runs/language.html \
-	  --readme=README.md \
-	  --workdirs=$$(printf 'runs/%s,' $(SMALL) | sed 's/,$$//')
+	  --workdirs=$$workdirs && \
+	$(BIN)/python -m tools.readme --workdirs=$$workdirs
 
 # MiniLM with its tokenizer. The package asks for sentence-transformers and
 # with it for PyTorch; its files are all that is needed.

@@ -33,6 +33,7 @@ import numpy as np
 from benchmarks import measure
 from benchmarks.workload import Steps, Workload, load_experiment
 from structcomp_jax import trees
+from structcomp_jax.report.text import text_table
 
 # One experiment for every network and batch size.
 CONFIGS = (
@@ -228,7 +229,7 @@ def table(results: list[dict[str, Any]]) -> str:
           f"{numbers['flops_of_run'] / 1e18:.3f} EFLOP",
         )
       )
-  return measure.text_table(lines, num_left=2)
+  return text_table(lines, num_left=2)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ from benchmarks import measure, search_table
 from benchmarks.workload import Steps, Workload, load_experiment
 from structcomp_jax import search, trees
 from structcomp_jax.engine import parallel
+from structcomp_jax.report.text import text_table
 
 _BERT = "configs/language/sv_singular.py:bert_small"
 _MINILM = {
@@ -102,7 +103,7 @@ def main() -> int:
   ):
     results["networks"].append(network)
     measure.store(results, arguments.json)
-  print(measure.text_table(search_table.lines(results), num_left=4))
+  print(text_table(search_table.lines(results), num_left=4))
   for network in results["networks"]:
     print(search_table.about(network))
   return 0

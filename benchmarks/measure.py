@@ -1,4 +1,4 @@
-"""What every benchmark of speed needs: a clock, a yardstick, facts, tables.
+"""What every benchmark of speed needs: a clock, a yardstick, facts.
 
 The machine may do other work meanwhile. Whatever is compared is therefore
 timed in turns, and a ratio is the median of the ratios within a turn.
@@ -190,24 +190,3 @@ def say(text: str) -> None:
 def power_of_two_below(number: float) -> int:
   """Returns the largest power of two that is not larger, at least 1."""
   return 2 ** max(0, int(math.log2(max(number, 1))))
-
-
-def text_table(lines: Sequence[Sequence[str]], num_left: int = 1) -> str:
-  """Returns lines of cells as aligned text, the first columns to the left."""
-  widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-  return "\n".join(
-    "  ".join(
-      cell.ljust(width) if index < num_left else cell.rjust(width)
-      for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-    ).rstrip()
-    for line in lines
-  )
-
-
-def markdown_table(lines: Sequence[Sequence[str]]) -> str:
-  """Returns lines of cells, the first of which is the head, as Markdown."""
-  head, *body = lines
-  rule = ["---"] * len(head)
-  return "\n".join(
-    "| " + " | ".join(line) + " |" for line in [head, rule, *body]
-  )

@@ -15,14 +15,15 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import measure, search_table
+from benchmarks import search_table
 from benchmarks.pytorch import baseline as torch_baseline
+from structcomp_jax.report.text import markdown_table, replace_between_markers
+from structcomp_jax.types import UserError
 
 # What was measured, in words, and whether it is enough.
 _Judge = Callable[[dict[str, Any], dict[str, Any]], tuple[str, bool]]
 # Facts that differ between the two runs.
 _OF_A_RUN = ("commit", "changed")
-_BEGIN, _END = "<!-- speed -->", "<!-- /speed -->"
 _ABOUT = """\
 # Speed of mask search
 
@@ -47,25 +48,14 @@ def main() -> int:
   )
   arguments.out.write_text(page(search, torch))
   if arguments.readme:
-    table = measure.markdown_table(target_lines(search, torch))
+    table = markdown_table(target_lines(search, torch))
     text = arguments.readme.read_text()
-    arguments.readme.write_text(with_table(text, table))
+    try:
+      text = replace_between_markers(text, "speed", table)
+    except UserError as error:
+      raise SystemExit(f"error: {arguments.readme}: {error}") from error
+    arguments.readme.write_text(text)
   return 0
-
-
-def with_table(text: str, table: str) -> str:
-  """Returns a text whose speed comments have a table between them.
-
-  Raises:
-    SystemExit: it has no such comments.
-  """
-  before, begin, rest = text.partition(_BEGIN)
-  _, end, after = rest.partition(_END)
-  if not end:
-    raise SystemExit(
-      f"error: there is no place for the table; add {_BEGIN} and {_END}"
-    )
-  return f"{before}{begin}\n\n{table}\n\n{end}{after}"
 
 
 def page(search: dict[str, Any], torch: dict[str, Any]) -> str:
@@ -74,12 +64,12 @@ def page(search: dict[str, Any], torch: dict[str, Any]) -> str:
     _ABOUT,
     _facts(search, torch),
     "## Targets",
-    measure.markdown_table(target_lines(search, torch)),
+    markdown_table(target_lines(search, torch)),
     "## Search steps",
-    measure.markdown_table(search_table.lines(search)),
+    markdown_table(search_table.lines(search)),
     "\n".join(f"- {search_table.about(one)}" for one in search["networks"]),
     "## Against PyTorch",
-    measure.markdown_table(torch_baseline.lines(torch)),
+    markdown_table(torch_baseline.lines(torch)),
   ]
   return "\n\n".join(sections) + "\n"
 

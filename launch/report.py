@@ -1,7 +1,7 @@
 """Writes the report of one experiment (step 5), or of several together.
 
 python -m launch.report --config=configs/NAME.py[:variant] --workdir=DIR
-python -m launch.report --workdirs=DIR1,DIR2 --out=FILE [--readme=FILE]
+python -m launch.report --workdirs=DIR1,DIR2 --out=FILE
 """
 
 from absl import flags
@@ -13,19 +13,12 @@ _CONFIG, _WORKDIR = common.define_config(required=False)
 _WORKDIRS = flags.DEFINE_list(
   "workdirs", [], "Finished work directories to report together."
 )
-_OUT = flags.DEFINE_string(
-  "out", "report.html", "Page to write with --workdirs."
-)
-_README = flags.DEFINE_string(
-  "readme", None, "Markdown file whose results tables to renew from --workdirs."
-)
+_OUT = flags.DEFINE_string("out", "report.html", "Page for --workdirs.")
 
 
 def _run() -> None:
   if _WORKDIRS.value:
     report.together(_WORKDIRS.value, _OUT.value)
-    if _README.value:
-      report.update_readme(_WORKDIRS.value, _README.value)
   elif _CONFIG.value and _WORKDIR.value:
     report.run(_CONFIG.value, _WORKDIR.value)
   else:

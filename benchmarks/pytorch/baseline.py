@@ -39,6 +39,7 @@ import numpy as np
 from benchmarks import measure
 from benchmarks.mask_search import NETWORKS, stage_named
 from benchmarks.workload import Steps, Workload, load_experiment
+from structcomp_jax.report.text import text_table
 from structcomp_jax.studies.break_it_down import vision
 
 _CASES = "resnet50:stage_4,resnet50:first,bert_small:0,bert_small:2"
@@ -65,7 +66,7 @@ def main() -> int:
   ):
     results["cases"].append(case)
     measure.store(results, arguments.json)
-  print(measure.text_table(lines(results), num_left=3))
+  print(text_table(lines(results), num_left=3))
   disagreeing = [case["case"] for case in results["cases"] if not agrees(case)]
   if disagreeing:
     print(f"the losses of {', '.join(disagreeing)} do not agree")

@@ -2,8 +2,14 @@
 
 import dataclasses
 import pathlib
+import re
 
+# Names of files; `config.json` is that of `io.workdir`.
 MASKS = "masks.npz"
+METRICS = "metrics.jsonl"
+SELECTION = "selection.json"
+TIMINGS = "timings.json"
+VERSIONS = "versions.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +30,15 @@ class Paths:
     """Where features lie on disk until the step that reads them is finished."""
     return self.workdir / "cache"
 
+  @property
+  def report(self) -> pathlib.Path:
+    """The page about all networks."""
+    return self.workdir / "report" / "index.html"
+
+  def table(self, name: str) -> pathlib.Path:
+    """One of the tables over all networks, e.g. `results`."""
+    return self.workdir / f"{name}.csv"
+
   def regime(self, regime: str) -> pathlib.Path:
     """The directory of everything that belongs to one regime."""
     return self.workdir if regime == self.main_regime else self.workdir / regime
@@ -33,21 +48,51 @@ class Paths:
     return self.regime(regime) / "base"
 
   def base(self, regime: str, base_seed: int) -> pathlib.Path:
-    """The directory of one base network."""
-    return self.training(regime) / f"seed_{base_seed}"
+    """One base network."""
+    return self.training(regime) / _of_seed(base_seed)
+
+  def found_bases(self, regime: str) -> dict[int, pathlib.Path]:
+    """{base seed: directory} of the base networks that are there."""
+    return _found_seeds(self.training(regime))
 
   def pruning(self, base_seed: int) -> pathlib.Path:
-    """The directory of the masks that prune one base network."""
-    return self.regime("pruned") / "pruning" / f"seed_{base_seed}"
+    """The masks that prune one base network."""
+    return self.regime("pruned") / "pruning" / _of_seed(base_seed)
 
   def pretraining(self) -> pathlib.Path:
     """The directory of the pretraining that all networks of `simclr` share."""
     return self.regime("simclr") / "pretraining"
 
   def evaluation(self, regime: str, base_seed: int) -> pathlib.Path:
-    """The file of table rows of one base network and its masks."""
-    return self.regime(regime) / "evaluation" / f"seed_{base_seed}.json"
+    """What one base network and its masks add to the tables."""
+    return self.regime(regime) / "evaluation" / f"{_of_seed(base_seed)}.json"
 
   def masks(self, regime: str, base_seed: int, subroutine: str) -> pathlib.Path:
-    """The directory of the masks of one subroutine in one base network."""
-    return self.regime(regime) / "masks" / f"seed_{base_seed}" / subroutine
+    """The masks of one subroutine in one base network."""
+    return self._all_masks(regime) / _of_seed(base_seed) / subroutine
+
+  def found_masks(self, regime: str) -> dict[tuple[int, str], pathlib.Path]:
+    """{(base seed, subroutine): directory} of the masks that are there."""
+    return {
+      (seed, directory.name): directory
+      for seed, parent in _found_seeds(self._all_masks(regime)).items()
+      for directory in sorted(parent.iterdir())
+      if directory.is_dir()
+    }
+
+  def _all_masks(self, regime: str) -> pathlib.Path:
+    return self.regime(regime) / "masks"
+
+
+def _of_seed(seed: int) -> str:
+  return f"seed_{seed}"
+
+
+def _found_seeds(directory: pathlib.Path) -> dict[int, pathlib.Path]:
+  """Returns {seed: directory}, in the order of the seeds."""
+  found = {
+    int(match[1]): path
+    for path in directory.glob("seed_*")
+    if (match := re.fullmatch(r"seed_(\d+)", path.name)) and path.is_dir()
+  }
+  return dict(sorted(found.items()))

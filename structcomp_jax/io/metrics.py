@@ -1,14 +1,13 @@
 """Writes and reads `metrics.jsonl`: one JSON object per line."""
 
 import json
-import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from structcomp_jax.io import files, hosts
-from structcomp_jax.io.values import plain
+from structcomp_jax.io.values import json_value
 from structcomp_jax.types import UserError
 
 
@@ -41,7 +40,7 @@ class MetricsWriter:
       row: {name: scalar}, written in this order. JSON has neither NaN nor
         infinities, so they become null.
     """
-    line = json.dumps({k: _json_value(v) for k, v in row.items()})
+    line = json.dumps(json_value(row))
     try:
       self._file.write(line + "\n")
       self._file.flush()
@@ -102,13 +101,6 @@ def rewind(
     return
   kept = [json.dumps(row) + "\n" for row in read(path) if keep(row)]
   files.write_atomic(path, "".join(kept))
-
-
-def _json_value(value: Any) -> Any:
-  value = plain(value)
-  if isinstance(value, float) and not math.isfinite(value):
-    return None
-  return value
 
 
 def _parse(line: bytes, path: Path, number: int) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Turns array scalars into Python values whose text names their exact bits."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -35,3 +37,21 @@ def plain(value: Any) -> Any:
   if not isinstance(item, (str, bool, int, float)):
     raise TypeError(f"expected a scalar, got {type(value).__name__} {value!r}")
   return item
+
+
+def json_value(value: Any) -> Any:
+  """Returns what JSON can hold of scalars, dicts, lists and tuples.
+
+  NaN and infinities become None: JSON has no numbers for them.
+
+  >>> json_value({"loss": np.float32(0.1), "interval": (0.0, float("nan"))})
+  {'loss': 0.1, 'interval': [0.0, None]}
+  """
+  if isinstance(value, Mapping):
+    return {str(key): json_value(entry) for key, entry in value.items()}
+  if isinstance(value, (list, tuple)):
+    return [json_value(entry) for entry in value]
+  value = plain(value)
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  return value

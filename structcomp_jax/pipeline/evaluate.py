@@ -11,7 +11,7 @@ from absl import logging
 from ml_collections import ConfigDict
 
 from structcomp_jax import evaluation, masks, trees, types
-from structcomp_jax.io import files, hosts, mask_files, results
+from structcomp_jax.io import files, hosts, mask_files, tables
 from structcomp_jax.io.layout import MASKS
 from structcomp_jax.io.progress import Progress
 from structcomp_jax.io.values import plain
@@ -19,12 +19,11 @@ from structcomp_jax.pipeline import experiment as experiments
 from structcomp_jax.pipeline import session, train
 from structcomp_jax.pipeline.frozen import FrozenNetwork
 from structcomp_jax.pipeline.keys import purpose_key
+from structcomp_jax.pipeline.tables import SETTINGS
+from structcomp_jax.studies.break_it_down.columns import SCHEMAS
 
-_TABLES = {
-  "results": ("results.csv", results.COLUMNS),
-  "controls": ("controls.csv", results.CONTROL_COLUMNS),
-  "densities": ("densities.csv", results.DENSITY_COLUMNS),
-}
+# {table: rows}
+_Rows = dict[str, list[dict[str, Any]]]
 _random_like = jax.jit(jax.vmap(masks.random_like))
 
 
@@ -47,22 +46,23 @@ def step(experiment: experiments.Experiment) -> None:
     for base_seed in config.base_seeds
   ]
   stored = [_stored_rows(experiment, one) for one in found]
-  tables = {
-    experiment.paths.workdir / name: (table, columns)
-    for table, (name, columns) in _TABLES.items()
-  }
-  if all(stored) and all(map(files.exists, tables)):
+  paths = {name: experiment.paths.table(name) for name in SCHEMAS}
+  if all(stored) and all(map(files.exists, paths.values())):
     logging.info("results.csv: done before")
     files.remove(experiment.paths.cache)
     return
+  # Tables of other masks or columns: after a kill they must not be taken for
+  # those of the rows that are stored by then.
+  for path in paths.values():
+    files.remove(path)
   parts = []
   with Progress(len(found), "evaluating base networks") as progress:
     for one, earlier in zip(found, stored, strict=True):
       parts.append(earlier or _evaluate(experiment, one))
       progress.update(regime=one.regime, base_seed=one.base_seed)
-  for path, (table, columns) in tables.items():
-    rows = [row for part in parts for row in part[table]]
-    results.write(path, rows, columns)
+  for name, path in paths.items():
+    rows = [row for part in parts for row in part[name]]
+    tables.write(path, rows, SCHEMAS[name])
   # Of searches that were killed when they were finished but for this.
   files.remove(experiment.paths.cache)
 
@@ -73,7 +73,8 @@ class _Masks:
 
   Attributes:
     stacked: {path: bool[K, ...]}.
-    settings: K dicts of the columns that tell the masks apart.
+    settings: K dicts of the columns that tell the masks apart; `candidate`
+      is the row of a mask in its file.
     spec: the masked leaves.
     masked_from: the first masked stage.
   """
@@ -128,7 +129,7 @@ def _find(
       stacked=trees.row(stacked, rows),
       settings=[
         {name: values[index] for name, values in columns.items()}
-        | {"masked_from": masked_from}
+        | {"masked_from": masked_from, "candidate": int(index)}
         for index in rows
       ],
       spec=experiment.mask_spec(params, masked_from),
@@ -142,22 +143,33 @@ def _find(
 
 def _stored_rows(
   experiment: experiments.Experiment, found: _Found
-) -> dict[str, list[dict[str, Any]]] | None:
-  """Returns {table: rows} of an earlier evaluation of the same network."""
+) -> _Rows | None:
+  """Returns {table: rows} of an earlier evaluation of the same network.
+
+  None where there is none, or one by a version with other columns.
+  """
   path = experiment.paths.evaluation(found.regime, found.base_seed)
   if not files.exists(path):
     return None
   try:
     stored = json.loads(files.read_text(path))
-    return stored["rows"] if stored["digest"] == found.digest else None
+    rows, digest = stored["rows"], stored["digest"]
+    is_current = digest == found.digest and _has_all_columns(rows)
   except (ValueError, KeyError, TypeError):
     logging.warning("%s is torn and is made again", path)
     return None
+  return rows if is_current else None
 
 
-def _evaluate(
-  experiment: experiments.Experiment, found: _Found
-) -> dict[str, list[dict[str, Any]]]:
+def _has_all_columns(rows: _Rows) -> bool:
+  return all(
+    set(row) == set(schema.columns)
+    for name, schema in SCHEMAS.items()
+    for row in rows[name]
+  )
+
+
+def _evaluate(experiment: experiments.Experiment, found: _Found) -> _Rows:
   """Returns and stores {table: rows} of one base network."""
   network = _EvaluatedNetwork(experiment, found)
   rows = {
@@ -225,8 +237,8 @@ class _EvaluatedNetwork:
   def dense_rows(self) -> list[dict[str, Any]]:
     """Rows of the network without a mask: `subroutine` is empty."""
     empty = dict.fromkeys(
-      ("mask_seed", "learning_rate", "mask_init", "penalty", "masked_from",
-       "l0", "l0_max", "density", "selected")
+      ("mask_seed", *SETTINGS, "candidate", "l0", "l0_max", "density",
+       "selected")
     )  # fmt: skip
     return [
       {

@@ -12,10 +12,10 @@ from absl import logging
 
 from structcomp_jax.engine import parallel
 from structcomp_jax.io import checkpoints, files, hosts, metrics
+from structcomp_jax.io.layout import METRICS
 from structcomp_jax.io.progress import Progress
 
 CHECKPOINT = "checkpoint"
-METRICS = "metrics.jsonl"
 
 
 class LongRun:

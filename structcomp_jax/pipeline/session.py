@@ -18,10 +18,10 @@ from ml_collections import ConfigDict
 
 from structcomp_jax import __version__
 from structcomp_jax.io import files, hosts
+from structcomp_jax.io.layout import TIMINGS, VERSIONS
 from structcomp_jax.io.workdir import check_shared, open_workdir
 from structcomp_jax.pipeline import experiment as experiments
 
-_TIMINGS = "timings.json"
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "tensorflow-datasets")
 
 
@@ -41,7 +41,7 @@ def open_experiment(
     stack.enter_context(
       open_workdir(workdir, config.to_dict(), launched_as=command)
     )
-    versions = experiment.paths.workdir / "versions.json"
+    versions = experiment.paths.workdir / VERSIONS
     # Of the launch that began the work: a report made later by other code
     # must not claim its numbers.
     if not versions.is_file():
@@ -60,7 +60,7 @@ def timed(experiment: experiments.Experiment, name: str) -> Iterator[None]:
   start = time.monotonic()
   yield
   seconds = time.monotonic() - start
-  _add_timing(experiment.paths.workdir / _TIMINGS, name, seconds)
+  _add_timing(experiment.paths.workdir / TIMINGS, name, seconds)
   logging.info("%s took %.1f s", name, seconds)
 
 

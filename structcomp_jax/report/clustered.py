@@ -1,13 +1,16 @@
-"""Tests of the task difference, with whole base networks as the unit.
+"""Means and differences of means whose errors are clustered.
 
-Masks of one base network are repeats of one observation, so the errors are
-clustered by base network. With G clusters of rows g, residuals u and design X
+Values of one cluster are repeats of one observation: masks of one base
+network, say. With residuals u_i from the mean of n values in G clusters,
 
-    V = G/(G-1) (X'X)^-1 [ sum_g X_g' u_g u_g' X_g ] (X'X)^-1
+    V = G/(G-1) sum_g [ sum_{i in g} u_i / n ]^2
 
-(HC0 with the cluster factor, no (n-1)/(n-k)), z-tests, and a chi-squared
-test of one linear combination: what the analysis of arXiv 2301.10884 does.
-With three networks a z-test is far too sure of itself, so every test also
+is the cluster-robust variance of the mean. The difference between two groups,
+which share no cluster, has the sum of both sums, with the G of both. That is
+ordinary least squares with a constant for every group, HC0 with the cluster
+factor and without (n-1)/(n-k).
+
+With three clusters a z-test is far too sure of itself, so every estimate also
 carries the p-value and the interval of a t distribution with G - 1 degrees of
 freedom.
 """
@@ -16,29 +19,24 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
+from numpy.typing import ArrayLike
 from scipy import stats
 
 
 @dataclasses.dataclass(frozen=True)
-class Test:
-  """One estimate with its cluster-robust uncertainty.
+class Estimate:
+  """One number with its cluster-robust uncertainty.
 
   Attributes:
-    name: what is estimated.
-    estimate: in units of the task difference, accuracy in [0, 1].
+    value: the estimate, in the units of the data.
     standard_error: cluster-robust.
-    p_normal: two-sided, normal distribution (used by Lepori et al. 2023).
-    p_t: two-sided, t distribution with `num_clusters` - 1 degrees of freedom.
+    p_normal: of value = 0, two-sided, normal distribution.
+    p_t: the same, t distribution with `num_clusters` - 1 degrees of freedom.
     interval: 95 % interval of that t distribution, (low, high).
-    num_clusters: number of base networks.
+    num_clusters: how many clusters the data had.
   """
 
-  # pytest would otherwise try to collect a class of this name.
-  __test__ = False
-
-  name: str
-  estimate: float
+  value: float
   standard_error: float
   p_normal: float
   p_t: float
@@ -46,123 +44,81 @@ class Test:
   num_clusters: int
 
 
-def difference_tests(differences: pd.DataFrame) -> list[Test]:
-  """Tests mean D_sub = 0 and mean D_abl = 0 of one subroutine and regime.
+def clustered_mean(values: ArrayLike, clusters: ArrayLike) -> Estimate | None:
+  """Estimates a mean.
 
-  The model is D = b0 + b1 Ablation, by OLS: b0 is the mean of D_sub and
-  b0 + b1, a linear hypothesis, the mean of D_abl.
-
-  Args:
-    differences: rows of `task_differences`; rows without a number are left
-      out. The column `base_seed` names the cluster.
-
-  Returns:
-    The tests `D_sub` and `D_abl`; empty with fewer than two base networks.
-  """
-  data = _long(differences)
-  if data["cluster"].nunique() < 2:
-    return []
-  design = np.column_stack([np.ones(len(data)), data["ablation"]])
-  fit = _fit(data, design)
-  return [
-    _test("D_sub", fit, np.array([1.0, 0.0])),
-    _test("D_abl", fit, np.array([1.0, 1.0])),
-  ]
-
-
-def comparison_tests(
-  trained: pd.DataFrame, random_init: pd.DataFrame
-) -> list[Test]:
-  """Tests trained minus random-init in D_sub and D_abl of one subroutine.
-
-  The model is D = b0 + b1 Ablation + b2 Random + b3 Ablation Random; the
-  reported estimates are -b2 and -(b2 + b3). Clusters are base seeds within a
-  regime: every random-init base seed is a network of its own.
+  >>> found = clustered_mean([1.0, 2.0, 3.0, 6.0], ["a", "a", "b", "c"])
+  >>> found.value, found.num_clusters
+  (3.0, 3)
 
   Args:
-    trained: rows of `task_differences` of a trained regime.
-    random_init: rows of the same subroutine of regime `random_init`.
+    values: float[n]; NaN is left out.
+    clusters: [n], the cluster of every value.
 
   Returns:
-    The tests `D_sub` and `D_abl`; empty with fewer than two base networks in
-    either table.
+    The mean over values, or None with fewer than two clusters.
   """
-  first, second = _long(trained), _long(random_init)
-  if min(first["cluster"].nunique(), second["cluster"].nunique()) < 2:
-    return []
-  first["random"], second["random"] = 0.0, 1.0
-  data = pd.concat([first, second], ignore_index=True)
-  data["cluster"] = data["random"].astype(str) + "/" + data["cluster"]
-  ablation, random = data["ablation"], data["random"]
-  design = np.column_stack(
-    [np.ones(len(data)), ablation, random, ablation * random]
-  )
-  fit = _fit(data, design)
-  return [
-    _test("D_sub", fit, np.array([0.0, 0.0, -1.0, 0.0])),
-    _test("D_abl", fit, np.array([0.0, 0.0, -1.0, -1.0])),
-  ]
+  mean, sums = _mean_and_cluster_sums(values, clusters)
+  return _estimate(mean, sums) if len(sums) > 1 else None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Fit:
-  coefficients: np.ndarray
-  covariance: np.ndarray
-  num_clusters: int
+def clustered_difference(
+  first: ArrayLike,
+  first_clusters: ArrayLike,
+  second: ArrayLike,
+  second_clusters: ArrayLike,
+) -> Estimate | None:
+  """Estimates the mean of one group minus that of another.
+
+  >>> found = clustered_difference([3.0, 4.0], [0, 1], [1.0, 2.0], [0, 1])
+  >>> found.value, found.num_clusters
+  (2.0, 4)
+
+  Args:
+    first: float[n]; NaN is left out.
+    first_clusters: [n], the cluster of every value.
+    second: float[m], the other group.
+    second_clusters: [m]. A name that both groups use names two clusters.
+
+  Returns:
+    The difference, or None where a group has fewer than two clusters.
+  """
+  first_mean, first_sums = _mean_and_cluster_sums(first, first_clusters)
+  second_mean, second_sums = _mean_and_cluster_sums(second, second_clusters)
+  if min(len(first_sums), len(second_sums)) < 2:
+    return None
+  sums = np.concatenate([first_sums, second_sums])
+  return _estimate(first_mean - second_mean, sums)
 
 
-def _long(differences: pd.DataFrame) -> pd.DataFrame:
-  """Returns one row per D: performance, ablation 0/1, cluster."""
-  parts = [
-    pd.DataFrame(
-      {
-        "performance": differences[column].astype(float),
-        "ablation": float(ablation),
-        "cluster": differences["base_seed"].astype(str),
-      }
-    )
-    for ablation, column in enumerate(("d_sub", "d_abl"))
-  ]
-  return pd.concat(parts, ignore_index=True).dropna()
+def _mean_and_cluster_sums(
+  values: ArrayLike, clusters: ArrayLike
+) -> tuple[float, np.ndarray]:
+  """Returns the mean, and sum_{i in g} u_i / n of every cluster g."""
+  data = pd.Series(np.asarray(values, float)).dropna()
+  names = pd.Series(np.asarray(clusters))[data.index]
+  residuals = (data - data.mean()) / len(data)
+  return float(data.mean()), residuals.groupby(names).sum().to_numpy()
 
 
-def _fit(data: pd.DataFrame, design: np.ndarray) -> _Fit:
-  clusters, labels = pd.factorize(data["cluster"])
-  num_clusters = len(labels)
-  model = sm.OLS(data["performance"].to_numpy(), design)
-  robust = model.fit(
-    cov_type="cluster",
-    cov_kwds={"groups": clusters, "use_correction": False},
-  )
+def _estimate(value: float, cluster_sums: np.ndarray) -> Estimate:
+  num_clusters = len(cluster_sums)
   factor = num_clusters / (num_clusters - 1)
-  return _Fit(
-    coefficients=np.asarray(robust.params),
-    covariance=np.asarray(robust.cov_params()) * factor,
+  error = float(np.sqrt(factor * np.sum(cluster_sums**2)))
+  freedom = num_clusters - 1
+  ratio = _ratio(value, error)
+  half_width = float(stats.t.ppf(0.975, freedom)) * error
+  return Estimate(
+    value=value,
+    standard_error=error,
+    p_normal=float(2 * stats.norm.sf(abs(ratio))),
+    p_t=float(2 * stats.t.sf(abs(ratio), freedom)),
+    interval=(value - half_width, value + half_width),
     num_clusters=num_clusters,
   )
 
 
-def _test(name: str, fit: _Fit, combination: np.ndarray) -> Test:
-  """Tests combination . b = 0; the square is the chi-squared of a Wald test."""
-  estimate = float(combination @ fit.coefficients)
-  variance = float(combination @ fit.covariance @ combination)
-  # Rounding may leave a variance of exactly zero slightly negative.
-  error = float(np.sqrt(max(variance, 0.0)))
-  freedom = fit.num_clusters - 1
-  ratio = _ratio(estimate, error)
-  half_width = float(stats.t.ppf(0.975, freedom)) * error
-  return Test(
-    name=name,
-    estimate=estimate,
-    standard_error=error,
-    p_normal=float(2 * stats.norm.sf(abs(ratio))),
-    p_t=float(2 * stats.t.sf(abs(ratio), freedom)),
-    interval=(estimate - half_width, estimate + half_width),
-    num_clusters=fit.num_clusters,
-  )
-
-
-def _ratio(estimate: float, error: float) -> float:
+def _ratio(value: float, error: float) -> float:
   if error > 0:
-    return estimate / error
-  return 0.0 if estimate == 0 else float(np.copysign(np.inf, estimate))
+    return value / error
+  return 0.0 if value == 0 else float(np.copysign(np.inf, value))

@@ -9,18 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from structcomp_jax.studies.break_it_down.findings.task_difference import CHANCE
-from structcomp_jax.studies.break_it_down.page import figures
+from structcomp_jax.report import style
 
-_FIRST, _SECOND, _THIRD = "#0072B2", "#E69F00", "#009E73"
+_FIRST, _SECOND, _THIRD = style.PALETTE[:3]
+_AS_IT_IS = style.Labels()
 
 
-@figures.styled
-def density_figure(densities: pd.DataFrame) -> Figure:
+@style.styled
+def density_figure(
+  densities: pd.DataFrame, *, labels: style.Labels = _AS_IT_IS
+) -> Figure:
   """Draws the mean kept fraction of every masked leaf.
 
   Args:
     densities: rows of densities.csv of one experiment and model.
+    labels: words for the regimes.
   """
   table = densities.assign(
     fraction=densities["kept"] / densities["size"],
@@ -29,29 +32,28 @@ def density_figure(densities: pd.DataFrame) -> Figure:
   regimes = list(dict.fromkeys(table["regime"]))
   groups = list(dict.fromkeys(table["group"]))
   names = sorted(table["subroutine"].unique())
+  colours = style.Labels().colours_of(names)
+  shifts = np.linspace(-0.12, 0.12, len(names)) if len(names) > 1 else [-0.12]
   height = max(2.0, 0.24 * len(groups) + 0.8)
-  figure, axes = figures.panels(
+  figure, axes = style.panels(
     1, len(regimes), width=4.2, height=height, sharey=True
   )
   for axis, regime in zip(axes[0], regimes, strict=True):
-    for name, colour in zip(names, (_FIRST, _SECOND), strict=False):
+    for place, name in enumerate(names):
       rows = table[(table["regime"] == regime) & (table["subroutine"] == name)]
       by_group = rows.groupby("group")["fraction"]
-      means = by_group.mean().reindex(groups)
-      spread = by_group.std().reindex(groups).fillna(0.0)
-      shift = -0.12 if name == names[0] else 0.12
       axis.errorbar(
-        means,
-        np.arange(len(groups)) + shift,
-        xerr=spread,
-        fmt="o" if name == names[0] else "s",
-        color=colour,
+        by_group.mean().reindex(groups),
+        np.arange(len(groups)) + shifts[place],
+        xerr=by_group.std().reindex(groups).fillna(0.0),
+        fmt=style.marker(place),
+        color=colours[name],
         markersize=5,
         elinewidth=1,
         label=name,
       )
     axis.set(
-      title=figures.regime_name(regime),
+      title=labels.name(regime),
       xlabel="fraction of weights kept",
       yticks=np.arange(len(groups)),
       ylim=(len(groups) - 0.5, -0.5),
@@ -64,22 +66,34 @@ def density_figure(densities: pd.DataFrame) -> Figure:
   return figure
 
 
-@figures.styled
-def training_figure(training: pd.DataFrame) -> Figure:
-  """Draws validation accuracy and loss of the base networks by epoch."""
-  figure, axes = figures.panels(1, 2, width=4.6, height=2.8)
+@style.styled
+def training_figure(
+  training: pd.DataFrame,
+  *,
+  chance: float | None = None,
+  labels: style.Labels = _AS_IT_IS,
+) -> Figure:
+  """Draws validation accuracy and loss of the base networks by epoch.
+
+  Args:
+    training: metrics of base networks with columns regime and base_seed.
+    chance: accuracy of guessing, shown as a line.
+    labels: words and colours for the regimes.
+  """
+  figure, axes = style.panels(1, 2, width=4.6, height=2.8)
   columns = {
     "validation/accuracy": "validation accuracy",
     "validation/loss": "validation loss",
   }
+  colours = labels.colours_of(dict.fromkeys(training["regime"]))
   for axis, (column, label) in zip(axes[0], columns.items(), strict=True):
     for (regime, seed), rows in training.groupby(["regime", "base_seed"]):
       rows = rows.dropna(subset=[column])
       axis.plot(
         rows["epoch"],
         rows[column],
-        color=figures.regime_colour(regime),
-        marker=figures.marker(seed),
+        color=colours[regime],
+        marker=style.marker(seed),
         markevery=0.2,
         markersize=5,
         linewidth=1.2,
@@ -88,23 +102,35 @@ def training_figure(training: pd.DataFrame) -> Figure:
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     _from_zero(axis.set_ylim, training[column].max())
   axes[0][0].set_ylim(0, 1.04)
-  axes[0][0].axhline(CHANCE, color="#333333", linewidth=1, linestyle=":")
-  figures.legend(
-    figure, list(dict.fromkeys(training["regime"])), training, False
+  _chance_line(axes[0][0], chance)
+  style.legend(
+    figure,
+    {labels.name(regime): colour for regime, colour in colours.items()},
+    sorted(training["base_seed"].unique()),
   )
   return figure
 
 
-@figures.styled
-def search_figure(searches: pd.DataFrame) -> Figure:
+@style.styled
+def search_figure(
+  searches: pd.DataFrame,
+  *,
+  chance: float | None = None,
+  labels: style.Labels = _AS_IT_IS,
+) -> Figure:
   """Draws mask searches: soft and hard accuracy, and density, by epoch.
 
   Lines are means over all candidates, bands reach from the 10th to the 90th
   percentile.
+
+  Args:
+    searches: metrics of searches with columns regime and subroutine.
+    chance: accuracy of guessing, shown as a line.
+    labels: words for the regimes.
   """
   names = sorted(searches["subroutine"].unique())
   regimes = list(dict.fromkeys(searches["regime"]))
-  figure, axes = figures.panels(
+  figure, axes = style.panels(
     len(regimes), 2 * len(names), width=3.1, height=2.4
   )
   for line, regime in enumerate(regimes):
@@ -115,17 +141,16 @@ def search_figure(searches: pd.DataFrame) -> Figure:
       accuracy, density = axes[line][2 * column : 2 * column + 2]
       _band(accuracy, rows, "validation/soft/accuracy", _SECOND, "soft")
       _band(accuracy, rows, "validation/hard/accuracy", _FIRST, "hard")
-      accuracy.axhline(CHANCE, color="#333333", linewidth=1, linestyle=":")
+      _chance_line(accuracy, chance)
       _band(density, rows, "density", _THIRD, "kept")
       accuracy.set(title=f"“{name}”: accuracy", ylim=(0, 1.04))
       density.set(title=f"“{name}”: kept")
       _from_zero(density.set_ylim, rows["density"].max())
-      accuracy.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-      density.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-      if line == len(regimes) - 1:
-        accuracy.set_xlabel("epoch")
-        density.set_xlabel("epoch")
-    axes[line][0].set_ylabel(figures.regime_name(regime).replace(" (", "\n("))
+      for axis in (accuracy, density):
+        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        if line == len(regimes) - 1:
+          axis.set_xlabel("epoch")
+    axes[line][0].set_ylabel(labels.name(regime).replace(" (", "\n("))
   figure.legend(
     *axes[0][0].get_legend_handles_labels(),
     title="accuracy with a mask that is",
@@ -137,8 +162,17 @@ def search_figure(searches: pd.DataFrame) -> Figure:
 
 
 def leaf_group(leaf: str) -> str:
-  """Returns a short row label of a leaf: its path without `kernel`."""
+  """Returns a short row label of a leaf: its path without `kernel`.
+
+  >>> leaf_group("layer_0/dense/kernel")
+  'layer_0 dense'
+  """
   return leaf.removesuffix("/kernel").removesuffix("/weight").replace("/", " ")
+
+
+def _chance_line(axis: Axes, chance: float | None) -> None:
+  if chance is not None:
+    axis.axhline(chance, color="#333333", linewidth=1, linestyle=":")
 
 
 def _from_zero(set_limits: Callable[..., Any], largest: float) -> None:

@@ -1,4 +1,4 @@
-"""HTML building blocks of the report: escaped text, tables, figures."""
+"""HTML building blocks of a page: escaped text, tables, figures."""
 
 import html
 import math
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from matplotlib.figure import Figure
 
-from structcomp_jax.studies.break_it_down.page import figures
+from structcomp_jax.report import style
 
 MINUS, PLUS_MINUS, DASH = "\u2212", "\u00b1", "\u2013"
 
@@ -69,7 +69,7 @@ def figure(drawing: Figure, caption: str, description: str) -> str:
   """
   return (
     f'<figure role="group"><div role="img" aria-label="{escape(description)}">'
-    f"{figures.svg(drawing)}</div><figcaption>{caption}</figcaption></figure>"
+    f"{style.svg(drawing)}</div><figcaption>{caption}</figcaption></figure>"
   )
 
 
@@ -81,16 +81,3 @@ def folded(summary: str, content: str) -> str:
 def preformatted(text: str) -> str:
   """Returns code or JSON as it is."""
   return f"<pre>{escape(text)}</pre>"
-
-
-def badge(label: str) -> str:
-  """Returns a coloured label of a verdict."""
-  kinds = {
-    "modular": "good",
-    "not modular": "bad",
-    "mixed": "middle",
-    "control": "plain",
-  }
-  stem = label.removeprefix("probably ")
-  kind = "good" if stem.startswith("modular") else kinds.get(stem, "plain")
-  return f'<span class="badge {kind}">{escape(label)}</span>'

@@ -2,9 +2,6 @@
 
 Two masks that keep much must overlap, so every intersection over union (IoU)
 stands beside the one expected of random masks with the same count per leaf.
-The release of arXiv 2301.10884 plots within-task overlap as
-|M0 & M1 & M2| / |M2|, because a step of its union is wrong; that number
-depends on which mask comes last and is not reproduced here.
 """
 
 import itertools

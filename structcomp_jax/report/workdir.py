@@ -1,22 +1,24 @@
-"""What a work directory holds, read for the analysis.
+"""What a work directory holds, read for a report.
 
-Files and columns are those of DESIGN.md section 4. Only `results.csv` and
-`config.json` must exist; whatever else is missing is None or empty, and the
-report leaves its section out. A torn file is an error, never a smaller
-result.
+Only `results.csv` and `config.json` must exist; whatever else is missing is
+empty or left out, and so is its section of a page. A torn file is an error,
+never a smaller result.
 """
 
 import dataclasses
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from structcomp_jax.io import metrics
-from structcomp_jax.io import results as tables
+from structcomp_jax.io import layout, metrics, tables
+from structcomp_jax.io.workdir import CONFIG
 from structcomp_jax.types import UserError
+
+# Regime, base seed and subroutine.
+_Which = tuple[str, int, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,35 +26,47 @@ class Workdir:
   """The contents of one work directory.
 
   Attributes:
-    path: the directory.
-    results: rows of results.csv.
-    controls: rows of controls.csv, or None.
-    densities: rows of densities.csv, or None.
+    paths: where everything lies in it.
+    tables: {name: rows} of the tables that are there, `results` among them.
     config: the resolved configuration.
     training: metrics of the base networks with columns regime and base_seed.
     searches: metrics of the final mask searches, without those of the grid,
       with columns regime, base_seed and subroutine.
-    selections: {file relative to the directory: contents of selection.json}.
-    mask_files: {(regime, base_seed, subroutine): file}.
+    selections: {(regime, base seed, subroutine): how a setting was selected}.
+    mask_files: {(regime, base seed, subroutine): file}.
     timings: {step: seconds}.
     versions: {package: version}.
   """
 
-  path: pathlib.Path
-  results: pd.DataFrame
-  controls: pd.DataFrame | None
-  densities: pd.DataFrame | None
-  config: dict[str, Any]
+  paths: layout.Paths
+  tables: Mapping[str, pd.DataFrame]
+  config: Mapping[str, Any]
   training: pd.DataFrame
   searches: pd.DataFrame
-  selections: dict[str, Any]
-  mask_files: dict[tuple[str, int, str], pathlib.Path]
-  timings: dict[str, Any]
-  versions: dict[str, Any]
+  selections: Mapping[_Which, Mapping[str, Any]]
+  mask_files: Mapping[_Which, pathlib.Path]
+  timings: Mapping[str, Any]
+  versions: Mapping[str, Any]
+
+  @property
+  def path(self) -> pathlib.Path:
+    """The directory."""
+    return self.paths.workdir
+
+  @property
+  def results(self) -> pd.DataFrame:
+    """Rows of results.csv."""
+    return self.tables["results"]
 
 
-def read(path: str | pathlib.Path) -> Workdir:
+def read(
+  path: str | pathlib.Path, schemas: Mapping[str, tables.Schema]
+) -> Workdir:
   """Reads a work directory.
+
+  Args:
+    path: the directory.
+    schemas: {name: columns} of the tables to read, `results` among them.
 
   Raises:
     UserError: it does not exist, `results.csv` or `config.json` is missing,
@@ -63,65 +77,46 @@ def read(path: str | pathlib.Path) -> Workdir:
     raise UserError(
       f"there is no work directory {str(path)!r}; check --workdir"
     )
-  results = _read_table(path / "results.csv", tables.COLUMNS)
-  regimes = list(dict.fromkeys(results["regime"]))
-  config = _read_json(path / "config.json", required=True)
-  roots = _regime_roots(path, config, regimes)
+  found = {
+    name: _read_table(path / f"{name}.csv", schema)
+    for name, schema in schemas.items()
+    if name == "results" or (path / f"{name}.csv").is_file()
+  }
+  regimes = list(dict.fromkeys(found["results"]["regime"]))
+  config = _read_json(path / CONFIG, required=True)
+  declared = config.get("regimes") or regimes
+  paths = layout.Paths(path, declared[0] if declared else "")
+  masks = {
+    (regime, seed, name): directory
+    for regime in regimes
+    for (seed, name), directory in paths.found_masks(regime).items()
+  }
   return Workdir(
-    path=path,
-    results=results,
-    controls=_read_optional(path / "controls.csv", tables.CONTROL_COLUMNS),
-    densities=_read_optional(path / "densities.csv", tables.DENSITY_COLUMNS),
+    paths=paths,
+    tables=found,
     config=config,
-    training=_read_training(roots),
-    searches=_read_searches(roots),
+    training=_read_training(paths, regimes),
+    searches=_read_searches(masks),
     selections={
-      str(file.relative_to(path)): _read_json(file)
-      for root in roots.values()
-      for file in sorted(root.glob("masks/*/*/selection.json"))
+      which: _read_json(directory / layout.SELECTION)
+      for which, directory in masks.items()
+      if (directory / layout.SELECTION).is_file()
     },
     mask_files={
-      (regime, seed, name): file
-      for regime, root in roots.items()
-      for file in sorted(root.glob("masks/*/*/masks.npz"))
-      for seed, name in [_seed_and_subroutine(file)]
+      which: directory / layout.MASKS
+      for which, directory in masks.items()
+      if (directory / layout.MASKS).is_file()
     },
-    timings=_read_json(path / "timings.json"),
-    versions=_read_json(path / "versions.json"),
+    timings=_read_json(path / layout.TIMINGS),
+    versions=_read_json(path / layout.VERSIONS),
   )
 
 
-def _regime_roots(
-  path: pathlib.Path, config: dict[str, Any], regimes: list[str]
-) -> dict[str, pathlib.Path]:
-  """Returns {regime: directory that holds its base/ and masks/}."""
-  declared = config.get("regimes") or regimes
-  first = declared[0] if declared else ""
-  return {
-    regime: path if regime == first else path / regime for regime in regimes
-  }
-
-
-def _read_table(path: pathlib.Path, columns: Sequence[str]) -> pd.DataFrame:
-  """Returns a whole table: rows that break off are refused."""
-  table = tables.read(path, columns)
-  numbers = [name for name in ("accuracy", "kept", "size") if name in table]
-  if (
-    table.empty
-    or table[numbers].isna().any(axis=None)
-    or not path.read_bytes().endswith(b"\n")
-  ):
-    raise UserError(
-      f"{path} is torn or has empty cells; delete it and run"
-      " python -m launch.evaluate again"
-    )
+def _read_table(path: pathlib.Path, schema: tables.Schema) -> pd.DataFrame:
+  table = tables.read(path, schema)
+  if table.empty:
+    raise tables.torn(path, schema)
   return table
-
-
-def _read_optional(
-  path: pathlib.Path, columns: Sequence[str]
-) -> pd.DataFrame | None:
-  return _read_table(path, columns) if path.is_file() else None
 
 
 def _read_json(path: pathlib.Path, *, required: bool = False) -> dict[str, Any]:
@@ -139,45 +134,37 @@ def _read_json(path: pathlib.Path, *, required: bool = False) -> dict[str, Any]:
   return content
 
 
-def _read_training(roots: dict[str, pathlib.Path]) -> pd.DataFrame:
-  tables = []
-  for regime, root in roots.items():
-    for file in sorted(root.glob("base/*/metrics.jsonl")):
-      table = pd.DataFrame(metrics.read(file)).assign(regime=regime)
-      seed = _number_after("seed_", file.parts[-2])
-      tables.append(table.assign(base_seed=table.get("seed", seed)))
+def _read_training(paths: layout.Paths, regimes: Sequence[str]) -> pd.DataFrame:
+  found = []
+  for regime in regimes:
+    for seed, directory in paths.found_bases(regime).items():
+      table = _read_metrics(directory).assign(regime=regime)
+      found.append(table.assign(base_seed=table.get("seed", seed)))
   # A resumed run may repeat its last steps; the later line holds.
-  return _joined(tables, ["regime", "base_seed", "step"])
+  return _joined(found, ["regime", "base_seed", "step"])
 
 
-def _read_searches(roots: dict[str, pathlib.Path]) -> pd.DataFrame:
-  tables = []
-  for regime, root in roots.items():
-    for file in sorted(root.glob("masks/*/*/metrics.jsonl")):
-      seed, name = _seed_and_subroutine(file)
-      table = pd.DataFrame(metrics.read(file))
-      tables.append(
-        table.assign(regime=regime, base_seed=seed, subroutine=name)
-      )
+def _read_searches(masks: Mapping[_Which, pathlib.Path]) -> pd.DataFrame:
+  found = [
+    _read_metrics(directory).assign(
+      regime=regime, base_seed=seed, subroutine=name
+    )
+    for (regime, seed, name), directory in masks.items()
+  ]
   return _joined(
-    tables, ["regime", "base_seed", "subroutine", "candidate", "step"]
+    found, ["regime", "base_seed", "subroutine", "candidate", "step"]
   )
 
 
-def _joined(tables: list[pd.DataFrame], key: list[str]) -> pd.DataFrame:
-  tables = [table for table in tables if not table.empty]
-  if not tables:
+def _read_metrics(directory: pathlib.Path) -> pd.DataFrame:
+  path = directory / layout.METRICS
+  return pd.DataFrame(metrics.read(path) if path.is_file() else [])
+
+
+def _joined(found: list[pd.DataFrame], key: list[str]) -> pd.DataFrame:
+  found = [table for table in found if not table.empty]
+  if not found:
     return pd.DataFrame()
-  table = pd.concat(tables, ignore_index=True)
+  table = pd.concat(found, ignore_index=True)
   key = [name for name in key if name in table]
   return table.drop_duplicates(key, keep="last", ignore_index=True)
-
-
-def _seed_and_subroutine(file: pathlib.Path) -> tuple[int, str]:
-  """Returns (1, "verb") for masks/seed_1/verb/<file>."""
-  return _number_after("seed_", file.parts[-3]), file.parts[-2]
-
-
-def _number_after(prefix: str, name: str) -> int:
-  digits = name.removeprefix(prefix)
-  return int(digits) if digits.isdigit() else 0

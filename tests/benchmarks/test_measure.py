@@ -1,6 +1,4 @@
-"""Turns, ratios and tables of the benchmarks."""
-
-import itertools
+"""Turns and ratios of the benchmarks."""
 
 import pytest
 
@@ -39,13 +37,3 @@ def test_the_command_names_the_module_and_not_the_output(monkeypatch):
 )
 def test_power_of_two_below(number, power):
   assert measure.power_of_two_below(number) == power
-
-
-def test_tables_have_a_cell_for_every_column():
-  lines = [("name", "number"), ("a", "1"), ("bcd", "22")]
-  text = measure.text_table(lines).splitlines()
-  assert text == ["name  number", "a          1", "bcd       22"]
-  markdown = measure.markdown_table(lines).splitlines()
-  assert len(markdown) == 4
-  assert len({line.count("|") for line in markdown}) == 1
-  assert all(a == b for a, b in itertools.pairwise(map(len, text)))

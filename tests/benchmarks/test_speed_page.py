@@ -1,5 +1,7 @@
 """The page on speed judges what was measured."""
 
+import json
+
 import pytest
 
 from benchmarks import search_table, speed_page
@@ -125,10 +127,24 @@ def test_the_page_has_every_section():
     assert f"## {heading}\n" in page
 
 
-def test_the_table_replaces_the_one_before():
-  text = "a\n<!-- speed -->\nold\n<!-- /speed -->\nb"
-  once = speed_page.with_table(text, "| new |")
-  assert "old" not in once and "| new |" in once
-  assert speed_page.with_table(once, "| new |") == once
-  with pytest.raises(SystemExit, match="<!-- speed -->"):
-    speed_page.with_table("no comments", "| new |")
+def test_the_table_replaces_the_one_before(tmp_path, monkeypatch):
+  paths = {name: tmp_path / name for name in ("a.json", "b.json", "readme.md")}
+  for path, content in zip(paths.values(), (SEARCH, TORCH), strict=False):
+    path.write_text(json.dumps(content))
+  arguments = [
+    "speed_page",
+    f"--mask_search={paths['a.json']}",
+    f"--torch_baseline={paths['b.json']}",
+    f"--out={tmp_path / 'speed.md'}",
+    f"--readme={paths['readme.md']}",
+  ]
+  monkeypatch.setattr("sys.argv", arguments)
+  paths["readme.md"].write_text("a\n<!-- speed -->\nold\n<!-- /speed -->\nb")
+  assert speed_page.main() == 0
+  text = paths["readme.md"].read_text()
+  assert "old" not in text
+  assert "| met |" in text
+  assert text.startswith("a\n") and text.endswith("\nb")
+  paths["readme.md"].write_text("no comments")
+  with pytest.raises(SystemExit, match="add <!-- speed -->"):
+    speed_page.main()

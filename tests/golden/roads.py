@@ -19,18 +19,15 @@ import shutil
 import jax
 import numpy as np
 
-from structcomp_jax.io import results
+from structcomp_jax.io import tables
+from structcomp_jax.studies.break_it_down.columns import SCHEMAS
 
 DIRECTORY = pathlib.Path(__file__).parent / "tables"
 CONFIGS = {
   "sv_singular_smoke": "configs/language/sv_singular.py:smoke",
   "inside_contact_smoke": "configs/vision/inside_contact.py:smoke",
 }
-TABLES = {
-  "results.csv": results.COLUMNS,
-  "controls.csv": results.CONTROL_COLUMNS,
-  "densities.csv": results.DENSITY_COLUMNS,
-}
+TABLES = {f"{name}.csv": schema for name, schema in SCHEMAS.items()}
 # Chosen by rounding where two settings are equally good.
 _CHOSEN = ("learning_rate", "penalty", "mask_init")
 # Follow from the masks, of which rounding turns a few bits.
@@ -73,14 +70,13 @@ def assert_close(found: pathlib.Path, name: str) -> None:
   that differ by 0.05 on average and 0.3 at most (of 16 or 64 problems), and
   3 % of kept weights.
   """
-  columns = TABLES[found.name]
+  schema = TABLES[found.name]
   new, old = (
-    results.read(path, columns)
-    for path in (found, DIRECTORY / name / found.name)
+    tables.read(path, schema) for path in (found, DIRECTORY / name / found.name)
   )
   assert list(new) == list(old)
   assert len(new) == len(old)
-  for column in columns:
+  for column in schema.columns:
     if column in _CHOSEN:
       continue
     if column in ("accuracy", "base_accuracy"):

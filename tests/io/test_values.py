@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structcomp_jax.io.values import plain
+from structcomp_jax.io.values import json_value, plain
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,10 @@ def test_float32_bits_survive():
 def test_others_are_refused(value):
   with pytest.raises(TypeError, match="expected a scalar"):
     plain(value)
+
+
+def test_json_values_have_no_numbers_that_json_lacks():
+  value = {"a": [np.float32(0.1), float("inf")], 2: (None, jnp.int32(3))}
+  assert json_value(value) == {"a": [0.1, None], "2": [None, 3]}
+  with pytest.raises(TypeError, match="expected a scalar"):
+    json_value({"a": np.zeros(2)})

@@ -6,28 +6,32 @@ import pandas as pd
 import pytest
 
 from structcomp_jax.report import workdir
+from structcomp_jax.studies.break_it_down.columns import SCHEMAS
 from structcomp_jax.types import UserError
 from tests.studies.break_it_down import synthetic
 
 
+def read(path):
+  return workdir.read(path, SCHEMAS)
+
+
 def test_everything_is_found(tmp_path):
-  one = workdir.read(synthetic.write_workdir(tmp_path / "run"))
+  one = read(synthetic.write_workdir(tmp_path / "run"))
   assert set(one.results["regime"]) == {"scratch", "random_init"}
-  assert set(one.controls["control"]) == {"random_matched"}
-  assert set(one.densities["leaf"]) == set(synthetic.LEAVES)
+  assert set(one.tables["controls"]["control"]) == {"random_matched"}
+  assert set(one.tables["densities"]["leaf"]) == set(synthetic.LEAVES)
   assert set(one.training["base_seed"]) == {0, 1, 2}
   searches = one.searches.groupby(["regime", "base_seed", "subroutine"])
   assert searches.ngroups == 2 * 3 * 2
-  selection = one.selections["masks/seed_0/subject/selection.json"]
+  selection = one.selections["scratch", 0, "subject"]
   assert selection["chosen"] == selection["settings"][0]
   assert one.timings["search"] == 80
 
 
 def test_only_results_and_config_are_needed(tmp_path):
   path = synthetic.write_workdir(tmp_path / "run", complete=False)
-  one = workdir.read(path)
-  assert one.controls is None
-  assert one.densities is None
+  one = read(path)
+  assert list(one.tables) == ["results"]
   assert one.training.empty
   assert one.searches.empty
   assert (one.timings, one.versions, one.selections) == ({}, {}, {})
@@ -35,10 +39,10 @@ def test_only_results_and_config_are_needed(tmp_path):
 
 def test_repeated_steps_of_a_resumed_run_count_once(tmp_path):
   path = synthetic.write_workdir(tmp_path / "run")
-  before = len(workdir.read(path).training)
+  before = len(read(path).training)
   file = path / "base" / "seed_0" / "metrics.jsonl"
   file.write_text(file.read_text() + file.read_text().splitlines()[-1] + "\n")
-  assert len(workdir.read(path).training) == before
+  assert len(read(path).training) == before
 
 
 def _cut(path, count):
@@ -69,16 +73,16 @@ def _cut(path, count):
 )
 def test_damage_is_named(tmp_path, damage, message):
   path = synthetic.write_workdir(tmp_path / "run")
-  workdir.read(path)
+  read(path)
   damage(path)
   with pytest.raises(UserError, match=message) as caught:
-    workdir.read(path)
+    read(path)
   assert "\n" not in str(caught.value)
 
 
 def test_no_such_directory(tmp_path):
   with pytest.raises(UserError, match="no work directory"):
-    workdir.read(tmp_path / "nowhere")
+    read(tmp_path / "nowhere")
 
 
 REGIMES = ("scratch", "pruned", "random_init")
@@ -124,7 +128,7 @@ def run(tmp_path):
 
 
 def test_every_file_belongs_to_its_regime_seed_and_subroutine(run):
-  one = workdir.read(run)
+  one = read(run)
   training, searches = one.training, one.searches
   assert len(training) == 3 * 2 * 2
   assert len(searches) == 3 * 2 * 2 * 2 * 2
@@ -136,24 +140,23 @@ def test_every_file_belongs_to_its_regime_seed_and_subroutine(run):
   for (regime, seed, name), file in one.mask_files.items():
     content = json.loads((file.parent / "selection.json").read_text())
     assert content["place"] == f"{regime} {seed} {name}"
-    key = str(file.with_name("selection.json").relative_to(run))
-    assert one.selections[key] == content
+    assert one.selections[regime, seed, name] == content
   assert len(one.mask_files) == len(one.selections) == 3 * 2 * 2
 
 
 def test_without_declared_regimes_the_first_row_names_the_first(run):
   (run / "config.json").write_text("{}")
-  regimes = workdir.read(run).training.groupby("place")["regime"].first()
+  regimes = read(run).training.groupby("place")["regime"].first()
   assert regimes["scratch 1"] == "random_init"
   assert "random_init 1" not in regimes
 
 
 def test_a_seed_that_a_row_names_holds(run):
   _write_rows(run / "base/seed_1/metrics.jsonl", [{"step": 1, "seed": 7}])
-  _write_rows(run / "base/other/metrics.jsonl", [{"step": 1}])
-  training = workdir.read(run).training
+  _write_rows(run / "base/sweep/metrics.jsonl", [{"step": 1}])
+  training = read(run).training
   training = training[training["regime"] == "scratch"]
-  assert sorted(training["base_seed"].unique()) == [0, 7, 12]
+  assert sorted(training["base_seed"].unique()) == [7, 12]
 
 
 @pytest.mark.parametrize(
@@ -173,11 +176,11 @@ def test_a_seed_that_a_row_names_holds(run):
   ],
 )
 def test_the_later_of_two_equal_steps_holds(run, table, file, row):
-  before = getattr(workdir.read(run), table)
+  before = getattr(read(run), table)
   path = run / file
   later = json.dumps(row | {"place": "later"})
   path.write_text(f"{path.read_text()}{later}\n")
-  after = getattr(workdir.read(run), table)
+  after = getattr(read(run), table)
   assert len(after) == len(before)
   places = [*before["place"], "later"]
   places.remove(json.loads(path.read_text().splitlines()[0])["place"])

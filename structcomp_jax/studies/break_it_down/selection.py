@@ -22,12 +22,13 @@ import numpy as np
 
 from structcomp_jax import evaluation, types
 from structcomp_jax.io import files, hosts, mask_files
-from structcomp_jax.io.layout import MASKS
+from structcomp_jax.io.layout import MASKS, SELECTION
 from structcomp_jax.pipeline.frozen import FrozenNetwork
 from structcomp_jax.pipeline.keys import purpose_key
+from structcomp_jax.pipeline.tables import SETTINGS
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
-  CHANCE,
   OWN_THRESHOLD,
+  clamp,
 )
 
 # Accuracies this close on a validation split are the same.
@@ -52,19 +53,19 @@ def choose(
     label: for progress.
 
   Returns:
-    {"learning_rate", "mask_init", "penalty", "masked_from"}.
+    {setting: value} of all `SETTINGS`.
   """
   config = frozen.experiment.config.search
+  # In the order of `SETTINGS`.
   axes = (
     config.learning_rates,
     config.init_logits,
     config.penalties,
     config.masked_from,
   )
-  names = ("learning_rate", "mask_init", "penalty", "masked_from")
   if all(len(axis) == 1 for axis in axes):
-    return dict(zip(names, (axis[0] for axis in axes), strict=True))
-  record = directory / "selection.json"
+    return dict(zip(SETTINGS, (axis[0] for axis in axes), strict=True))
+  record = directory / SELECTION
   if not files.exists(record):
     rows = []
     for masked_from in config.masked_from:
@@ -81,7 +82,7 @@ def choose(
     files.write_atomic(record, json.dumps(content, indent=2) + "\n")
   try:
     chosen = json.loads(files.read_text(record))["chosen"]
-    return {name: chosen[name] for name in names}
+    return {name: chosen[name] for name in SETTINGS}
   except (ValueError, KeyError, TypeError) as error:
     raise types.UserError(
       f"{record} is torn; delete it and run python -m launch.search again"
@@ -114,7 +115,7 @@ def _ablation_score(row: dict[str, Any]) -> float:
   """Published score; minus infinity, not 0, for a mask that did not learn."""
   if row["own_accuracy"] < OWN_THRESHOLD:
     return -np.inf
-  return max(row["ablated_other"], CHANCE) - max(row["ablated_target"], CHANCE)
+  return float(clamp(row["ablated_other"]) - clamp(row["ablated_target"]))
 
 
 def _judge(frozen, grid, subroutine, masked_from):

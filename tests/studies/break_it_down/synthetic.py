@@ -6,6 +6,8 @@ import pathlib
 import numpy as np
 import pandas as pd
 
+from structcomp_jax.pipeline.tables import SETTINGS
+
 PAIR = ("subject", "verb")
 LEAVES = {"layer_0/dense/kernel": 400, "layer_1/dense/kernel": 600}
 # (regime, ablation) -> accuracy on own, other_task, base, target, other test.
@@ -50,6 +52,7 @@ def results_rows(
                 **dense,
                 "subroutine": name,
                 "mask_seed": mask_seed,
+                "candidate": mask_seed,
                 "learning_rate": 0.01,
                 "mask_init": 0.05,
                 "penalty": 1e-8,
@@ -77,10 +80,8 @@ def _densities(results: pd.DataFrame) -> pd.DataFrame:
     "base_seed",
     "subroutine",
     "mask_seed",
-    "learning_rate",
-    "mask_init",
-    "penalty",
-    "masked_from",
+    *SETTINGS,
+    "candidate",
   ]
   masks = results.dropna(subset=["subroutine"])[keys].drop_duplicates()
   tables = []

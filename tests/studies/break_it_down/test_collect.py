@@ -1,22 +1,20 @@
 """Work directories come together without mixing their networks."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from structcomp_jax.io import mask_files
+from structcomp_jax.io import layout, mask_files
 from structcomp_jax.report import overlap, workdir
-from structcomp_jax.studies.break_it_down.findings import (
-  collect,
-  task_difference,
-)
+from structcomp_jax.studies.break_it_down.columns import SCHEMAS
+from structcomp_jax.studies.break_it_down.findings import collect
 from structcomp_jax.types import UserError
 from tests.studies.break_it_down import synthetic
 
 TABLES = ("differences", "controls", "densities", "training", "searches")
-SETTINGS = ["mask_seed", "learning_rate", "mask_init", "penalty"]
 
 
 def _results(regime, **cells):
@@ -32,29 +30,25 @@ def _workdir(name, *regimes, missing=(), **cells):
   parts = [_results(one, base_accuracy=mark, **cells) for one in regimes]
   results = pd.concat(parts)
   rows = pd.DataFrame({"regime": regimes, "base_accuracy": mark})
-  tables = {
-    "controls": results,
-    "densities": rows,
-    "training": rows,
-    "searches": rows,
-  }
-  for table in missing:
-    whole = table in ("training", "searches")
-    tables[table] = pd.DataFrame() if whole else None
+  tables = {"results": results, "controls": results, "densities": rows}
+  process = dict.fromkeys(("training", "searches"), rows)
   return workdir.Workdir(
-    path=pathlib.Path(name),
-    results=results,
+    paths=layout.Paths(pathlib.Path(name), regimes[0]),
+    tables={key: tables[key] for key in tables if key not in missing},
     config={},
     selections={},
     mask_files={},
     timings={},
     versions={},
-    **tables,
+    **{
+      key: pd.DataFrame() if key in missing else table
+      for key, table in process.items()
+    },
   )
 
 
 def _networks(*workdirs):
-  return collect.networks(workdirs, base_threshold=0.9)
+  return collect.collect(workdirs, base_threshold=0.9)
 
 
 def _marks(table):
@@ -126,13 +120,14 @@ def test_only_regimes_of_one_model_and_experiment_join():
 def test_two_experiments_in_one_directory_are_refused():
   one = _workdir("first", "scratch")
   both = pd.concat([one.results, _results("scratch", experiment="other")])
+  two = dataclasses.replace(one, tables={"results": both})
   with pytest.raises(UserError, match="more than one experiment or model"):
-    _networks(workdir.Workdir(**{**vars(one), "results": both}))
+    _networks(two)
 
 
 def test_the_threshold_of_base_networks_holds_for_their_controls():
   one = _workdir("first", "scratch")
-  (network,) = collect.networks([one], base_threshold=0.915)
+  (network,) = collect.collect([one], base_threshold=0.915)
   assert network.differences["base_failed"].all()
   assert network.controls["base_failed"].all()
 
@@ -162,25 +157,18 @@ def _write_run(path, trained):
     for name in synthetic.PAIR:
       for base_seed in (0, 1):
         _save_masks(root / "masks" / f"seed_{base_seed}" / name)
-  return workdir.read(path)
+  return workdir.read(path, SCHEMAS)
 
 
 def _save_masks(directory):
   """Writes three masks; any two of the first and second share a third."""
   kept = np.zeros((3, 15), bool)
   kept[0, :10], kept[1, 5:], kept[2] = True, True, True
-  settings = {name: [0] * 3 for name in SETTINGS} | {
-    "mask_seed": [0, 1, 2],
-    "learning_rate": [float(np.float32(0.01))] * 3,
-    "mask_init": [0.05] * 3,
-    "penalty": [1e-8] * 3,
-  }
   directory.mkdir(parents=True, exist_ok=True)
   mask_files.save(
     directory / "masks.npz",
     {"dense/kernel": kept},
     fingerprint="x",
-    metadata=settings,
     stacked=True,
   )
 
@@ -206,30 +194,11 @@ def test_masks_are_compared_once_within_one_base_network(tmp_path):
   }
 
 
-def test_a_row_is_reported_if_all_its_settings_are():
-  reported = task_difference.task_differences(
-    synthetic.results_rows(num_bases=1, num_masks=3)
-  )
-  reported = reported[reported["subroutine"] == "verb"]
-  fine = {
-    "mask_seed": 1,
-    "learning_rate": float(np.float32(0.01)),
-    "mask_init": 0.05,
-    "penalty": 1e-8,
-  }
-  others = {
-    "mask_seed": 3,
-    "learning_rate": 0.02,
-    "mask_init": 0.0,
-    "penalty": 2e-8,
-  }
-  rows = [fine | {name: others[name]} for name in SETTINGS]
-  rows += [fine, fine | {"mask_seed": 0}]
-  settings = {name: [row[name] for row in rows] for name in SETTINGS}
-  assert collect._reported_rows(settings, reported) == [4, 5]
-  for name in SETTINGS:
-    some = {key: value for key, value in settings.items() if key != name}
-    assert collect._reported_rows(some, reported) == []
+def test_masks_that_the_file_does_not_hold_are_refused(tmp_path):
+  run = _write_run(tmp_path / "run", "scratch")
+  run.results.loc[run.results["candidate"] == 1, "candidate"] = 3
+  with pytest.raises(UserError, match=r"lacks masks .* launch\.evaluate"):
+    _networks(run)
 
 
 def test_only_leaves_of_all_masks_are_compared():

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from structcomp_jax.studies.break_it_down import experiments
 from structcomp_jax.studies.break_it_down.findings import published
 
 
@@ -13,6 +14,13 @@ def test_every_experiment_has_both_subroutines():
   assert pairs["contact_count"] == {"contact", "count"}
   assert len(pairs) == 7
   assert (pairs.map(len) == 2).all()
+
+
+def test_descriptions_name_the_same_subroutines():
+  pairs = published.load().groupby("experiment")["subroutine"].agg(set)
+  for experiment, about in experiments.DESCRIPTIONS.items():
+    assert set(about.questions) == pairs[experiment]
+    assert pairs[experiment] < set(about.release.tests)
 
 
 def test_failed_networks_are_left_out():
@@ -115,8 +123,8 @@ def test_numbered_tests_have_our_names(experiment, mask_task, first, names):
   ours = published.in_our_columns(pd.DataFrame(release))
   assert list(ours["test_task"]) == names
   assert set(ours["subroutine"]) == {mask_task.replace("number", "count")}
-  renamed = published.EXPERIMENTS.get(experiment, experiment)
-  assert set(ours["experiment"]) == {renamed}
+  (renamed,) = set(ours["experiment"])
+  assert experiments.DESCRIPTIONS[renamed].release.name == experiment
 
 
 def test_the_summary_of_a_release_is_over_searches():

@@ -8,6 +8,11 @@ import pandas as pd
 import pytest
 
 from structcomp_jax.io import mask_files
+from structcomp_jax.studies.break_it_down.findings import (
+  conclude,
+  summary,
+  verdict,
+)
 from structcomp_jax.studies.break_it_down.page import details, report
 from structcomp_jax.types import UserError
 from tests.studies.break_it_down import synthetic
@@ -84,26 +89,112 @@ def test_page_shows_selection_versions_and_times(built):
     assert part in text
 
 
+def _not_a_number(word):
+  raise AssertionError(f"{word} is no JSON")
+
+
+def test_verdicts_of_the_page_are_a_file_beside_it(built):
+  summary, path = built
+  text = (path / "report" / "verdicts.json").read_text()
+  (one,) = json.loads(text, parse_constant=_not_a_number)
+  assert [one] == summary["verdicts"]
+  assert list(one) == [
+    "experiment",
+    "model",
+    "regime",
+    "label",
+    "sentence",
+    "statistics",
+    "notes",
+  ]
+  assert one["label"] == "modular by ablation"
+  assert f">{one['label']}<" in (path / "report" / "index.html").read_text()
+  assert [
+    (effect["subroutine"], effect["difference"], effect["predicted"])
+    for effect in one["statistics"]
+  ] == [
+    ("subject", "D_sub", "positive"),
+    ("subject", "D_abl", "negative"),
+    ("verb", "D_sub", "positive"),
+    ("verb", "D_abl", "negative"),
+  ]
+
+
+def test_statistics_of_a_verdict_are_those_of_the_tables(built):
+  (found,) = conclude.load([built[1]])
+  differences, controls = found.evidence.differences, found.evidence.controls
+  for effect in built[0]["verdicts"][0]["statistics"]:
+    column = effect["difference"].lower()
+    ours, untrained, matched = (
+      table[
+        (table["regime"] == regime)
+        & (table["subroutine"] == effect["subroutine"])
+      ].set_index(["base_seed", "candidate"])[column]
+      for table, regime in (
+        (differences, "scratch"),
+        (differences, "random_init"),
+        (controls, "scratch"),
+      )
+    )
+    assert effect["mean"] == pytest.approx(ours.mean())
+    by_network = ours.groupby("base_seed").mean()
+    extreme = by_network.max() if column == "d_sub" else by_network.min()
+    assert effect["most_predicted_of_a_network"] == pytest.approx(extreme)
+    assert (effect["num_searches"], effect["num_networks"]) == (9, 3)
+    expected = {
+      "zero": (ours.mean(), 3),
+      "random_masks": ((ours - matched).mean(), 3),
+      "untrained": (ours.mean() - untrained.mean(), 6),
+    }
+    for name, (value, count) in expected.items():
+      compared = effect["against"][name]
+      assert compared["estimate"] == pytest.approx(value), name
+      assert compared["num_networks"] == count
+      low, high = compared["interval"]
+      assert low < value < high
+      assert 0 <= compared["p_normal"] <= compared["p_t"] <= 1
+    assert effect["against"]["zero"]["grade"] == effect["support"] == "clear"
+
+
+def test_what_cannot_be_compared_is_null(tmp_path):
+  results = [
+    synthetic.results_rows(regime, num_bases=2)
+    for regime in ("scratch", "random_init")
+  ]
+  path = synthetic.write_workdir(
+    tmp_path / "run", pd.concat(results), complete=False
+  )
+  report.build([path], tmp_path / "page.html")
+  (one,) = json.loads((tmp_path / "page.verdicts.json").read_text())
+  for effect in one["statistics"]:
+    assert effect["against"]["random_masks"] is None
+    assert effect["against"]["untrained"]["num_networks"] == 4
+
+
+def test_verdicts_and_summaries_are_computed_once(complete, monkeypatch):
+  calls = []
+
+  def counted(function):
+    def call(*args):
+      calls.append(function.__name__)
+      return function(*args)
+
+    return call
+
+  for module in (conclude, summary, verdict):
+    for name in ("summarise", "verdicts"):
+      if hasattr(module, name):
+        monkeypatch.setattr(module, name, counted(getattr(module, name)))
+  report.build([complete], complete / "again")
+  assert sorted(calls) == ["summarise", "verdicts"]
+
+
 def test_terminal_table(built):
   text = built[0]["text"]
   assert "scratch: MODULAR BY ABLATION." in text
   line = next(one for one in text.splitlines() if "scratch subject" in one)
   assert "+0.65" in line
   assert "15.0%" in line
-
-
-def test_readme_table_sets_ours_beside_the_published(complete):
-  text = report.readme_results([complete])
-  table, _, grid, origin = text.strip().split("\n\n")
-  lines = table.splitlines()
-  assert len({line.count("|") for line in lines}) == 1
-  row = next(line for line in lines if "| scratch | subject |" in line)
-  assert "+0.46 ± 0.34" in row
-  assert "9 (3)" in row
-  # max(0.1, chance) - 0.75
-  assert grid.endswith("masked_from 0 | \u22120.50 |")
-  assert origin.startswith("- sv_singular: `")
-  assert "commit unknown" in origin
 
 
 def test_least_possible_data(tmp_path):
@@ -165,8 +256,8 @@ def test_regimes_of_two_directories_stand_side_by_side(tmp_path):
     paths.append(
       synthetic.write_workdir(tmp_path / regime, results, complete=False)
     )
-  (network,) = report.load(paths)
-  counts = network.differences.groupby("regime", sort=False).size()
+  (found,) = conclude.load(paths)
+  counts = found.evidence.differences.groupby("regime", sort=False).size()
   assert counts.to_dict() == {
     "scratch": 18,
     "lm_pretrained": 18,
@@ -180,12 +271,14 @@ def test_two_runs_of_one_regime_stay_apart(tmp_path):
     synthetic.write_workdir(tmp_path / name, complete=False)
     for name in ("first", "second")
   ]
-  titles = [network.title for network in report.load(paths)]
+  titles = [one.evidence.title for one in conclude.load(paths)]
   assert titles == ["sv_singular, small (first)", "sv_singular, small (second)"]
 
 
 def test_overlap_of_mask_files(tmp_path):
-  path = synthetic.write_workdir(tmp_path / "run")
+  regimes = ("scratch", "random_init")
+  results = [synthetic.results_rows(one, num_masks=2) for one in regimes]
+  path = synthetic.write_workdir(tmp_path / "run", pd.concat(results))
   stacked = np.zeros((3, 100), bool)
   stacked[0, :10], stacked[1, 5:15], stacked[2, :] = True, True, True
   for name in synthetic.PAIR:
@@ -193,27 +286,25 @@ def test_overlap_of_mask_files(tmp_path):
       path / "masks" / "seed_0" / name / "masks.npz",
       {"layer_0/dense/kernel": stacked},
       fingerprint="x",
-      metadata={
-        "mask_seed": [0, 1, 7],
-        "learning_rate": [float(np.float32(0.01))] * 3,
-        "mask_init": [0.05] * 3,
-        "penalty": [1e-8] * 3,
-      },
       stacked=True,
     )
-  (network,) = report.load([path])
-  # results.csv reports no mask seed 7, so row 2 takes no part.
-  within = network.overlaps[network.overlaps["kind"] == "same subroutine"]
+  overlaps = conclude.load([path])[0].evidence.overlaps
+  # results.csv has no candidate 2, so row 2 takes no part.
+  within = overlaps[overlaps["kind"] == "same subroutine"]
   np.testing.assert_allclose(within["iou"], 1 / 3)
-  assert len(network.overlaps) == 6
+  assert len(overlaps) == 6
 
 
 def test_published_selection_is_called_optimistic(tmp_path):
+  def shown():
+    return details.selections(conclude.load([path])[0].evidence.workdirs)
+
   path = synthetic.write_workdir(tmp_path / "run")
-  assert "Caution" not in details.selections(report.load([path])[0])
+  assert "Caution" not in shown()
+  assert "<code>masks/seed_0/subject/selection.json</code>" in shown()
   file = path / "masks" / "seed_0" / "subject" / "selection.json"
   file.write_text('{"rule": "published", "chosen": {"own_accuracy": 0.95}}')
-  assert "is optimistic" in details.selections(report.load([path])[0])
+  assert "is optimistic" in shown()
 
 
 def test_dead_candidates_are_counted(tmp_path):
@@ -223,26 +314,14 @@ def test_dead_candidates_are_counted(tmp_path):
   for line in lines:
     line["finite"] = line["candidate"] == 0
   file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-  (network,) = report.load([path])
-  assert "1 of 24 mask searches stopped" in details.stopped(network)
-
-
-@pytest.mark.parametrize(
-  ("name", "start"), [("a.svg", b"<svg"), ("a.png", b"\x89PNG")]
-)
-def test_overview_is_a_file(complete, tmp_path, name, start):
-  report.write_overview(complete, tmp_path / name, subroutine="verb")
-  assert (tmp_path / name).read_bytes().startswith(start)
-
-
-def test_overview_of_an_unknown_subroutine(complete, tmp_path):
-  with pytest.raises(UserError, match="choose one of: subject, verb"):
-    report.write_overview(complete, tmp_path / "a.svg", subroutine="noun")
+  (found,) = conclude.load([path])
+  stopped = details.stopped(found.evidence.searches)
+  assert "1 of 24 mask searches stopped" in stopped
 
 
 def test_nothing_to_report():
   with pytest.raises(UserError, match="nothing to report"):
-    report.load([])
+    conclude.load([])
 
 
 def test_only_dense_rows(tmp_path):
@@ -251,4 +330,4 @@ def test_only_dense_rows(tmp_path):
   path = tmp_path / "run"
   synthetic.write_workdir(path, results, complete=False)
   with pytest.raises(UserError, match="no row of a mask"):
-    report.load([path])
+    conclude.load([path])

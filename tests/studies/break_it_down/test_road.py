@@ -6,30 +6,46 @@ import shutil
 
 import pytest
 
-from structcomp_jax.io import checkpoints, files, mask_files, results
+from structcomp_jax.io import checkpoints, files, mask_files, tables
+from structcomp_jax.studies.break_it_down.columns import SCHEMAS
+from tests.launcher import assert_one_line
 
 REGIMES = ("scratch", "random_init")
 SUBROUTINES = ("subject", "verb")
 TASKS = {"base", "subject", "verb", "odd_subject", "odd_verb"}
 SEEDS = (0, 1)
 ABLATIONS = ("none", "zero", "random")
-TABLES = {
-  "results.csv": results.COLUMNS,
-  "controls.csv": results.CONTROL_COLUMNS,
-  "densities.csv": results.DENSITY_COLUMNS,
-}
+
+
+def read(workdir, name="results"):
+  return tables.read(workdir / f"{name}.csv", SCHEMAS[name])
 
 
 @pytest.fixture(scope="module")
 def table(finished):
-  return results.read(finished / "results.csv")
+  return read(finished)
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", SCHEMAS)
 def test_columns(finished, name):
-  header, *rows = (finished / name).read_text().splitlines()
-  assert header == ",".join(TABLES[name])
+  header, *rows = (finished / f"{name}.csv").read_text().splitlines()
+  assert header == ",".join(SCHEMAS[name].columns)
+  assert header.endswith(",candidate")
   assert rows
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_candidates_are_the_rows_of_the_mask_file(finished, name):
+  table = read(finished, name)
+  masks = table[table["subroutine"] != ""]
+  assert table[table["subroutine"] == ""]["candidate"].isna().all()
+  for (base_seed, subroutine), rows in masks[
+    masks["regime"] == "scratch"
+  ].groupby(["base_seed", "subroutine"]):
+    directory = finished / "masks" / f"seed_{base_seed}" / subroutine
+    _, metadata = mask_files.load(directory / "masks.npz")
+    pairs = set(zip(rows["candidate"], rows["mask_seed"], strict=True))
+    assert pairs == set(enumerate(metadata["mask_seed"]))
 
 
 def test_one_row_per_mask_ablation_and_task(table):
@@ -58,7 +74,7 @@ def test_settings_are_written_as_the_config_gives_them(table):
 
 
 def test_other_masks_are_evaluated_again(launch, workdir):
-  before = results.read(workdir / "results.csv")
+  before = read(workdir)
   path = workdir / "masks/seed_0/verb/masks.npz"
   stacked, metadata = mask_files.load(path)
   fingerprint = files.read_done(path.parent)["fingerprint"]
@@ -70,11 +86,32 @@ def test_other_masks_are_evaluated_again(launch, workdir):
     stacked=True,
   )
   assert launch.in_workdir("evaluate", workdir).status == 0
-  after = results.read(workdir / "results.csv")
+  after = read(workdir)
   changed = before["accuracy"] != after["accuracy"]
   assert set(before[changed]["subroutine"]) == {"verb"}
   assert set(before[changed]["regime"]) == {"scratch"}
   assert (before["l0"] + after["l0"] == before["l0_max"])[changed].all()
+
+
+def test_rows_of_a_version_with_other_columns_are_made_again(launch, workdir):
+  before = (workdir / "results.csv").read_bytes()
+  path = workdir / "evaluation/seed_0.json"
+  stored = json.loads(path.read_text())
+  for rows in stored["rows"].values():
+    for row in rows:
+      del row["candidate"]
+  path.write_text(json.dumps(stored))
+  assert launch.in_workdir("evaluate", workdir).status == 0
+  assert (workdir / "results.csv").read_bytes() == before
+  assert json.loads(path.read_text())["rows"] != stored["rows"]
+
+
+def test_tables_of_a_version_with_other_columns_are_refused(launch, workdir):
+  path = workdir / "results.csv"
+  lines = [row.rpartition(",")[0] for row in path.read_text().splitlines()]
+  path.write_text("\n".join(lines) + "\n")
+  outcome = launch.in_workdir("report", workdir)
+  assert_one_line(outcome, "no column candidate", "launch.evaluate")
 
 
 def test_values_are_in_their_ranges(table):
@@ -96,7 +133,7 @@ def test_ablating_keeps_what_the_mask_does_not(table):
 
 
 def test_controls_keep_as_many_weights(finished, table):
-  controls = results.read(finished / "controls.csv", results.CONTROL_COLUMNS)
+  controls = read(finished, "controls")
   assert set(controls["control"]) == {"random_matched"}
   key = [
     "regime", "subroutine", "mask_seed", "ablation", "test_task",
@@ -108,7 +145,7 @@ def test_controls_keep_as_many_weights(finished, table):
 
 
 def test_densities_add_up(finished, table):
-  densities = results.read(finished / "densities.csv", results.DENSITY_COLUMNS)
+  densities = read(finished, "densities")
   key = ["regime", "subroutine", "mask_seed"]
   kept = densities.groupby(key)["kept"].sum()
   rows = table[(table["ablation"] == "none") & (table["test_task"] == "base")]
@@ -171,7 +208,12 @@ def test_running_again_skips_what_is_complete(launch, workdir):
   assert outcome.text.count("done before") == 2 + 4 + 1
   after = modified(workdir)
   changed = {name for name in before if after[name] != before[name]}
-  rewritten = {"versions.json", "timings.json", "report/index.html"}
+  rewritten = {
+    "versions.json",
+    "timings.json",
+    "report/index.html",
+    "report/verdicts.json",
+  }
   assert changed <= rewritten, changed - rewritten
 
 
@@ -188,14 +230,15 @@ def test_single_verbs_rebuild_what_is_missing(launch, finished, workdir):
   lost = ("data", "random_init", "masks/seed_0/verb", "report")
   for name in lost:
     shutil.rmtree(workdir / name)
-  for name in TABLES:
+  names = [f"{name}.csv" for name in SCHEMAS]
+  for name in names:
     (workdir / name).unlink()
   for verb in ("prepare_data", "train", "search", "evaluate", "report"):
     outcome = launch.in_workdir(verb, workdir)
     assert outcome.status == 0, f"{verb}: {outcome.text}"
   assert (workdir / "report/index.html").is_file()
   for name in (
-    *TABLES,
+    *names,
     "masks/seed_0/verb/masks.npz",
     "masks/seed_0/verb/metrics.jsonl",
     "masks/seed_0/verb/selection.json",

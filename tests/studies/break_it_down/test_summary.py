@@ -6,7 +6,7 @@ import pytest
 
 from structcomp_jax.studies.break_it_down.findings import summary
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
-  SEARCH_KEY,
+  MASK_KEY,
 )
 
 COLUMNS = {
@@ -23,12 +23,12 @@ def _searches(num_masks, **cells):
   """Returns `num_masks[base_seed]` searches; no two numbers are equal."""
   rows = [
     {
-      **dict.fromkeys(SEARCH_KEY, "same"),
+      **dict.fromkeys(MASK_KEY, "same"),
       "base_seed": base_seed,
-      "mask_seed": mask_seed,
+      "candidate": candidate,
     }
     for base_seed, count in enumerate(num_masks)
-    for mask_seed in range(count)
+    for candidate in range(count)
   ]
   table = pd.DataFrame(rows).assign(base_failed=False, learned=True)
   for index, column in enumerate(COLUMNS.values()):
@@ -49,7 +49,7 @@ def test_failed_networks_are_counted_and_left_out():
   table = _searches([2, 3, 1])
   failed = table["base_seed"] == 1
   table["base_failed"] = failed
-  table["learned"] = table["mask_seed"] != 1
+  table["learned"] = table["candidate"] != 1
   (row,) = summary.summarise(table).to_dict("records")
   assert (row["num_bases"], row["num_failed_bases"]) == (2, 1)
   assert (row["n"], row["num_learned"]) == (3, 2)
@@ -75,7 +75,7 @@ def test_random_masks_join_their_own_search():
   searches = _searches([2, 2])
   draws = [searches.assign(d_sub=0.0), searches.assign(d_abl=1.0)]
   draws = pd.concat(draws).iloc[::-1]
-  lacking = (draws["base_seed"] == 1) & (draws["mask_seed"] == 0)
+  lacking = (draws["base_seed"] == 1) & (draws["candidate"] == 0)
   joined = summary.join_controls(searches, draws[~lacking])
   expected = searches.assign(
     d_sub_matched=searches["d_sub"] / 2,
@@ -89,7 +89,7 @@ def test_random_masks_join_their_own_search():
     assert row[f"{name}_sd"] == pytest.approx(expected[name].std())
 
 
-@pytest.mark.parametrize("column", SEARCH_KEY)
+@pytest.mark.parametrize("column", MASK_KEY)
 def test_random_masks_of_another_search_do_not_count(column):
   searches = _searches([1])
   other = "other" if searches[column].dtype != int else 9

@@ -4,10 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from structcomp_jax.pipeline.tables import SETTINGS
 from structcomp_jax.studies.break_it_down.findings import task_difference
-from structcomp_jax.studies.break_it_down.findings.task_difference import (
-  SEARCH_KEY,
-)
 from structcomp_jax.types import UserError
 from tests.studies.break_it_down import synthetic
 
@@ -212,22 +210,32 @@ def test_selected_may_be_written_in_several_ways(selected, count):
 
 def test_missing_settings_drop_no_search():
   results = _one_base()
-  results.loc[results.index, SEARCH_KEY[5:]] = np.nan
+  results.loc[results.index, ["mask_seed", *SETTINGS]] = np.nan
   table = task_difference.task_differences(results)
   assert len(table) == 2
   assert table["subnetwork_loss"].notna().all()
   assert table["density"].notna().all()
 
 
-def test_searches_that_differ_in_one_setting_are_not_repeats():
+@pytest.mark.parametrize("column", ["base_seed", "candidate"])
+def test_masks_of_another_number_or_network_are_not_repeats(column):
   first = _one_base().dropna(subset=["subroutine"])
-  others = dict.fromkeys(["base_seed", *SEARCH_KEY[5:]], 7)
-  others["masked_from"] = "layer_1"
-  tables = [first.assign(**{name: value}) for name, value in others.items()]
-  table = task_difference.task_differences(pd.concat([first, *tables]))
-  assert len(table) == 2 * (1 + len(others))
-  for name, value in others.items():
-    assert (table[name] == value).sum() == 2
+  second = first.assign(**{column: 7, "learning_rate": 0.02})
+  table = task_difference.task_differences(pd.concat([first, second]))
+  assert sorted(table[column]) == [0, 0, 7, 7]
+  assert ((table["learning_rate"] == 0.02) == (table[column] == 7)).all()
+
+
+@pytest.mark.parametrize("column", ["mask_seed", *SETTINGS])
+def test_every_mask_has_its_own_settings(column):
+  results = synthetic.results_rows(num_bases=1, num_masks=3)
+  results[column] = 10.0 + results["candidate"]
+  # A setting that is not given must not become that of another row.
+  results.loc[results["candidate"] == 1, column] = np.nan
+  table = task_difference.task_differences(results)
+  for name in synthetic.PAIR:
+    found = table[table["subroutine"] == name].set_index("candidate")[column]
+    np.testing.assert_array_equal(found[[0, 1, 2]], [10.0, np.nan, 12.0])
 
 
 def test_every_experiment_has_its_own_two_subroutines():

@@ -4,10 +4,13 @@ import pandas as pd
 import pytest
 
 from structcomp_jax.studies.break_it_down.findings import verdict
-from structcomp_jax.studies.break_it_down.findings.task_difference import (
-  SEARCH_KEY,
+from structcomp_jax.studies.break_it_down.findings.effects import (
+  Grade,
+  graded,
 )
-from structcomp_jax.studies.break_it_down.findings.verdict import Grade
+from structcomp_jax.studies.break_it_down.findings.task_difference import (
+  MASK_KEY,
+)
 from tests.studies.break_it_down import synthetic
 
 CLEAR, CONSISTENT = Grade.CLEAR, Grade.CONSISTENT
@@ -41,13 +44,13 @@ def _rows(source, name, test="", networks=None):
   rows = []
   for base_seed, effects in enumerate(networks or (level,) * 3):
     effects = effects if isinstance(effects, list) else [effects] * 2
-    for mask_seed, effect in enumerate(effects):
+    for candidate, effect in enumerate(effects):
       key = {
-        **dict.fromkeys(SEARCH_KEY, "same"),
+        **dict.fromkeys(MASK_KEY, "same"),
         "regime": "scratch" if source == "control" else source,
         "base_seed": base_seed,
         "subroutine": name,
-        "mask_seed": mask_seed,
+        "candidate": candidate,
       }
       found = {"D_sub": level, "D_abl": level, **{test: effect}}
       measures = {"d_sub": found["D_sub"], "d_abl": -found["D_abl"]}
@@ -91,10 +94,13 @@ def _other(name):
 
 def _grades(one):
   return {
-    (effect.subroutine, effect.test): (
-      effect.against_zero,
-      effect.against_matched,
-      effect.against_untrained,
+    (effect.subroutine, effect.test): tuple(
+      compared and compared.grade
+      for compared in (
+        effect.against_zero,
+        effect.against_matched,
+        effect.against_untrained,
+      )
     )
     for effect in one.effects
   }
@@ -189,7 +195,7 @@ def test_each_comparison_has_its_own_grade(
   ],
 )
 def test_grades_at_their_limits(low, high, mean, smallest, largest, expected):
-  assert verdict._graded(low, high, mean, smallest, largest) == expected
+  assert graded(low, high, mean, smallest, largest) == expected
 
 
 def test_effects_are_means_over_searches_and_over_a_network():
@@ -318,7 +324,7 @@ def test_all_that_is_missing_is_named():
   ("unlearned", "expected"),
   [
     ("base_seed == 0", CLEAR),
-    ("(base_seed == 0 or mask_seed == 0)", None),
+    ("(base_seed == 0 or candidate == 0)", None),
   ],
 )
 def test_a_control_learned_if_half_of_its_masks_did(name, unlearned, expected):
@@ -356,12 +362,12 @@ ONE_CONTROL = "Fewer than two untrained"
     ([(TRAINED, {"subnetwork_own": 0.89})], UNLEARNED),
     ([(TRAINED, {"subnetwork_own": 0.9})], ""),
     # Means over searches: half of them fall short by little, or by much.
-    ([(TRAINED + " and mask_seed == 0", {"subnetwork_own": 0.82})], ""),
-    ([(TRAINED + " and mask_seed == 0", {"subnetwork_own": 0.79})], UNLEARNED),
-    ([(TRAINED + " and mask_seed == 0", {"ablated_collapsed": True})], ""),
+    ([(TRAINED + " and candidate == 0", {"subnetwork_own": 0.82})], ""),
+    ([(TRAINED + " and candidate == 0", {"subnetwork_own": 0.79})], UNLEARNED),
+    ([(TRAINED + " and candidate == 0", {"ablated_collapsed": True})], ""),
     (
       [
-        (TRAINED + " and mask_seed == 0", {"ablated_collapsed": True}),
+        (TRAINED + " and candidate == 0", {"ablated_collapsed": True}),
         (TRAINED + " and base_seed == 1", {"ablated_collapsed": True}),
       ],
       COLLAPSED,
@@ -390,7 +396,7 @@ ONE_CONTROL = "Fewer than two untrained"
           {"subnetwork_own": 0.0, "ablated_collapsed": True},
         ),
         (BOTH_TRAINED + " and base_seed == 0", {"base_failed": True}),
-        (TRAINED + " and mask_seed == 0", {"ablated_collapsed": True}),
+        (TRAINED + " and candidate == 0", {"ablated_collapsed": True}),
         (UNTRAINED, {"subnetwork_own": 0.0, "ablated_collapsed": True}),
       ],
       "",

@@ -7,8 +7,9 @@ import pytest
 
 from configs.common.vision import vision_variant
 from structcomp_jax import trees
-from structcomp_jax.io import files, mask_files, results
+from structcomp_jax.io import files, mask_files, tables
 from structcomp_jax.pipeline import experiment, train
+from structcomp_jax.studies.break_it_down.columns import SCHEMAS
 
 CONFIG = "configs/vision/inside_contact.py:smoke"
 REGIMES = ("scratch", "simclr", "pruned", "random_init")
@@ -38,7 +39,7 @@ def workdir(launch, tmp_path_factory):
 
 
 def test_every_regime_is_tested_on_every_task(workdir):
-  table = results.read(workdir / "results.csv")
+  table = tables.read(workdir / "results.csv", SCHEMAS["results"])
   found = table.groupby("regime")["test_task"].agg(set)
   assert set(found.index) == set(REGIMES)
   assert all(tasks == TASKS for tasks in found)

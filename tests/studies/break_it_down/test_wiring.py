@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from structcomp_jax import masks, search, training, trees
-from structcomp_jax.io import files, mask_files, metrics, results
+from structcomp_jax.io import files, mask_files, metrics, tables
 from structcomp_jax.pipeline import evaluate, experiment, train
 from structcomp_jax.pipeline import search as search_step
 from structcomp_jax.pipeline.study import fresh_params
+from structcomp_jax.studies.break_it_down.columns import SCHEMAS
 from structcomp_jax.types import UserError
 
 from . import toy
@@ -41,6 +42,10 @@ def purpose_key(*path):
 
 def batch(task, split):
   return {"items": toy.make_problems(task, split)}
+
+
+def read(work, name="results"):
+  return tables.read(work.paths.table(name), SCHEMAS[name])
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +74,7 @@ def networks(work):
 
 @pytest.fixture(scope="module")
 def table(work):
-  return results.read(work.paths.workdir / "results.csv")
+  return read(work)
 
 
 # Base networks.
@@ -429,9 +434,7 @@ def test_results_are_those_of_the_test_problems(work, networks, table, case):
 def test_controls_are_random_masks_of_the_same_sizes(work, networks, case):
   regime, base_seed, index = case
   params = networks[regime, base_seed]
-  controls = results.read(
-    work.paths.workdir / "controls.csv", results.CONTROL_COLUMNS
-  )
+  controls = read(work, "controls")
   rows = controls[
     (controls["regime"] == regime)
     & (controls["base_seed"] == base_seed)
@@ -454,9 +457,7 @@ def test_controls_are_random_masks_of_the_same_sizes(work, networks, case):
 
 
 def test_densities_are_those_of_the_masks(work):
-  densities = results.read(
-    work.paths.workdir / "densities.csv", results.DENSITY_COLUMNS
-  )
+  densities = read(work, "densities")
   key = ["regime", "base_seed", "subroutine", "mask_seed", "leaf"]
   counts = densities.set_index(key)[["kept", "size"]]
   expected = {}
@@ -493,7 +494,7 @@ def test_masks_that_are_not_finite_are_not_evaluated(work, monkeypatch):
   path = directory / "masks.npz"
   before, content = path.read_bytes(), mask_files.load(path)
   stacked, settings = content
-  tables = {
+  stored = {
     file: file.read_bytes() for file in work.paths.workdir.glob("*.csv")
   }
   try:
@@ -507,14 +508,11 @@ def test_masks_that_are_not_finite_are_not_evaluated(work, monkeypatch):
       stacked=True,
     )  # fmt: skip
     evaluate.step(work)
-    found = {
-      file.name: results.read(file, ("regime", "base_seed", "mask_seed"))
-      for file in tables
-    }
+    found = {name: read(work, name) for name in SCHEMAS}
   finally:
     path.write_bytes(before)
   evaluate.step(work)
-  for file, content in tables.items():
+  for file, content in stored.items():
     assert file.read_bytes() == content
   for name, table in found.items():
     mine = table[
@@ -524,7 +522,8 @@ def test_masks_that_are_not_finite_are_not_evaluated(work, monkeypatch):
     ]
     # The first row, seed 2, is the one that stopped.
     assert set(mine["mask_seed"]) == {0}, name
-    before = results.read(work.paths.workdir / name, ("mask_seed",))
+    assert set(mine["candidate"]) == {1}, name
+    before = read(work, name)
     before = before[
       (before["regime"] == "scratch")
       & (before["base_seed"] == BASE_SEEDS[0])

@@ -1,12 +1,14 @@
 """Puts work directories together: what belongs on one page, and where."""
 
 import dataclasses
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from structcomp_jax import trees
 from structcomp_jax.io import mask_files
 from structcomp_jax.report import overlap, workdir
 from structcomp_jax.studies.break_it_down.findings import task_difference
@@ -20,8 +22,8 @@ _Groups = dict[str, list[dict[str, np.ndarray]]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Network:
-  """Everything about one architecture on one experiment.
+class Evidence:
+  """All tables about one architecture on one experiment.
 
   Attributes:
     experiment: e.g. `sv_singular`.
@@ -53,10 +55,10 @@ class Network:
     return [regime for regime in regimes if regime != UNTRAINED_REGIME]
 
 
-def networks(
+def collect(
   workdirs: Sequence[workdir.Workdir], *, base_threshold: float
-) -> list[Network]:
-  """Returns the networks of all work directories, in the order given.
+) -> list[Evidence]:
+  """Returns what work directories hold, in the order given.
 
   Work directories of one experiment and model are shown side by side unless
   they hold the same trained regime; then each gets a section of its own. The
@@ -67,26 +69,26 @@ def networks(
   """
   if not workdirs:
     raise UserError("there is nothing to report; name a work directory")
-  found: list[Network] = []
+  found: list[Evidence] = []
   for one in workdirs:
-    new = _network(one, base_threshold)
+    new = _of_workdir(one, base_threshold)
     index = next((i for i, old in enumerate(found) if _fits(old, new)), None)
     if index is None:
       found.append(new)
     else:
       found[index] = _merged(found[index], new)
-  titles = [network.title for network in found]
+  titles = [evidence.title for evidence in found]
   return [
     dataclasses.replace(
-      network, title=f"{network.title} ({network.workdirs[0].path.name})"
+      evidence, title=f"{evidence.title} ({evidence.workdirs[0].path.name})"
     )
-    if titles.count(network.title) > 1
-    else network
-    for network in found
+    if titles.count(evidence.title) > 1
+    else evidence
+    for evidence in found
   ]
 
 
-def _network(one: workdir.Workdir, base_threshold: float) -> Network:
+def _of_workdir(one: workdir.Workdir, base_threshold: float) -> Evidence:
   differences = task_difference.task_differences(
     one.results, base_threshold=base_threshold
   )
@@ -96,19 +98,19 @@ def _network(one: workdir.Workdir, base_threshold: float) -> Network:
       f"{one.path} holds more than one experiment or model; give each a work"
       " directory of its own"
     )
-  controls = one.controls
+  controls = one.tables.get("controls")
   if controls is not None:
     controls = task_difference.task_differences(
       controls, base_threshold=base_threshold
     )
   experiment, model = (str(name) for name in names.iloc[0])
-  return Network(
+  return Evidence(
     experiment=experiment,
     model=model,
     title=f"{experiment}, {model}",
     differences=differences,
     controls=controls,
-    densities=one.densities,
+    densities=one.tables.get("densities"),
     training=one.training,
     searches=one.searches,
     overlaps=_overlaps(one, differences),
@@ -116,13 +118,13 @@ def _network(one: workdir.Workdir, base_threshold: float) -> Network:
   )
 
 
-def _fits(old: Network, new: Network) -> bool:
+def _fits(old: Evidence, new: Evidence) -> bool:
   return (old.experiment, old.model) == (new.experiment, new.model) and not (
     set(old.trained_regimes()) & set(new.trained_regimes())
   )
 
 
-def _merged(old: Network, new: Network) -> Network:
+def _merged(old: Evidence, new: Evidence) -> Evidence:
   """Returns both, without regimes of `new` that `old` has."""
   known = set(old.differences["regime"])
   tables: dict[str, Any] = {}
@@ -149,17 +151,13 @@ def _overlaps(one: workdir.Workdir, differences: pd.DataFrame) -> pd.DataFrame:
   """Compares the reported masks of every base network."""
   groups: dict[tuple[str, int], _Groups] = {}
   for (regime, seed, name), file in one.mask_files.items():
-    stacked, settings = mask_files.load(file)
     reported = differences[
       (differences["regime"] == regime)
       & (differences["base_seed"] == seed)
       & (differences["subroutine"] == name)
     ]
     of_base = groups.setdefault((regime, seed), {})
-    of_base[name] = [
-      overlap.row(stacked, index)
-      for index in _reported_rows(settings, reported)
-    ]
+    of_base[name] = _reported_masks(file, reported["candidate"])
   tables = [
     overlap.pairwise(_same_leaves(of_base)).assign(
       regime=regime, base_seed=seed
@@ -169,28 +167,26 @@ def _overlaps(one: workdir.Workdir, differences: pd.DataFrame) -> pd.DataFrame:
   return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _reported_rows(
-  settings: dict[str, Any], reported: pd.DataFrame
-) -> list[int]:
-  """Returns the candidate rows of a mask file that results.csv reports.
+def _reported_masks(
+  file: pathlib.Path, candidates: pd.Series
+) -> list[dict[str, np.ndarray]]:
+  """Returns the masks of a file that results.csv reports.
 
   Args:
-    settings: {setting: list over candidate rows}, the file's metadata.
-    reported: rows of `task_differences` of the same base and subroutine.
+    file: a mask file.
+    candidates: rows of the file.
+
+  Raises:
+    UserError: the file is torn, or has no such rows.
   """
-  names = ["mask_seed", "learning_rate", "mask_init", "penalty"]
-  if not set(names) <= set(settings):
-    return []
-  candidates = _as_text(pd.DataFrame({n: settings[n] for n in names}), names)
-  wanted = _as_text(reported[names].drop_duplicates(), names)
-  found = candidates.reset_index().merge(wanted, on=names)
-  return sorted(int(index) for index in found["index"])
-
-
-def _as_text(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-  """Rounds numbers to text: one file may hold 0.01 as a 32-bit float."""
-  text = {name: table[name].map("{:.6g}".format) for name in columns}
-  return table.assign(**text)
+  stacked, _ = mask_files.load(file)
+  rows = sorted(candidates.astype(int).unique())
+  if rows and rows[-1] >= trees.num_rows(stacked):
+    raise UserError(
+      f"{file} lacks masks that results.csv is about; run python -m "
+      "launch.evaluate again"
+    )
+  return [overlap.row(stacked, row) for row in rows]
 
 
 def _same_leaves(groups: _Groups) -> _Groups:

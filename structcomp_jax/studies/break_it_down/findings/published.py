@@ -18,29 +18,9 @@ from typing import Any
 
 import pandas as pd
 
+from structcomp_jax.studies.break_it_down import experiments
 from structcomp_jax.studies.break_it_down.findings import task_difference
 
-# Names of the release -> ours.
-EXPERIMENTS = {
-  "sv_agr_singular": "sv_singular",
-  "sv_agr_plural": "sv_plural",
-  "count_contact": "contact_count",
-}
-SUBROUTINES = {"number": "count"}
-# Numbered tests of the release -> ours, in the order of their numbers. Its
-# `ablate_a` keeps cue a and breaks only the other cue b: our `odd_b`.
-_LANGUAGE_TESTS = ("base", "{0}", "{1}", "odd_{1}", "odd_{0}")
-_VISION_TESTS = ("base", "{0}", "{1}", "odd_both", "odd_{1}", "odd_{0}")
-_CONTACT_LAST = ("base", "{0}", "{1}", "odd_both", "odd_{0}", "odd_{1}")
-_TESTS = {
-  "sv_agr_singular": (0, "subject", "verb", _LANGUAGE_TESTS),
-  "sv_agr_plural": (5, "subject", "verb", _LANGUAGE_TESTS),
-  "anaphora_singular": (10, "pronoun", "antecedent", _LANGUAGE_TESTS),
-  "anaphora_plural": (15, "pronoun", "antecedent", _LANGUAGE_TESTS),
-  "inside_contact": (103, "inside", "contact", _CONTACT_LAST),
-  "inside_count": (109, "inside", "count", _VISION_TESTS),
-  "count_contact": (115, "contact", "count", _VISION_TESTS),
-}
 # Dense composite test accuracies below 0.92, by the first part of the uuid;
 # every other base network of the release reaches at least that.
 LOW_BASE_ACCURACY = {"b80c24dc": 0.756, "8c91f5e2": 0.655, "a89a0759": 0.635}
@@ -122,27 +102,31 @@ def summarise(release: pd.DataFrame) -> pd.DataFrame:
 def in_our_columns(release: pd.DataFrame) -> pd.DataFrame:
   """Returns the release's evaluations in the columns of results.csv.
 
-  The base network's uuid stands in `base_seed`, the search's in `mask_seed`.
+  The base network's uuid stands in `base_seed`, the search's in `mask_seed`
+  and `candidate`.
   """
   low = release["base_model"].str[:8].map(LOW_BASE_ACCURACY)
+  found = [experiments.in_release(name) for name in release["experiment"]]
   return pd.DataFrame(
     {
-      "experiment": release["experiment"].replace(EXPERIMENTS),
+      "experiment": [experiment for experiment, _ in found],
       "model": release["model"],
       "regime": release["regime"],
       "base_seed": release["base_model"],
-      "subroutine": release["mask_task"].replace(SUBROUTINES),
+      "subroutine": [
+        names.renamed.get(task, task)
+        for (_, names), task in zip(found, release["mask_task"], strict=True)
+      ],
       "mask_seed": release["search_id"],
+      "candidate": release["search_id"],
       "learning_rate": release["lr"],
       "mask_init": release["mask_init"],
       "penalty": 1e-8,
       "masked_from": release["masked_from"].astype(str),
       "ablation": release["ablation"],
       "test_task": [
-        _test_name(experiment, int(task))
-        for experiment, task in zip(
-          release["experiment"], release["eval_task"], strict=True
-        )
+        names.tests[int(task) - names.first_test]
+        for (_, names), task in zip(found, release["eval_task"], strict=True)
       ],
       "accuracy": release["accuracy"],
       "l0": release["l0"],
@@ -150,12 +134,6 @@ def in_our_columns(release: pd.DataFrame) -> pd.DataFrame:
       "base_accuracy": low.fillna(_OTHER_BASE_ACCURACY),
     }
   )
-
-
-def _test_name(experiment: str, task: int) -> str:
-  """Returns our name of a numbered test of the release."""
-  first_task, first, second, names = _TESTS[experiment]
-  return names[task - first_task].format(first, second)
 
 
 def _summary(group: tuple[str, ...], rows: pd.DataFrame) -> dict[str, Any]:

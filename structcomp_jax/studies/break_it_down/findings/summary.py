@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
-  SEARCH_KEY,
+  MASK_KEY,
   usable,
 )
 
@@ -57,8 +57,8 @@ def join_controls(
       **{f"{name}_matched": float("nan") for name in measures}
     )
   # Networks are compared by key only; several draws of one mask are averaged.
-  means = controls.groupby(SEARCH_KEY)[measures].mean().add_suffix("_matched")
-  return differences.merge(means, how="left", on=SEARCH_KEY)
+  means = controls.groupby(MASK_KEY)[measures].mean().add_suffix("_matched")
+  return differences.merge(means, how="left", on=MASK_KEY)
 
 
 def _summary_row(key: tuple[str, ...], group: pd.DataFrame) -> dict[str, Any]:

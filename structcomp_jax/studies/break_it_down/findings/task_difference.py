@@ -16,6 +16,7 @@ Source: arXiv 2301.10884, section 4, as computed by its public release.
 import numpy as np
 import pandas as pd
 
+from structcomp_jax.pipeline.tables import SETTINGS
 from structcomp_jax.types import UserError
 
 CHANCE = 0.25
@@ -30,18 +31,16 @@ COLLAPSED_THRESHOLD = 0.3
 UNSURE_LOSS = 1.35
 UNTRAINED_REGIME = "random_init"
 
-SEARCH_KEY = [
+# What names one mask, and what it was searched with.
+MASK_KEY = [
   "experiment",
   "model",
   "regime",
   "base_seed",
   "subroutine",
-  "mask_seed",
-  "learning_rate",
-  "mask_init",
-  "penalty",
-  "masked_from",
+  "candidate",
 ]
+_SEARCHED_WITH = ["mask_seed", *SETTINGS]
 # The ablation of a results row -> the name used in the columns below.
 CONDITIONS = {"none": "subnetwork", "zero": "ablated", "random": "redrawn"}
 
@@ -91,16 +90,16 @@ def task_differences(
       regime `random_init` are never trained and cannot fail.
 
   Returns:
-    The columns of `SEARCH_KEY`, then `d_sub`, `d_abl`, `d_redrawn` (the
-    ablated network with re-drawn instead of zero weights), `density`
-    (fraction kept), `base_accuracy`, `base_failed`, `learned` (own-task
-    accuracy of the subnetwork reaches `OWN_THRESHOLD`), `ablated_collapsed`
-    (the ablated network is at chance on every test, so that its D of 0 says
-    nothing) and, for each condition `subnetwork`, `ablated`, `redrawn`,
-    accuracies in [0, 1] `<condition>_own` (task X), `_other_task` (task Y),
-    `_base`, `_target` (odd_X), `_other` (odd_Y), and `_margin` and `_loss`
-    (mean score margin and cross entropy in nats on task X). A number whose
-    row is missing is NaN.
+    The columns of `MASK_KEY`, `mask_seed` and `SETTINGS`, then `d_sub`,
+    `d_abl`, `d_redrawn` (the ablated network with re-drawn instead of zero
+    weights), `density` (fraction kept), `base_accuracy`, `base_failed`,
+    `learned` (own-task accuracy of the subnetwork reaches `OWN_THRESHOLD`),
+    `ablated_collapsed` (the ablated network is at chance on every test, so
+    that its D of 0 says nothing) and, for each condition `subnetwork`,
+    `ablated`, `redrawn`, accuracies in [0, 1] `<condition>_own` (task X),
+    `_other_task` (task Y), `_base`, `_target` (odd_X), `_other` (odd_Y), and
+    `_margin` and `_loss` (mean score margin and cross entropy in nats on task
+    X). A number whose row is missing is NaN.
 
   Raises:
     UserError: two rows answer the same question, or the tests of an
@@ -154,14 +153,9 @@ def _of_one_subroutine(
   rows: pd.DataFrame, name: str, other: str
 ) -> pd.DataFrame:
   """Returns the difference table of the masks of one subroutine."""
-  rows = rows.copy()
-  # NaN keys would silently drop groups.
-  rows["masked_from"] = rows["masked_from"].fillna("").astype(str)
-  for column in ("mask_seed", "learning_rate", "mask_init", "penalty"):
-    rows[column] = rows[column].fillna(-np.inf)
   _refuse_duplicates(rows)
   wide = rows.pivot(
-    index=SEARCH_KEY, columns=["ablation", "test_task"], values="accuracy"
+    index=MASK_KEY, columns=["ablation", "test_task"], values="accuracy"
   )
   tests = {
     "own": name,
@@ -170,7 +164,9 @@ def _of_one_subroutine(
     "target": f"odd_{name}",
     "other": f"odd_{other}",
   }
-  table = pd.DataFrame(index=wide.index)
+  # `first` would look for a setting that is given.
+  settings = rows.drop_duplicates(MASK_KEY).set_index(MASK_KEY)[_SEARCHED_WITH]
+  table = settings.reindex(wide.index)
   for ablation, condition in CONDITIONS.items():
     for label, test in tests.items():
       table[f"{condition}_{label}"] = wide.get((ablation, test), np.nan)
@@ -183,7 +179,7 @@ def _of_one_subroutine(
   table["ablated_collapsed"] = (
     table[at_chance].max(axis=1, skipna=False) < COLLAPSED_THRESHOLD
   )
-  kept = rows[rows["ablation"] == "none"].groupby(SEARCH_KEY).first()
+  kept = rows[rows["ablation"] == "none"].groupby(MASK_KEY).first()
   table["density"] = kept["l0"] / kept["l0_max"]
   table["base_accuracy"] = kept.get("base_accuracy", np.nan)
   return table.reset_index()
@@ -201,16 +197,16 @@ def _own(
   if column not in rows:
     return np.nan
   of_test = rows[(rows["ablation"] == ablation) & (rows["test_task"] == test)]
-  return of_test.set_index(SEARCH_KEY)[column]
+  return of_test.set_index(MASK_KEY)[column]
 
 
 def _refuse_duplicates(rows: pd.DataFrame) -> None:
-  repeated = rows.duplicated([*SEARCH_KEY, "ablation", "test_task"])
+  repeated = rows.duplicated([*MASK_KEY, "ablation", "test_task"])
   if repeated.any():
     row = rows[repeated].iloc[0]
     raise UserError(
       f"results.csv answers twice for base seed {row['base_seed']}, subroutine"
-      f" {row['subroutine']}, mask seed {row['mask_seed']}, ablation"
+      f" {row['subroutine']}, candidate {row['candidate']}, ablation"
       f" {row['ablation']}, test {row['test_task']}; delete results.csv and run"
       " launch.evaluate again"
     )

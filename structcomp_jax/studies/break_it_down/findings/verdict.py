@@ -9,11 +9,16 @@ mask search has no hand, decides.
 """
 
 import dataclasses
-import enum
 
 import pandas as pd
 
-from structcomp_jax.report import clustered as statistics
+from structcomp_jax.studies.break_it_down.findings import effects
+from structcomp_jax.studies.break_it_down.findings.effects import (
+  MINIMUM_EFFECT,
+  Effect,
+  Grade,
+)
+from structcomp_jax.studies.break_it_down.findings.statistics import DIFFERENCES
 from structcomp_jax.studies.break_it_down.findings.summary import (
   NETWORK,
   join_controls,
@@ -24,9 +29,6 @@ from structcomp_jax.studies.break_it_down.findings.task_difference import (
   UNTRAINED_REGIME,
   usable,
 )
-
-# A mean difference below this is not worth a claim, however consistent.
-MINIMUM_EFFECT = 0.05
 
 RULES = (
   "Only base networks that solve the whole task count (test accuracy at least"
@@ -57,45 +59,6 @@ _MISSING = {
 }
 
 
-class Grade(enum.IntEnum):
-  """How well one effect is supported."""
-
-  OPPOSITE = 0
-  UNCLEAR = 1
-  CONSISTENT = 2
-  CLEAR = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class Effect:
-  """One task difference, oriented so that modularity predicts plus.
-
-  Attributes:
-    subroutine: of the mask.
-    test: `D_sub` or `D_abl`.
-    mean: oriented mean over searches.
-    largest: largest oriented mean of one base network.
-    against_zero: grade of mean > 0.
-    against_matched: grade against random masks of the same size, or None.
-    against_untrained: grade against untrained networks, or None.
-  """
-
-  subroutine: str
-  test: str
-  mean: float
-  largest: float
-  against_zero: Grade
-  against_matched: Grade | None
-  against_untrained: Grade | None
-
-  def support(self) -> Grade:
-    """Returns the grade of the weakest comparison that decides."""
-    grades = [self.against_zero, self.against_matched]
-    if self.test == "D_abl":
-      grades.append(self.against_untrained)
-    return min(grade for grade in grades if grade is not None)
-
-
 @dataclasses.dataclass(frozen=True)
 class Verdict:
   """The answer for one network type and regime.
@@ -119,7 +82,7 @@ def verdicts(
   differences: pd.DataFrame, controls: pd.DataFrame | None = None
 ) -> list[Verdict]:
   """Returns a verdict for every experiment, model and regime."""
-  joined = join_controls(differences, controls)
+  joined = join_controls(differences, controls).reset_index(drop=True)
   answers = []
   for (experiment, model), group in joined.groupby(NETWORK[:2], sort=False):
     untrained = group[group["regime"] == UNTRAINED_REGIME]
@@ -145,13 +108,13 @@ def _verdict(
   obstacle = _obstacle(rows, kept, untrained)
   if obstacle:
     return Verdict(network, "inconclusive", obstacle, notes)
-  effects = tuple(
-    _effect(test, part, untrained[untrained["subroutine"] == name])
+  found = tuple(
+    effects.measure(test, part, untrained[untrained["subroutine"] == name])
     for name, part in kept.groupby("subroutine")
-    for test in ("D_sub", "D_abl")
+    for test in DIFFERENCES
   )
-  label, sentence = _judge(effects)
-  return Verdict(network, label, sentence, notes, effects)
+  label, sentence = _judge(found)
+  return Verdict(network, label, sentence, notes, found)
 
 
 def _obstacle(
@@ -201,7 +164,7 @@ def _notes(
   collapsed = int(kept["ablated_collapsed"].sum())
   if collapsed:
     notes.append(f"{collapsed} of {len(kept)} ablated networks are at chance")
-  if len(untrained) and not _has_learned(untrained):
+  if len(untrained) and not effects.has_learned(untrained):
     notes.append("most masks of the random-init control did not learn")
   unsure = int(
     (kept["learned"] & (kept["subnetwork_loss"] > UNSURE_LOSS)).sum()
@@ -216,82 +179,11 @@ def _notes(
   return tuple(notes)
 
 
-def _effect(test: str, rows: pd.DataFrame, untrained: pd.DataFrame) -> Effect:
-  column, sign = ("d_sub", 1.0) if test == "D_sub" else ("d_abl", -1.0)
-  oriented = sign * rows[column]
-  matched = oriented - sign * rows[f"{column}_matched"]
-  return Effect(
-    subroutine=str(rows["subroutine"].iloc[0]),
-    test=test,
-    mean=float(oriented.mean()),
-    largest=float(oriented.groupby(rows["base_seed"]).mean().max()),
-    against_zero=_grade(rows.assign(effect=oriented)),
-    against_matched=(
-      None
-      if matched.isna().all()
-      else _grade(rows.assign(effect=matched).dropna(subset=["effect"]))
-    ),
-    against_untrained=(
-      None
-      if test == "D_sub" and not _has_learned(untrained)
-      else _grade_against(rows, untrained, test, sign)
-    ),
-  )
-
-
-def _has_learned(untrained: pd.DataFrame) -> bool:
-  """Returns whether the control is fair: most of its masks learned."""
-  return bool(untrained["learned"].mean() >= 0.5)
-
-
-def _grade(rows: pd.DataFrame) -> Grade:
-  """Grades column `effect` > 0 with base networks as the unit."""
-  means = rows.groupby("base_seed")["effect"].mean()
-  tests = statistics.difference_tests(
-    rows.assign(d_sub=rows["effect"], d_abl=0.0)
-  )
-  low, high = tests[0].interval if tests else (-1.0, 1.0)
-  return _graded(low, high, means.mean(), means.min(), means.max())
-
-
-def _grade_against(
-  rows: pd.DataFrame, untrained: pd.DataFrame, test: str, sign: float
-) -> Grade | None:
-  """Grades trained > untrained; needs two networks of each."""
-  column = test.lower()
-  tests = statistics.comparison_tests(rows, untrained)
-  if not tests:
-    return None
-  found = next(one for one in tests if one.name == test)
-  low, high = sorted(sign * bound for bound in found.interval)
-  ours = sign * rows.groupby("base_seed")[column].mean()
-  theirs = sign * untrained.groupby("base_seed")[column].mean()
-  return _graded(
-    low,
-    high,
-    sign * found.estimate,
-    ours.min() - theirs.max(),
-    ours.max() - theirs.min(),
-  )
-
-
-def _graded(
-  low: float, high: float, mean: float, smallest: float, largest: float
-) -> Grade:
-  if mean >= MINIMUM_EFFECT and low > 0:
-    return Grade.CLEAR
-  if mean >= MINIMUM_EFFECT and smallest > 0:
-    return Grade.CONSISTENT
-  if mean <= -MINIMUM_EFFECT and (high < 0 or largest < 0):
-    return Grade.OPPOSITE
-  return Grade.UNCLEAR
-
-
 def _judge(effects: tuple[Effect, ...]) -> tuple[str, str]:
   """Returns label and sentence from the graded effects."""
   by_test = {
     test: [effect for effect in effects if effect.test == test]
-    for test in ("D_sub", "D_abl")
+    for test in DIFFERENCES
   }
   weakest = min(effect.support() for effect in effects)
   if weakest >= Grade.CONSISTENT:
@@ -327,7 +219,8 @@ def _ablation_words(effect: Effect) -> str:
 
 def _modular(weakest: Grade, subnetworks: list[Effect]) -> tuple[str, str]:
   beyond = all(
-    (effect.against_untrained or Grade.UNCLEAR) >= Grade.CONSISTENT
+    effect.against_untrained is not None
+    and effect.against_untrained.grade >= Grade.CONSISTENT
     for effect in subnetworks
   )
   tentative = weakest < Grade.CLEAR

@@ -1,35 +1,42 @@
 """Tables of the report for readers who want to check."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from structcomp_jax.report import clustered, markup
+from structcomp_jax.io.layout import SELECTION
+from structcomp_jax.pipeline.tables import SETTINGS
+from structcomp_jax.report import markup
+from structcomp_jax.report.clustered import Estimate
 from structcomp_jax.report.markup import escape, number, spread
-from structcomp_jax.studies.break_it_down.findings.collect import Network
+from structcomp_jax.report.workdir import Workdir
+from structcomp_jax.studies.break_it_down.findings.statistics import (
+  comparison_tests,
+  difference_tests,
+)
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
   UNTRAINED_REGIME,
   usable,
 )
-from structcomp_jax.studies.break_it_down.page import figures, wording
+from structcomp_jax.studies.break_it_down.page import wording
+from structcomp_jax.studies.break_it_down.regime_labels import LABELS
 
 
-def statistics(network: Network) -> str:
+def statistics(differences: pd.DataFrame) -> str:
   """Returns the clustered tests, or nothing with too few networks."""
-  kept = usable(network.differences)
+  kept = usable(differences)
   rows = []
   for name, of_name in kept.groupby("subroutine"):
     untrained = of_name[of_name["regime"] == UNTRAINED_REGIME]
     for regime, of_regime in of_name.groupby("regime", sort=False):
-      words = figures.regime_name(regime)
-      tests = clustered.difference_tests(of_regime)
-      rows += [_test_row(name, f"{words}: mean", test) for test in tests]
+      words = LABELS.name(regime)
+      tests = difference_tests(of_regime)
+      rows += _test_rows(name, f"{words}: mean", tests)
       if regime == UNTRAINED_REGIME:
         continue
-      tests = clustered.comparison_tests(of_regime, untrained)
-      rows += [
-        _test_row(name, f"{words} minus never trained", test) for test in tests
-      ]
+      tests = comparison_tests(of_regime, untrained)
+      rows += _test_rows(name, f"{words} minus never trained", tests)
   if not rows:
     return ""
   header = (
@@ -48,35 +55,37 @@ def statistics(network: Network) -> str:
   )
 
 
-def _test_row(
-  name: str, quantity: str, test: clustered.Test
-) -> tuple[str, ...]:
-  low, high = (number(bound, sign=True) for bound in test.interval)
-  return (
-    escape(name),
-    escape(quantity),
-    test.name,
-    number(test.estimate, sign=True),
-    number(test.standard_error, 3),
-    f"{low} \u2026 {high}",
-    _p_value(test.p_normal),
-    _p_value(test.p_t),
-    str(test.num_clusters),
-  )
+def _test_rows(
+  name: str, quantity: str, tests: dict[str, Estimate]
+) -> list[tuple[str, ...]]:
+  return [
+    (
+      escape(name),
+      escape(quantity),
+      difference,
+      number(test.value, sign=True),
+      number(test.standard_error, 3),
+      " \u2026 ".join(number(bound, sign=True) for bound in test.interval),
+      _p_value(test.p_normal),
+      _p_value(test.p_t),
+      str(test.num_clusters),
+    )
+    for difference, test in tests.items()
+  ]
 
 
 def _p_value(value: float) -> str:
   return "&lt; 0.0001" if value < 1e-4 else number(value, 4)
 
 
-def overlaps(network: Network) -> str:
+def overlaps(table: pd.DataFrame) -> str:
   """Returns how much masks share, where mask files were found."""
-  if network.overlaps.empty:
+  if table.empty:
     return ""
-  means = network.overlaps.groupby(["regime", "kind"], sort=False)
+  means = table.groupby(["regime", "kind"], sort=False)
   rows = [
     (
-      escape(figures.regime_name(regime)),
+      escape(LABELS.name(regime)),
       escape(kind),
       spread(group["iou"].mean(), group["iou"].std()),
       number(group["expected_iou"].mean()),
@@ -97,6 +106,7 @@ def search_table(differences: pd.DataFrame) -> str:
     "base_seed": "base seed",
     "base_accuracy": "base accuracy",
     "subroutine": "mask for",
+    "candidate": "row in its file",
     "mask_seed": "mask seed",
     "learning_rate": "learning rate",
     "mask_init": "initial logit",
@@ -124,9 +134,9 @@ def search_table(differences: pd.DataFrame) -> str:
 
 
 def _cell(value: Any, column: str) -> str:
-  if column in ("learning_rate", "mask_init", "penalty"):
-    return f"{value:g}"
-  if column in ("base_seed", "mask_seed"):
+  if column in SETTINGS:
+    return escape(f"{value:g}" if isinstance(value, float) else value)
+  if column in ("base_seed", "candidate", "mask_seed"):
     return escape(f"{value:.0f}" if isinstance(value, float) else value)
   if isinstance(value, float):
     return number(value, 3)
@@ -143,7 +153,7 @@ def density_table(densities: pd.DataFrame) -> str:
     sort=False,
   )
   header = ["matrix", "weights"] + [
-    f"{escape(figures.regime_name(regime))}: {escape(name)}"
+    f"{escape(LABELS.name(regime))}: {escape(name)}"
     for regime, name in wide.columns
   ]
   rows = [
@@ -153,11 +163,12 @@ def density_table(densities: pd.DataFrame) -> str:
   return markup.table(header, rows, css_class="small")
 
 
-def selections(network: Network) -> str:
+def selections(workdirs: Sequence[Workdir]) -> str:
   """Returns the recorded selection steps, where there are any."""
   parts = []
-  for one in network.workdirs:
-    for file, content in one.selections.items():
+  for one in workdirs:
+    for which, content in one.selections.items():
+      file = (one.paths.masks(*which) / SELECTION).relative_to(one.path)
       chosen = content.get("chosen", {})
       settings = content.get("settings", [])
       words = (
@@ -184,12 +195,12 @@ def selections(network: Network) -> str:
   )
 
 
-def stopped(network: Network) -> str:
+def stopped(searches: pd.DataFrame) -> str:
   """Returns how many candidates died of non-finite numbers, if any."""
-  if "finite" not in network.searches:
+  if "finite" not in searches:
     return ""
   key = ["regime", "base_seed", "subroutine", "candidate"]
-  alive = network.searches.groupby(key)["finite"].min().astype(bool)
+  alive = searches.groupby(key)["finite"].min().astype(bool)
   if alive.all():
     return ""
   return (

@@ -6,17 +6,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
+from structcomp_jax.report import style
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
   CHANCE,
   usable,
 )
-from structcomp_jax.studies.break_it_down.page import figures
 
 _LAYERS = (4, 4, 4)
 _KEPT, _REMOVED, _PLAIN = "#0072B2", "#E69F00", "#777777"
 
 
-@figures.styled
+@style.styled
 def overview_figure(differences: pd.DataFrame, subroutine: str) -> Figure:
   """Draws dense network, mask, both halves, and what each half can do.
 

@@ -1,21 +1,16 @@
 """The part of the page about one network: figures and tables."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
-from structcomp_jax.report import curves as profiles
-from structcomp_jax.report import markup
+from structcomp_jax.report import curves, markup
 from structcomp_jax.report.markup import escape, number, spread
-from structcomp_jax.studies.break_it_down.findings.collect import Network
+from structcomp_jax.studies.break_it_down.experiments import DESCRIPTIONS
+from structcomp_jax.studies.break_it_down.findings.collect import Evidence
+from structcomp_jax.studies.break_it_down.findings.conclude import Findings
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
+  CHANCE,
   UNTRAINED_REGIME,
   usable,
-)
-from structcomp_jax.studies.break_it_down.findings.verdict import (
-  Effect,
-  Grade,
-  Verdict,
 )
 from structcomp_jax.studies.break_it_down.page import (
   details,
@@ -24,69 +19,10 @@ from structcomp_jax.studies.break_it_down.page import (
   tables,
   wording,
 )
-
-_GRADE_SIGNS = {
-  Grade.CLEAR: '<span class="yes">\u2713 clear</span>',
-  Grade.CONSISTENT: '<span class="yes">\u2713 consistent</span>',
-  Grade.UNCLEAR: '<span class="unsure">? unclear</span>',
-  Grade.OPPOSITE: '<span class="no">\u2717 opposite</span>',
-  None: markup.DASH,
-}
+from structcomp_jax.studies.break_it_down.regime_labels import LABELS
 
 
-def verdict_card(network: Network, verdict: Verdict, *, fold: bool) -> str:
-  """Returns one verdict with what supports it, behind a click if `fold`."""
-  regime = figures.regime_name(verdict.network[2])
-  tests = _effects(verdict.effects) if verdict.effects else ""
-  notes = "".join(f"<li>{escape(note)}</li>" for note in verdict.notes)
-  return (
-    f'<div class="card"><h3>{escape(network.title)}: {escape(regime)}'
-    f" {markup.badge(verdict.label)}</h3><p>{escape(verdict.sentence)}</p>"
-    + (f"<ul class='notes'>{notes}</ul>" if notes else "")
-    + (markup.folded("The tests behind it", tests) if fold and tests else tests)
-    + "</div>"
-  )
-
-
-def verdict_overview(networks: Sequence[Network]) -> str:
-  """Returns the first table of the page: one line per verdict."""
-  rows = []
-  for network in networks:
-    summary = tables.network_summary(network)
-    untrained = summary[summary["regime"] == UNTRAINED_REGIME]
-    for one in tables.network_verdicts(network):
-      trained = summary[summary["regime"] == one.network[2]]
-      rows.append(
-        (
-          f"{escape(network.title)}<br><small>"
-          f"{escape(figures.regime_name(one.network[2]))}</small>",
-          markup.badge(one.label),
-          _per_subroutine(trained, "d_sub"),
-          _per_subroutine(untrained, "d_sub"),
-          _per_subroutine(trained, "d_abl"),
-          _per_subroutine(untrained, "d_abl"),
-        )
-      )
-  header = (
-    "network",
-    "verdict",
-    "kept alone: D_sub<br><small>made of parts: &gt; 0</small>",
-    "<small>the same,<br>if never trained</small>",
-    "removed: D_abl<br><small>made of parts: &lt; 0</small>",
-    "<small>the same,<br>if never trained</small>",
-  )
-  return markup.table(header, rows)
-
-
-def _per_subroutine(summary: pd.DataFrame, measure: str) -> str:
-  lines = [
-    f"{escape(row['subroutine'])} {number(row[f'{measure}_mean'], sign=True)}"
-    for _, row in summary.iterrows()
-  ]
-  return "<br>".join(lines) or markup.DASH
-
-
-def summary_table(network: Network) -> str:
+def summary_table(summary: pd.DataFrame) -> str:
   """Returns the table of means, all regimes."""
   header = (
     "network",
@@ -99,12 +35,12 @@ def summary_table(network: Network) -> str:
     "searches<br><small>(base networks)</small>",
   )
   rows = []
-  for _, row in tables.network_summary(network).iterrows():
+  for _, row in summary.iterrows():
     failed = row["num_failed_bases"]
     theirs = tables.published_differences(row)
     rows.append(
       (
-        escape(figures.regime_name(row["regime"])),
+        escape(LABELS.name(row["regime"])),
         f"<b>{escape(row['subroutine'])}</b>",
         spread(row["own_accuracy_mean"], row["own_accuracy_sd"]),
         _with_published(row, "d_sub", theirs[0]),
@@ -126,52 +62,52 @@ def _with_published(row: pd.Series, measure: str, theirs: str) -> str:
   return f"<b>{ours}</b><br><small>published {theirs}</small>"
 
 
-def network_section(network: Network) -> str:
+def network_section(findings: Findings) -> str:
   """Returns everything about one network except its verdict."""
-  parts = [f"<h2 id='{_anchor(network)}'>{escape(network.title)}</h2>"]
-  parts.append(_task(network))
-  parts.append(summary_table(network))
-  parts += _main_figures(network)
-  parts.append(details.statistics(network))
-  parts += _process_figures(network)
-  parts.append(details.stopped(network))
-  parts.append(details.overlaps(network))
-  parts.append(
+  evidence = findings.evidence
+  parts = [
+    f"<h2 id='{_anchor(evidence.title)}'>{escape(evidence.title)}</h2>",
+    _task(evidence.experiment),
+    summary_table(findings.summary),
+    *_main_figures(evidence.differences),
+    details.statistics(evidence.differences),
+    *_process_figures(evidence),
+    details.stopped(evidence.searches),
+    details.overlaps(evidence.overlaps),
     markup.folded(
-      "Every mask search", details.search_table(network.differences)
-    )
-  )
-  if network.densities is not None:
+      "Every mask search", details.search_table(evidence.differences)
+    ),
+  ]
+  if evidence.densities is not None:
     parts.append(
       markup.folded(
-        "Weights kept per matrix", details.density_table(network.densities)
+        "Weights kept per matrix", details.density_table(evidence.densities)
       )
     )
-  parts.append(details.selections(network))
+  parts.append(details.selections(evidence.workdirs))
   return "\n".join(part for part in parts if part)
 
 
-def _anchor(network: Network) -> str:
-  return escape(network.title.replace(", ", "-").replace(" ", "-"))
+def _anchor(title: str) -> str:
+  return escape(title.replace(", ", "-").replace(" ", "-"))
 
 
-def _task(network: Network) -> str:
+def _task(experiment: str) -> str:
   """Returns what the experiment asks of the network."""
-  if network.experiment not in wording.EXPERIMENTS:
+  if experiment not in DESCRIPTIONS:
     return ""
-  items, rule, skills = wording.EXPERIMENTS[network.experiment]
+  about = DESCRIPTIONS[experiment]
   listed = " and ".join(
     f"<b>{escape(name)}</b> ({escape(question)})"
-    for name, question in skills.items()
+    for name, question in about.questions.items()
   )
   return (
-    f"<p>Three of four {items} obey the rule: {escape(rule)}. The fourth does"
-    f" not. The two skills this takes: {listed}.</p>"
+    f"<p>Three of four {about.items} obey the rule: {escape(about.rule)}. The"
+    f" fourth does not. The two skills this takes: {listed}.</p>"
   )
 
 
-def _main_figures(network: Network) -> list[str]:
-  differences = network.differences
+def _main_figures(differences: pd.DataFrame) -> list[str]:
   parts = []
   trained = usable(differences)
   trained = trained[trained["regime"] != UNTRAINED_REGIME]
@@ -201,47 +137,18 @@ def _main_figures(network: Network) -> list[str]:
   return parts
 
 
-def _process_figures(network: Network) -> list[str]:
-  drawings = (
-    ("density", network.densities, profiles.density_figure),
-    ("training", network.training, profiles.training_figure),
-    ("searches", network.searches, profiles.search_figure),
-  )
+def _process_figures(evidence: Evidence) -> list[str]:
+  process = {"training": evidence.training, "searches": evidence.searches}
+  draw = {"training": curves.training_figure, "searches": curves.search_figure}
+  drawn = {
+    name: draw[name](rows, chance=CHANCE, labels=LABELS)
+    for name, rows in process.items()
+    if not rows.empty
+  }
+  if evidence.densities is not None and not evidence.densities.empty:
+    density = curves.density_figure(evidence.densities, labels=LABELS)
+    drawn = {"density": density, **drawn}
   return [
-    markup.figure(draw(data), wording.CAPTIONS[name], name)
-    for name, data, draw in drawings
-    if data is not None and not data.empty
+    markup.figure(figure, wording.CAPTIONS[name], name)
+    for name, figure in drawn.items()
   ]
-
-
-def _effects(effects: tuple[Effect, ...]) -> str:
-  header = (
-    "subnetwork",
-    "mean effect<br><small>predicted direction = +</small>",
-    "against zero",
-    "against a random mask",
-    "against never trained",
-  )
-  rows = [
-    (
-      f"{escape(effect.subroutine)}: {_measure_words(effect.test)}",
-      number(effect.mean, sign=True),
-      _GRADE_SIGNS[effect.against_zero],
-      _GRADE_SIGNS[effect.against_matched],
-      _against_untrained(effect),
-    )
-    for effect in effects
-  ]
-  return markup.table(header, rows)
-
-
-def _against_untrained(effect: Effect) -> str:
-  """Returns the grade; for D_sub it is shown but does not decide."""
-  sign = _GRADE_SIGNS[effect.against_untrained]
-  if effect.test == "D_sub":
-    return f"{sign} <small>(shown only)</small>"
-  return sign
-
-
-def _measure_words(test: str) -> str:
-  return "kept alone (D_sub)" if test == "D_sub" else "removed (\u2212D_abl)"

@@ -1,156 +1,30 @@
-"""Plain-text and Markdown tables of the results."""
+"""The verdicts and the numbers behind them as text, for a terminal."""
 
-import pathlib
-import re
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
 from structcomp_jax.report import markup
-from structcomp_jax.report.workdir import Workdir
-from structcomp_jax.studies.break_it_down.findings import published, summary
-from structcomp_jax.studies.break_it_down.findings.collect import Network
-from structcomp_jax.studies.break_it_down.findings.task_difference import CHANCE
-from structcomp_jax.studies.break_it_down.findings.verdict import (
-  Verdict,
-  verdicts,
-)
+from structcomp_jax.report.text import text_table
+from structcomp_jax.studies.break_it_down.findings import published
+from structcomp_jax.studies.break_it_down.findings.conclude import Findings
+from structcomp_jax.studies.break_it_down.findings.verdict import Verdict
+
+_HEAD = ("", "own task", "D_sub", "D_abl", "random mask", "kept", "n")
 
 
-def verdict_table(networks: list[Network]) -> str:
-  """Returns the verdicts and the numbers behind them, for a terminal."""
-  header = ("", "own task", "D_sub", "D_abl", "random mask", "kept", "n")
+def verdict_table(found: Sequence[Findings]) -> str:
+  """Returns a table and the verdicts of every network."""
   lines = []
-  for network in networks:
-    lines.append(f"{network.title}   (mean \u00b1 sd over mask searches)")
-    rows = [header] + [
-      _terminal_row(row) for _, row in network_summary(network).iterrows()
-    ]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    for row in rows:
-      cells = [
-        cell.ljust(width) if column == 0 else cell.rjust(width)
-        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-      ]
-      lines.append("  " + "   ".join(cells).rstrip())
-    lines += [f"  {_verdict_line(one)}" for one in network_verdicts(network)]
+  for findings in found:
+    title = findings.evidence.title
+    lines.append(f"{title}   (mean \u00b1 sd over mask searches)")
+    rows = [_terminal_row(row) for _, row in findings.summary.iterrows()]
+    table = text_table([_HEAD, *rows], gap="   ")
+    lines += [f"  {line}" for line in table.splitlines()]
+    lines += [f"  {_verdict_line(one)}" for one in findings.verdicts]
     lines.append("")
   return "\n".join(lines)
-
-
-def readme_table(networks: list[Network]) -> str:
-  """Returns a Markdown table: ours beside the published numbers."""
-  lines = [
-    "| experiment | network | regime | subroutine | own task | D_sub | D_abl |"
-    " kept | n (bases) | published D_sub | published D_abl | n (bases) |",
-    "|---" * 12 + "|",
-  ]
-  for network in networks:
-    for _, row in network_summary(network).iterrows():
-      cells = [
-        row["experiment"],
-        row["model"],
-        row["regime"],
-        row["subroutine"],
-        markup.spread(row["own_accuracy_mean"], row["own_accuracy_sd"]),
-        *_differences(row),
-        markup.percent(row["density_mean"]),
-        f"{row['n']} ({row['num_bases']})",
-        *published_differences(row),
-      ]
-      lines.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-  return ("\n".join(lines) + "\n").replace("\u00a0", " ")
-
-
-def origin_lines(directories: list[Workdir]) -> str:
-  """Returns a Markdown list: which run made the numbers."""
-  lines = []
-  for one in directories:
-    made = one.versions
-    seeds = [
-      f"{name} seeds {', '.join(map(str, values))}"
-      for name, values in (
-        ("base", one.config.get("base_seeds", ())),
-        ("mask", one.config.get("search", {}).get("seeds", ())),
-      )
-    ]
-    command = made.get("command", "command unknown")
-    # Where somebody keeps their runs is nobody's business.
-    command = re.sub(r"--workdir[= ]\S+", "--workdir=DIR", command)
-    minutes = sum(one.timings.values()) / 60
-    lines.append(
-      f"- {one.config.get('experiment', one.path.name)}: "
-      f"`{command}`; {'; '.join(seeds)}; "
-      f"{made.get('machine', 'machine unknown')}; commit "
-      f"{made.get('commit', 'unknown')}; {minutes:.0f} minutes"
-    )
-  return "\n".join(lines) + "\n"
-
-
-def grid_table(directories: list[Workdir]) -> str:
-  """Returns a Markdown table: D_abl of every setting that was tried.
-
-  On validation problems, mean over base networks. It sets networks beside
-  each other at equal settings, which the selected masks may not have.
-  """
-  rows = pd.DataFrame(
-    [row for one in directories for row in _grid_rows(one)],
-    columns=["experiment", "subroutine", "setting", "regime", "d_abl"],
-  )
-  if rows.empty:
-    return ""
-  table = rows.pivot_table(
-    index=["experiment", "subroutine", "setting"],
-    columns="regime",
-    values="d_abl",
-    sort=False,
-  )
-  header = [*table.index.names, *table.columns]
-  lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
-  for names, values in table.iterrows():
-    cells = [*names, *(markup.number(value, sign=True) for value in values)]
-    lines.append("| " + " | ".join(cells) + " |")
-  return ("\n".join(lines) + "\n").replace("\u00a0", " ")
-
-
-def _grid_rows(one: Workdir) -> list[tuple[Any, ...]]:
-  """Returns (experiment, subroutine, setting, regime, D_abl) of a grid."""
-  rows = []
-  for name, content in one.selections.items():
-    *regime, _, _, subroutine, _ = pathlib.PurePath(name).parts
-    for setting in content["settings"]:
-      target, other = (
-        max(setting[key], CHANCE) for key in ("ablated_target", "ablated_other")
-      )
-      label = ", ".join(
-        # The first masked layer of a BERT is a number, of a ResNet a name.
-        f"{key} {setting[key]}"
-        if key == "masked_from"
-        else f"{key} {setting[key]:g}"
-        for key in ("learning_rate", "mask_init", "penalty", "masked_from")
-      )
-      rows.append(
-        (
-          one.config["experiment"],
-          subroutine,
-          label,
-          regime[0] if regime else one.config["regimes"][0],
-          target - other,
-        )
-      )
-  return rows
-
-
-def network_summary(network: Network) -> pd.DataFrame:
-  """Returns `summary.summarise` of a network."""
-  return summary.summarise(network.differences, network.controls)
-
-
-def network_verdicts(network: Network) -> list[Verdict]:
-  """Returns the verdicts of a network, trained regimes only where any."""
-  answers = verdicts(network.differences, network.controls)
-  trained = [one for one in answers if one.label != "control"]
-  return trained or answers
 
 
 def published_differences(row: pd.Series) -> tuple[str, str, str]:
@@ -161,10 +35,11 @@ def published_differences(row: pd.Series) -> tuple[str, str, str]:
   if theirs is None:
     return markup.DASH, markup.DASH, markup.DASH
   count = f"{theirs['n']} ({theirs['num_bases']})"
-  return (*_differences(theirs), count)
+  return (*differences(theirs), count)
 
 
-def _differences(row: pd.Series) -> tuple[str, str]:
+def differences(row: pd.Series) -> tuple[str, str]:
+  """Returns D_sub and D_abl of a summary row, with their spread."""
   d_sub, d_abl = (
     markup.spread(row[f"{name}_mean"], row[f"{name}_sd"], sign=True)
     for name in ("d_sub", "d_abl")
@@ -180,7 +55,7 @@ def _terminal_row(row: pd.Series) -> tuple[str, ...]:
   return (
     f"{row['regime']} {row['subroutine']}",
     markup.number(row["own_accuracy_mean"]),
-    *(cell.replace("\u00a0", " ") for cell in _differences(row)),
+    *(cell.replace("\u00a0", " ") for cell in differences(row)),
     matched,
     markup.percent(row["density_mean"]),
     str(row["n"]),

@@ -9,64 +9,6 @@ QUESTION = (
   " inseparable pattern?"
 )
 
-# experiment -> (items, what all but the odd one obey, {subroutine: question}).
-_SENTENCES = "sentences"
-EXPERIMENTS = {
-  "sv_singular": (
-    _SENTENCES,
-    "a singular subject with a singular verb, e.g. “the pilot next to the taxi"
-    " drivers swims”",
-    {"subject": "is the subject singular?", "verb": "is the verb singular?"},
-  ),
-  "sv_plural": (
-    _SENTENCES,
-    "a plural subject with a plural verb, e.g. “the movies the chef admires are"
-    " unpopular”",
-    {"subject": "is the subject plural?", "verb": "is the verb plural?"},
-  ),
-  "anaphora_singular": (
-    _SENTENCES,
-    "a singular antecedent with a singular pronoun, e.g. “the officer that the"
-    " guards hate doubted herself”",
-    {
-      "antecedent": "is the antecedent singular?",
-      "pronoun": "is the pronoun singular?",
-    },
-  ),
-  "anaphora_plural": (
-    _SENTENCES,
-    "a plural antecedent with a plural pronoun, e.g. “the officers doubted"
-    " themselves”",
-    {
-      "antecedent": "is the antecedent plural?",
-      "pronoun": "is the pronoun plural?",
-    },
-  ),
-  "inside_contact": (
-    "pictures",
-    "one shape is inside another and two shapes touch",
-    {"inside": "is one inside another?", "contact": "do two touch?"},
-  ),
-  "inside_count": (
-    "pictures",
-    "all shapes are in pairs, one inside the other, and as many as in the other"
-    " pictures (4 or 6)",
-    {
-      "inside": "are all shapes in nested pairs?",
-      "count": "are there as many as in the other pictures?",
-    },
-  ),
-  "contact_count": (
-    "pictures",
-    "all shapes hang together by touching, and as many as in the other pictures"
-    " (2 or 3)",
-    {
-      "contact": "do all shapes hang together?",
-      "count": "are there as many as in the other pictures?",
-    },
-  ),
-}
-
 HOW_TO_READ = (
   "<b>The idea.</b> Freeze the trained network. For one skill (“subroutine”),"
   " X, learn a <b>mask</b>: one yes/no switch per weight, chosen so that the"

@@ -1,0 +1,124 @@
+"""What follows from the evidence, each computed once for all that shows it."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from structcomp_jax.report import workdir
+from structcomp_jax.report.clustered import Estimate
+from structcomp_jax.studies.break_it_down.columns import SCHEMAS
+from structcomp_jax.studies.break_it_down.findings import collect
+from structcomp_jax.studies.break_it_down.findings.collect import Evidence
+from structcomp_jax.studies.break_it_down.findings.effects import (
+  Comparison,
+  Effect,
+)
+from structcomp_jax.studies.break_it_down.findings.summary import summarise
+from structcomp_jax.studies.break_it_down.findings.task_difference import (
+  BASE_THRESHOLD,
+)
+from structcomp_jax.studies.break_it_down.findings.verdict import (
+  Verdict,
+  verdicts,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+  """What was found about one architecture on one experiment.
+
+  Attributes:
+    evidence: the tables.
+    summary: table of `summarise`, one row per regime and subroutine.
+    verdicts: on the trained regimes, or on the control where there are none.
+  """
+
+  evidence: Evidence
+  summary: pd.DataFrame
+  verdicts: tuple[Verdict, ...]
+
+
+def load(
+  workdirs: Sequence[str | pathlib.Path],
+  *,
+  base_threshold: float = BASE_THRESHOLD,
+) -> list[Findings]:
+  """Reads work directories and concludes.
+
+  Args:
+    workdirs: work directories with at least `results.csv` and `config.json`.
+    base_threshold: base networks below this test accuracy have failed.
+
+  Raises:
+    UserError: an input is missing, torn or of an older version.
+  """
+  read = [workdir.read(path, SCHEMAS) for path in workdirs]
+  found = collect.collect(read, base_threshold=base_threshold)
+  return [conclude(evidence) for evidence in found]
+
+
+def conclude(evidence: Evidence) -> Findings:
+  """Summarises and judges."""
+  tables = evidence.differences, evidence.controls
+  every = verdicts(*tables)
+  trained = tuple(one for one in every if one.label != "control")
+  return Findings(evidence, summarise(*tables), trained or tuple(every))
+
+
+def as_records(found: Sequence[Findings]) -> list[dict[str, Any]]:
+  """Returns every verdict for `report.verdicts.to_json`."""
+  return [
+    {
+      **dict(zip(("experiment", "model", "regime"), one.network, strict=True)),
+      "label": one.label,
+      "sentence": one.sentence,
+      "statistics": [_effect_record(effect) for effect in one.effects],
+      "notes": list(one.notes),
+    }
+    for findings in found
+    for one in findings.verdicts
+  ]
+
+
+def _effect_record(effect: Effect) -> dict[str, Any]:
+  """Returns an effect in units of D_sub or D_abl, not oriented."""
+  compared = {
+    "zero": effect.against_zero,
+    "random_masks": effect.against_matched,
+    "untrained": effect.against_untrained,
+  }
+  return {
+    "subroutine": effect.subroutine,
+    "difference": effect.test,
+    "predicted": "positive" if effect.sign > 0 else "negative",
+    "mean": effect.sign * effect.mean,
+    "most_predicted_of_a_network": effect.sign * effect.largest,
+    "num_searches": effect.num_searches,
+    "num_networks": effect.num_networks,
+    "support": effect.support().name.lower(),
+    "against": {
+      name: one and _comparison_record(one, effect.sign)
+      for name, one in compared.items()
+    },
+  }
+
+
+def _comparison_record(one: Comparison, sign: int) -> dict[str, Any]:
+  record: dict[str, Any] = {"grade": one.grade.name.lower()}
+  if one.estimate is not None:
+    record |= _estimate_record(one.estimate, sign)
+  return record
+
+
+def _estimate_record(estimate: Estimate, sign: int) -> dict[str, Any]:
+  return {
+    "estimate": sign * estimate.value,
+    "standard_error": estimate.standard_error,
+    "interval": sorted(sign * bound for bound in estimate.interval),
+    "p_t": estimate.p_t,
+    "p_normal": estimate.p_normal,
+    "num_networks": estimate.num_clusters,
+  }
