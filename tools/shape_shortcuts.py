@@ -51,7 +51,7 @@ def statistics(problems: np.ndarray) -> dict[str, np.ndarray]:
   pictures = problems.reshape(-1, *problems.shape[2:])
   objects = pixel_objects.find_objects(pictures)
   rows = [
-    _of_picture(picture, objects, np.arange(first, first + count))
+    _picture_statistics(picture, objects, np.arange(first, first + count))
     for picture, first, count in zip(
       pictures, objects.first, objects.count, strict=True
     )
@@ -62,7 +62,7 @@ def statistics(problems: np.ndarray) -> dict[str, np.ndarray]:
   }
 
 
-def _of_picture(
+def _picture_statistics(
   picture: np.ndarray, objects: pixel_objects.Objects, members: np.ndarray
 ) -> dict[str, float]:
   low = np.stack([objects.left[members], objects.top[members]], 1)

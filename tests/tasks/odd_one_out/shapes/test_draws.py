@@ -61,9 +61,9 @@ def test_first_accepted_does_not_depend_on_the_batch(at_once):
     return values < 0.1, (values, rows)
 
   keys = _keys(300)
-  rows, (values, of_row) = draws.first_accepted(keys, draw, at_once=at_once)
+  rows, (values, row_values) = draws.first_accepted(keys, draw, at_once=at_once)
   chex.assert_trees_all_equal(rows, np.arange(300))
-  chex.assert_trees_all_equal(of_row, rows)
+  chex.assert_trees_all_equal(row_values, rows)
   alone = [
     draws.first_accepted(keys[i : i + 1], draw)[1][0] for i in range(0, 300, 60)
   ]
