@@ -7,7 +7,12 @@ one that was killed goes on from its last checkpoint.
 """
 
 from launch.process import main as common
-from structcomp_jax.pipeline import evaluate
+from structcomp_jax.pipeline import run
+from structcomp_jax.studies import registry
 
 if __name__ == "__main__":
-  common.main_with_config(evaluate.run)
+  common.main_with_config(
+    lambda config, workdir: run.run_step(
+      "evaluate", config, workdir, registry.make_study
+    )
+  )

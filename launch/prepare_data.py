@@ -10,7 +10,8 @@ For example, --builder=syntax_subroutines/sv_singular.base. With --config and
 from absl import flags
 
 from launch.process import main as common
-from structcomp_jax.pipeline import prepare_data
+from structcomp_jax.pipeline import run
+from structcomp_jax.studies import registry
 
 _CONFIG, _WORKDIR = common.define_config(required=False)
 _BUILDER = flags.DEFINE_string(
@@ -35,9 +36,11 @@ def _num_problems() -> dict[str, int]:
 
 def _run() -> None:
   if _BUILDER.value and _DATA_DIR.value:
-    prepare_data.build(_BUILDER.value, _DATA_DIR.value, _num_problems())
+    run.build(_BUILDER.value, _DATA_DIR.value, _num_problems())
   elif _CONFIG.value and _WORKDIR.value:
-    prepare_data.run(_CONFIG.value, _WORKDIR.value)
+    run.run_step(
+      "prepare_data", _CONFIG.value, _WORKDIR.value, registry.make_study
+    )
   else:
     common.fail(
       "give --builder and --data_dir, or --config and --workdir; see --help"

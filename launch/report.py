@@ -7,7 +7,8 @@ python -m launch.report --workdirs=DIR1,DIR2 --out=FILE
 from absl import flags
 
 from launch.process import main as common
-from structcomp_jax.pipeline import report
+from structcomp_jax.pipeline import run
+from structcomp_jax.studies import registry
 
 _CONFIG, _WORKDIR = common.define_config(required=False)
 _WORKDIRS = flags.DEFINE_list(
@@ -18,9 +19,9 @@ _OUT = flags.DEFINE_string("out", "report.html", "Page for --workdirs.")
 
 def _run() -> None:
   if _WORKDIRS.value:
-    report.together(_WORKDIRS.value, _OUT.value)
+    registry.report_together(_WORKDIRS.value, _OUT.value)
   elif _CONFIG.value and _WORKDIR.value:
-    report.run(_CONFIG.value, _WORKDIR.value)
+    run.run_step("report", _CONFIG.value, _WORKDIR.value, registry.make_study)
   else:
     common.fail("give --config and --workdir, or --workdirs; see --help")
 

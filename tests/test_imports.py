@@ -20,23 +20,23 @@ EVERYTHING = None  # any third-party package that is not reserved
 
 # Layer -> layers it may import, low to high. A layer may import itself.
 _BASE = {"types", "trees", "varying", "engine"}
-_LIBRARY = _BASE | {"masks", "search", "evaluation", "models", "tasks", "io"}
-_UPPER = _LIBRARY | {"training", "report", "pipeline", "studies"}
+_LOW = _BASE | {"masks", "models", "tasks", "io"}
+_LIBRARY = _LOW | {"search", "training", "evaluation"}
 LAYERS = {
   "types": set(),
   "trees": {"types"},
   "varying": set(),
   "engine": {"types", "trees", "varying"},
-  "masks": _BASE,
-  "search": _BASE | {"masks"},
-  "evaluation": _BASE | {"masks"},
+  "masks": {"types", "trees"},
   "models": {"types", "trees", "varying"},
   "tasks": {"types", "trees"},
   "io": {"types", "trees"},
-  "training": _LIBRARY,
-  "report": _LIBRARY,
-  "pipeline": _UPPER,
-  "studies": _UPPER,
+  "search": _BASE | {"masks"},
+  "training": _BASE,
+  "evaluation": _BASE | {"masks"},
+  "report": {"types", "trees", "masks", "io"},
+  "pipeline": _LIBRARY,
+  "studies": _LIBRARY | {"report", "pipeline"},
   "launch": {"types", "pipeline", "studies"},
   "configs": set(),
 }
@@ -45,7 +45,10 @@ LAYERS = {
 _ODD_ONE_OUT = f"{PACKAGE}.tasks.odd_one_out"
 WALLS = {
   # The judge of pictures must not know how they are drawn.
-  f"{_ODD_ONE_OUT}.shapes.pixels": (f"{PACKAGE}.types", f"{_ODD_ONE_OUT}.names")
+  f"{_ODD_ONE_OUT}.shapes.pixels": (
+    f"{PACKAGE}.types",
+    f"{_ODD_ONE_OUT}.names",
+  ),
 }
 
 # Layer -> third-party packages it may import (the standard library is free).
@@ -197,6 +200,9 @@ PIXELS = "structcomp_jax/tasks/odd_one_out/shapes/pixels/a.py"
     ("structcomp_jax/training/a.py", "from structcomp_jax import report"),
     ("structcomp_jax/training/a.py", "import orbax.checkpoint as ocp"),
     ("structcomp_jax/pipeline/a.py", "from absl import flags"),
+    ("structcomp_jax/pipeline/a.py", "from structcomp_jax import studies"),
+    ("structcomp_jax/report/a.py", "from structcomp_jax import pipeline"),
+    ("structcomp_jax/engine/a.py", "from structcomp_jax import masks"),
     ("structcomp_jax/types.py", "from structcomp_jax import trees"),
     (PIXELS, "from structcomp_jax.tasks.odd_one_out import shapes"),
     (PIXELS, "from structcomp_jax.tasks.odd_one_out.shapes import drawing"),
@@ -223,7 +229,7 @@ def test_checker_finds_forbidden_imports(file, source):
     ("structcomp_jax/search/a.py", "from flax import struct"),
     ("structcomp_jax/models/a.py", "import flax.linen as nn"),
     ("structcomp_jax/io/a.py", "from structcomp_jax import __version__"),
-    ("structcomp_jax/pipeline/a.py", "from structcomp_jax import report"),
+    ("structcomp_jax/pipeline/a.py", "from structcomp_jax import training"),
     ("structcomp_jax/tasks/a.py", "from absl import logging"),
     (PIXELS, "import cv2\nfrom structcomp_jax.types import UserError"),
     (PIXELS, "from structcomp_jax.tasks.odd_one_out.names import SHAPES"),
@@ -238,3 +244,47 @@ def test_checker_finds_forbidden_imports(file, source):
 )
 def test_checker_accepts_allowed_imports(file, source):
   assert violations(source, pathlib.Path(file)) == []
+
+
+def imported_modules(path):
+  """Returns the modules of the package that a file imports."""
+  source = (ROOTS[path.parts[0]] / path).read_text(encoding="utf-8")
+  modules = {".".join(file.with_suffix("").parts) for file in source_files()}
+  found = set()
+  for _, name in imported_names(source, path):
+    # The name of a module, or else of something inside one.
+    parent = name.rpartition(".")[0]
+    found |= {name, f"{name}.__init__"} & modules or (
+      {parent, f"{parent}.__init__"} & modules
+    )
+  return found
+
+
+def test_no_module_imports_itself_by_way_of_others():
+  graph = {
+    ".".join(file.with_suffix("").parts): imported_modules(file)
+    for file in source_files()
+  }
+  while True:  # Take away what imports nothing that is left.
+    free = {name for name, found in graph.items() if not found & graph.keys()}
+    if not free:
+      break
+    graph = {name: found for name, found in graph.items() if name not in free}
+  assert not graph, f"these modules import each other: {sorted(graph)}"
+
+
+STUDIES = sorted(
+  file.parts[2]
+  for file in source_files()
+  if file.parts[:2] == (PACKAGE, "studies") and file.parts[3:] == ("study.py",)
+)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_studies_do_not_know_each_other(study):
+  others = [f"{PACKAGE}.studies.{other}" for other in STUDIES if other != study]
+  for file in source_files():
+    if file.parts[:3] == (PACKAGE, "studies", study):
+      source = (ROOTS[PACKAGE] / file).read_text(encoding="utf-8")
+      for line, name in imported_names(source, file):
+        assert not any(within(name, other) for other in others), (file, line)

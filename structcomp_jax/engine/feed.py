@@ -14,6 +14,7 @@ from jax.sharding import NamedSharding
 
 from structcomp_jax import trees, types
 from structcomp_jax.engine import programs
+from structcomp_jax.engine.learner import Setup
 
 # What the batches of one call may take in the host's memory and on all devices
 # together; two calls overlap.
@@ -28,7 +29,7 @@ class DeviceFeed:
     max_steps: steps of a call, at most.
   """
 
-  def __init__(self, dataset: types.Batch, setup: programs.Setup):
+  def __init__(self, dataset: types.Batch, setup: Setup):
     self.shared = {"dataset": dataset}
     self.max_steps = setup.machine.steps_per_call or setup.steps_per_epoch
 
@@ -58,7 +59,7 @@ class HostFeed:
   def __init__(
     self,
     dataset: types.Batch,
-    setup: programs.Setup,
+    setup: Setup,
     key: jax.Array,
     seeds: np.ndarray,
   ):
@@ -147,7 +148,7 @@ class HostFeed:
 
 def make_feed(
   dataset: types.Batch,
-  setup: programs.Setup,
+  setup: Setup,
   key: jax.Array,
   seeds: np.ndarray,
 ) -> DeviceFeed | HostFeed:

@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding
 from structcomp_jax import trees, types
 from structcomp_jax.engine import batching, memory, parallel, programs
 from structcomp_jax.engine.feed import make_feed
+from structcomp_jax.engine.learner import Keys, Learner, Setup
 from structcomp_jax.engine.plan import Machine, Plan
 
 # (state, new history rows) each time the host sees the devices.
@@ -24,7 +25,7 @@ class Job:
   """Everything that a loop needs.
 
   Attributes:
-    learner: what is learned, see `programs.Learner`.
+    learner: what is learned, see `Learner`.
     init: returns the state, stacked over rows, before the first step. It is
       called when it is known that the loop fits in memory.
     rows: settings of the rows, with a field `seed`; a leading axis on every
@@ -48,7 +49,7 @@ class Job:
   dataset: types.Batch
   plan: Plan
   machine: Machine
-  keys: programs.Keys
+  keys: Keys
   state: Any = None
   fixed: Any = None
   fixed_has_rows: bool = False
@@ -56,7 +57,7 @@ class Job:
   devices: Sequence[Any] | None = None
 
   @functools.cached_property
-  def setup(self) -> programs.Setup:
+  def setup(self) -> Setup:
     """What decides how it is compiled.
 
     Raises:
@@ -69,7 +70,7 @@ class Job:
       steps_per_epoch = batching.steps_per_epoch(
         self.dataset, self.plan.batch_size
       )
-    return programs.Setup(
+    return Setup(
       learner=self.learner,
       plan=self.plan,
       machine=self.machine,
@@ -138,7 +139,7 @@ def run(
   return state, history.rows
 
 
-def _any_active(learner: programs.Learner, state: Any) -> bool:
+def _any_active(learner: Learner, state: Any) -> bool:
   active = learner.active(state)
   return active is None or bool(parallel.fetch(active).any())
 

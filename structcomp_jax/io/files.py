@@ -94,6 +94,27 @@ def read_text(path: str | os.PathLike[str]) -> str:
   return Path(path).read_text(encoding="utf-8")
 
 
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+  """Writes a JSON value as `write_atomic` does."""
+  write_atomic(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: str | os.PathLike[str], default: Any = None) -> Any:
+  """Returns the JSON value in a file, or the default if there is no file.
+
+  Raises:
+    UserError: the file is torn.
+  """
+  if not exists(path):
+    return default
+  try:
+    return json.loads(read_text(path))
+  except (OSError, ValueError) as error:
+    raise UserError(
+      f"{os.fspath(path)} is torn; delete it and run the same command again"
+    ) from error
+
+
 @hosts.by_first
 def remove(path: str | os.PathLike[str]) -> None:
   """Removes a file, or what can be removed of a directory."""

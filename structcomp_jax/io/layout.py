@@ -6,6 +6,7 @@ import re
 
 # Names of files; `config.json` is that of `io.workdir`.
 MASKS = "masks.npz"
+LOGITS = "logits.safetensors"
 METRICS = "metrics.jsonl"
 SELECTION = "selection.json"
 TIMINGS = "timings.json"

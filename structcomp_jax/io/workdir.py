@@ -26,6 +26,7 @@ def open_workdir(
   *,
   launched_as: str,
   ignore: Sequence[str] = ("runtime",),
+  may_grow: Sequence[str] = (),
 ) -> Iterator[Path]:
   """Creates or reopens a work directory and holds its lock.
 
@@ -36,6 +37,8 @@ def open_workdir(
       another process gets.
     ignore: dotted prefixes of fields that may differ from the stored config,
       because they do not change a result.
+    may_grow: dotted names of lists that may have more elements than the stored
+      ones: work that is there stays, and the config is stored anew.
 
   Yields:
     The directory.
@@ -48,7 +51,7 @@ def open_workdir(
   config = json_config(config)
   _create(path)
   with hold_lock(path, launched_as=launched_as):
-    _store_or_compare(path, config, ignore)
+    _store_or_compare(path, config, ignore, may_grow)
     yield path
 
 
@@ -177,20 +180,44 @@ def _create(path: Path) -> None:
 
 
 def _store_or_compare(
-  path: Path, config: dict[str, Any], ignore: Sequence[str]
+  path: Path,
+  config: dict[str, Any],
+  ignore: Sequence[str],
+  may_grow: Sequence[str],
 ) -> None:
   file = path / CONFIG
   if not file.exists():
-    text = json.dumps(config, indent=2, sort_keys=True, allow_nan=False)
-    files.write_atomic(file, text + "\n")
+    _write_config(file, config)
     return
   stored = _read_config(file)
   names = config_differences(stored, config, ignore)
-  if names:
+  refused = [
+    name
+    for name in names
+    if name not in may_grow or not _has_grown(name, stored, config)
+  ]
+  if refused:
     raise UserError(
-      f"{file} has another config: {_describe(names, stored, config)}; "
+      f"{file} has another config: {_describe(refused, stored, config)}; "
       "set these fields as stored, or choose another work directory"
     )
+  if names:
+    _write_config(file, config)
+
+
+def _has_grown(
+  name: str, stored: Mapping[str, Any], config: Mapping[str, Any]
+) -> bool:
+  """Returns whether a list has all that it had, and more."""
+  before, now = (_fields(one).get(name) for one in (stored, config))
+  if not (isinstance(before, list) and isinstance(now, list)):
+    return False
+  return all(value in now for value in before)
+
+
+def _write_config(file: Path, config: dict[str, Any]) -> None:
+  text = json.dumps(config, indent=2, sort_keys=True, allow_nan=False)
+  files.write_atomic(file, text + "\n")
 
 
 def _read_config(file: Path) -> dict[str, Any]:

@@ -4,12 +4,10 @@ A resumed run goes on with the choice it began with, and so with the same bits,
 even if the machine has less memory or other work by now.
 """
 
-import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from structcomp_jax import types
 from structcomp_jax.io import files, hosts
 
 
@@ -27,17 +25,15 @@ def recall(path: pathlib.Path, name: str, choose: Callable[[], Any]) -> Any:
   choices = read(path)
   if name not in choices:
     choices[name] = hosts.agree(choose())
-    files.write_atomic(path, json.dumps(choices, indent=2) + "\n")
+    files.write_json(path, choices)
   return choices[name]
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:
-  """Returns all choices of a file, none if there is no such file."""
-  if not files.exists(path):
-    return {}
-  try:
-    return dict(json.loads(files.read_text(path)))
-  except (ValueError, TypeError) as error:
-    raise types.UserError(
-      f"{path} is torn; delete it and run the same command again"
-    ) from error
+  """Returns all choices of a file, none if there is no such file.
+
+  Raises:
+    UserError: the file is torn.
+  """
+  found: dict[str, Any] = files.read_json(path, {})
+  return found

@@ -1,107 +1,158 @@
-"""One mask search and its files."""
+"""Masks of one network: searched, stored, and added to."""
 
 import dataclasses
-import functools
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from absl import logging
 
-from structcomp_jax import masks, search, trees
+from structcomp_jax import search, trees, types
 from structcomp_jax.engine import batching, parallel
-from structcomp_jax.io import files, hosts, mask_files
-from structcomp_jax.io.layout import MASKS
+from structcomp_jax.io import (
+  files,
+  hosts,
+  layout,
+  logit_files,
+  mask_files,
+  metrics,
+)
 from structcomp_jax.io.values import plain
-from structcomp_jax.pipeline import resumable as long_run
-from structcomp_jax.pipeline import widths
+from structcomp_jax.pipeline import mask_sets, resumable, widths
 from structcomp_jax.pipeline.frozen import FrozenNetwork
 
+# Where mask seeds that were added to a finished search are searched.
+_ADDED = "added"
 
-def search_masks(
-  frozen: FrozenNetwork,
-  directory: pathlib.Path,
-  task: str,
-  masked_from: Any,
-  config: search.SearchConfig,
-  *,
-  key: jax.Array,
-  label: str,
-  **info: Any,
-) -> None:
-  """Searches masks and stores them in `directory`, unless they are there.
 
-  Args:
-    frozen: the network.
-    directory: gets masks.npz, metrics.jsonl and, last, the mark of a finished
-      step.
-    task: whose training problems the masks learn.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Search:
+  """Masks to learn in one frozen network.
+
+  Attributes:
+    directory: of their files.
+    task: whose training problems they learn.
     masked_from: the first masked stage.
     config: settings and candidates.
     key: base key of the search.
     label: for progress.
-    **info: further fields of the mark.
+    info: further fields of the mark of the finished search.
+    start: {path: f32[...]}, logits to start from; see `search.run`.
+    held: regexes of masked leaves that are not learned; see `search.run`.
+  """
+
+  directory: pathlib.Path
+  task: str
+  masked_from: Any
+  config: search.SearchConfig
+  key: jax.Array
+  label: str
+  info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  start: types.MaskLogits | None = None
+  held: Sequence[str] = ()
+
+
+def is_complete(
+  directory: pathlib.Path, seeds: Sequence[int], fingerprint: str
+) -> bool:
+  """Returns whether all masks that are wanted are there; reads no arrays.
+
+  Args:
+    directory: of the masks.
+    seeds: mask seeds that are wanted.
+    fingerprint: of the network.
+
+  Raises:
+    UserError: the masks belong to another network, or their file is lost.
+  """
+  if not files.is_done(directory):
+    return False
+  done = files.read_done(directory)
+  if done.get("fingerprint") != fingerprint:
+    raise types.UserError(
+      f"{directory} holds masks of another base network; delete it to search "
+      "again"
+    )
+  if not files.exists(directory / layout.MASKS):
+    raise types.UserError(
+      f"{directory} has lost {layout.MASKS}; delete the directory to search "
+      "again"
+    )
+  return set(seeds) <= set(done["mask_seeds"])
+
+
+def learn(frozen: FrozenNetwork, job: Search) -> mask_sets.MaskSet:
+  """Searches masks and stores them, unless they are there.
+
+  Mask seeds that are wanted beside those of a finished search are searched by
+  themselves and appended: what was found before stays as it is.
 
   Raises:
     UserError: no candidate stayed finite, or a file is damaged.
   """
-  if not files.is_done(directory):
-    finite = _search(frozen, directory, task, masked_from, config, key, label)
-    files.mark_done(
-      directory,
-      {
-        **info,
-        "masked_from": masked_from,
-        "fingerprint": frozen.fingerprint,
-        "finite": finite,
-      },
-    )
-  long_run.forget_checkpoint(directory)
+  seeds = job.config.seeds
+  if not is_complete(job.directory, seeds, frozen.fingerprint):
+    if files.is_done(job.directory):
+      _add(frozen, job)
+    else:
+      _search(frozen, job)
+    _mark_done(frozen, job)
+  forget_leftovers(job.directory)
+  return mask_sets.load(frozen, job.directory, job.masked_from)
 
 
-def _search(
-  frozen: FrozenNetwork,
-  directory: pathlib.Path,
-  task: str,
-  masked_from: Any,
-  config: search.SearchConfig,
-  key: jax.Array,
-  label: str,
-) -> list[bool]:
-  """Runs one search, going on where it was; returns who stayed finite."""
-  params, fingerprint = frozen.params, frozen.fingerprint
-  spec = frozen.mask_spec(masked_from)
-  network = frozen.network(masked_from)
-  candidates = config.candidates()
-  _say_what_is_masked(spec)
-  dataset = frozen.problems(masked_from, task, "train")
-  config = dataclasses.replace(config, feed=frozen.feed(masked_from))
-  width = widths.for_search(
-    frozen.experiment,
-    masked_from,
-    num_candidates=trees.num_rows(candidates),
-    batch_size=config.batch_size,
-    measure=lambda: search.choose_width(
-      network.loss_fn, params, spec, dataset, config, key=key
-    ),
+def forget_leftovers(directory: pathlib.Path) -> None:
+  """Removes what a finished search needed while it ran.
+
+  After its mark, since a kill may leave half of it.
+  """
+  resumable.forget_checkpoint(directory)
+  files.remove(directory / _ADDED)
+
+
+def _mark_done(frozen: FrozenNetwork, job: Search) -> None:
+  found = mask_sets.load(frozen, job.directory, job.masked_from)
+  files.mark_done(
+    job.directory,
+    {
+      **job.info,
+      "masked_from": job.masked_from,
+      "fingerprint": frozen.fingerprint,
+      "mask_seeds": found.seeds,
+      "finite": found.finite.tolist(),
+    },
   )
-  config = dataclasses.replace(config, vmap_width=width)
-  steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
-  say_stopped = _SayStopped(directory, candidates)
-  with long_run.LongRun(
-    directory,
-    search.initial_state(candidates, spec),
-    total_steps=steps_per_epoch * config.num_epochs,
-    label=label,
-    checkpoint_seconds=frozen.experiment.config.runtime.checkpoint_seconds,
+
+
+def _search(frozen: FrozenNetwork, job: Search) -> None:
+  """Runs one search, going on where it was, and writes its masks."""
+  params, masked_from = frozen.params, job.masked_from
+  spec, network = frozen.mask_spec(masked_from), frozen.network(masked_from)
+  frozen.work.say_once(f"masked leaves:\n{spec.describe()}")
+  dataset = frozen.examples(masked_from, job.task, "train")
+  config = _with_width(frozen, job, dataset)
+  candidates = config.candidates()
+  say_stopped = _SayStopped(job.directory, candidates)
+  with resumable.Run(
+    job.directory,
+    search.initial_state(
+      candidates, spec, config, start=job.start, held=job.held
+    ),
+    total_steps=config.total_steps(
+      batching.steps_per_epoch(dataset, config.batch_size)
+    ),
+    label=job.label,
+    checkpoint_seconds=frozen.work.runtime.checkpoint_seconds,
     accuracy="validation/hard/accuracy",
-    fingerprint=fingerprint,
-  ) as keep:
+    say=frozen.work.say_once,
+    fingerprint=frozen.fingerprint,
+  ) as run:
 
     def on_call(state, rows):
       say_stopped(state)
-      keep(state, rows)
+      run(state, rows)
 
     result = search.run(
       network.loss_fn,
@@ -109,25 +160,97 @@ def _search(
       spec,
       dataset,
       config,
-      key=key,
-      validation=frozen.problems(masked_from, task, "validation"),
+      key=job.key,
+      validation=frozen.examples(masked_from, job.task, "validation"),
       metrics_fn=network.metrics_fn,
-      state=keep.state,
+      held=job.held,
+      state=run.state,
       on_call=on_call,
     )
-  if trees.fingerprint(params) != fingerprint:
-    raise RuntimeError(f"the search in {directory} changed frozen weights")
-  hosts.by_first(mask_files.save)(
-    directory / MASKS,
+  if trees.fingerprint(params) != frozen.fingerprint:
+    raise RuntimeError(f"the search in {job.directory} changed frozen weights")
+  mask_sets.save(
+    frozen,
+    job.directory,
     parallel.fetch(result.masks),
-    fingerprint=fingerprint,
-    stacked=True,
-    metadata=_describe_candidates(result),
+    parallel.fetch(result.mask_logits),
+    _columns(result),
   )
-  return result.finite.tolist()
 
 
-def _describe_candidates(result: search.SearchResult) -> dict[str, Any]:
+def _add(frozen: FrozenNetwork, job: Search) -> None:
+  """Searches the mask seeds that are missing and appends them."""
+  known = files.read_done(job.directory)["mask_seeds"]
+  seeds = tuple(seed for seed in job.config.seeds if seed not in known)
+  added = dataclasses.replace(
+    job,
+    directory=job.directory / _ADDED,
+    config=dataclasses.replace(job.config, seeds=seeds),
+    label=f"{job.label}, {len(seeds)} more",
+  )
+  if not is_complete(added.directory, seeds, frozen.fingerprint):
+    _search(frozen, added)
+    _mark_done(frozen, added)
+  read = hosts.by_first(mask_files.load)
+  old, columns = read(job.directory / layout.MASKS, frozen.fingerprint)
+  new, more = read(added.directory / layout.MASKS, frozen.fingerprint)
+  # A kill after the masks were written and before the mark leaves too many.
+  num_old = len(known)
+  _append_metrics(job.directory, added.directory, num_old)
+  logits, more_logits = (
+    hosts.by_first(logit_files.load)(
+      directory / layout.LOGITS, frozen.fingerprint
+    )
+    for directory in (job.directory, added.directory)
+  )
+
+  def appended(first, last):
+    return np.concatenate([first[:num_old], last])
+
+  mask_sets.save(
+    frozen,
+    job.directory,
+    jax.tree.map(appended, old, new),
+    jax.tree.map(appended, logits, more_logits),
+    {name: columns[name][:num_old] + more[name] for name in columns},
+  )
+
+
+def _append_metrics(
+  directory: pathlib.Path, added: pathlib.Path, num_old: int
+) -> None:
+  """Appends the history of added candidates, numbered after the others."""
+  path = directory / resumable.METRICS
+  metrics.rewind(path, lambda row: row["candidate"] < num_old)
+  with metrics.MetricsWriter(path) as writer:
+    for row in metrics.read(added / resumable.METRICS):
+      writer.write(row | {"candidate": row["candidate"] + num_old})
+
+
+def _with_width(
+  frozen: FrozenNetwork, job: Search, dataset: types.Batch
+) -> search.SearchConfig:
+  """Returns the settings with the feed and the width that fit the machine."""
+  masked_from = job.masked_from
+  config = dataclasses.replace(job.config, feed=frozen.feed(masked_from))
+  width = widths.for_search(
+    frozen.work,
+    masked_from,
+    num_candidates=trees.num_rows(config.candidates()),
+    batch_size=config.batch_size,
+    measure=lambda: search.choose_width(
+      frozen.network(masked_from).loss_fn,
+      frozen.params,
+      frozen.mask_spec(masked_from),
+      dataset,
+      config,
+      key=job.key,
+    ),
+  )
+  return dataclasses.replace(config, vmap_width=width)
+
+
+def _columns(result: search.SearchResult) -> dict[str, Any]:
   """Returns the columns of all candidates as JSON lists."""
   rows = jax.device_get(result.candidates)
   columns = {
@@ -140,12 +263,6 @@ def _describe_candidates(result: search.SearchResult) -> dict[str, Any]:
   return {
     name: [plain(value) for value in values] for name, values in columns.items()
   }
-
-
-@functools.cache
-def _say_what_is_masked(spec: masks.MaskSpec) -> None:
-  """Logs the table of masked leaves, once for each selection."""
-  logging.info("masked leaves:\n%s", spec.describe())
 
 
 class _SayStopped:

@@ -1,8 +1,8 @@
 """A training or search while it runs: progress, metrics, checkpoints."""
 
-import functools
 import pathlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -18,11 +18,11 @@ from structcomp_jax.io.progress import Progress
 CHECKPOINT = "checkpoint"
 
 
-class LongRun:
+class Run:
   """Goes on from the last checkpoint and keeps the files of a run.
 
-      with LongRun(...) as long_run:
-        search.run(..., state=long_run.state, on_call=long_run)
+      with Run(...) as run:
+        search.run(..., state=run.state, on_call=run)
 
   Attributes:
     state: where to go on: the checkpoint's state, or the one given.
@@ -37,6 +37,7 @@ class LongRun:
     label: str,
     checkpoint_seconds: float,
     accuracy: str,
+    say: Callable[[str], None],
     fingerprint: str | None = None,
   ):
     """Restores what there is.
@@ -48,6 +49,7 @@ class LongRun:
       label: shown with the progress.
       checkpoint_seconds: least time between two checkpoints.
       accuracy: metric whose least value over the rows is shown.
+      say: logs a line, e.g. once only.
       fingerprint: of the frozen network the state belongs to.
 
     Raises:
@@ -70,7 +72,8 @@ class LongRun:
     self._writer = metrics.MetricsWriter(directory / METRICS)
     self._progress = Progress(total_steps, label, start=self._step)
     self._saved_at = time.monotonic()
-    _say_compiling(type(state).__name__)
+    # Nothing moves at first.
+    say("compiling ...")
 
   def __call__(self, state: Any, rows: list[dict[str, Any]]) -> None:
     """Takes the state and the new metrics rows of a run."""
@@ -91,18 +94,12 @@ class LongRun:
       )
       self._saved_at = time.monotonic()
 
-  def __enter__(self) -> "LongRun":
+  def __enter__(self) -> "Run":
     return self
 
   def __exit__(self, *unused: object) -> None:
     self._progress.close()
     self._writer.close()
-
-
-@functools.cache
-def _say_compiling(kind: str) -> None:
-  """Says, once for each kind of run, why nothing moves at first."""
-  logging.info("compiling ...")
 
 
 def forget_checkpoint(directory: pathlib.Path) -> None:

@@ -20,26 +20,37 @@ from structcomp_jax import __version__
 from structcomp_jax.io import files, hosts
 from structcomp_jax.io.layout import TIMINGS, VERSIONS
 from structcomp_jax.io.workdir import check_shared, open_workdir
-from structcomp_jax.pipeline import experiment as experiments
+from structcomp_jax.pipeline.experiment import Experiment, MakeStudy
 
+# Base networks and masks that are added to an experiment leave the others as
+# they are.
+_MAY_GROW = ("base_seeds", "search.seeds")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "tensorflow-datasets")
 
 
 @contextlib.contextmanager
 def open_experiment(
-  config: ConfigDict, workdir: str | pathlib.Path, command: str
-) -> Iterator[experiments.Experiment]:
+  config: ConfigDict,
+  workdir: str | pathlib.Path,
+  make_study: MakeStudy,
+  command: str,
+) -> Iterator[Experiment]:
   """Makes an experiment and holds its work directory.
 
   Raises:
     UserError: the config is bad, or the directory cannot be used.
   """
-  experiment = experiments.load(config, workdir)
+  experiment = Experiment(make_study(config), workdir)
 
   @hosts.by_first
   def enter(stack: contextlib.ExitStack) -> None:
     stack.enter_context(
-      open_workdir(workdir, config.to_dict(), launched_as=command)
+      open_workdir(
+        workdir,
+        config.to_dict(),
+        launched_as=command,
+        may_grow=_MAY_GROW,
+      )
     )
     versions = experiment.paths.workdir / VERSIONS
     # Of the launch that began the work: a report made later by other code
@@ -54,7 +65,7 @@ def open_experiment(
 
 
 @contextlib.contextmanager
-def timed(experiment: experiments.Experiment, name: str) -> Iterator[None]:
+def timed(experiment: Experiment, name: str) -> Iterator[None]:
   """Logs how long a step took and adds it to timings.json."""
   logging.info("%s ...", name)
   start = time.monotonic()

@@ -1,11 +1,18 @@
 """What the pipeline asks of a study."""
 
+import dataclasses
 import functools
-from typing import Protocol
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import jax
+import numpy as np
+from ml_collections import ConfigDict
 
 from structcomp_jax import types
+from structcomp_jax.io.tables import Schema
+from structcomp_jax.pipeline.parts import Part
 
 
 class Network(Protocol):
@@ -41,6 +48,78 @@ class Network(Protocol):
 
   def __hash__(self) -> int:
     """Equal networks have equal hashes."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DataSet:
+  """One data set as the network reads it.
+
+  Attributes:
+    name: builder/config of TFDS.
+    sizes: {split: number of examples wanted}.
+    encode: stored examples -> {name: array [examples, ...]}.
+  """
+
+  name: str
+  sizes: Mapping[str, int]
+  encode: Callable[[np.ndarray], types.Batch]
+
+
+class Study(Protocol):
+  """What a paper asks: of which network, of which data, by which steps."""
+
+  @property
+  def config(self) -> ConfigDict:
+    """The locked config of the experiment."""
+
+  @property
+  def network(self) -> Network:
+    """The network that is trained."""
+
+  @property
+  def frozen_network(self) -> Network:
+    """The same network as searches and tests compute it."""
+
+  @property
+  def datasets(self) -> Mapping[str, DataSet]:
+    """{task: its data set}."""
+
+  @property
+  def tables(self) -> Mapping[str, Schema]:
+    """{name of a CSV file: its columns}; `results` is one of them."""
+
+  @property
+  def used_together(self) -> Sequence[Sequence[tuple[str, str]]]:
+    """Groups of (task, split) whose features one piece of work reads.
+
+    The largest one decides where features lie.
+    """
+
+  def masked_stages(self, masked_from: Any) -> Sequence[str]:
+    """Returns the stages that are masked from a first one on."""
+
+  def mask_rules(self, masked_from: Any) -> Sequence[tuple[str, str]]:
+    """Returns the rules of `masks.select` for them."""
+
+  def data_to_prepare(self) -> Mapping[str, Mapping[str, int]]:
+    """Returns {builder/config: {split: number of examples}}."""
+
+  def about_data(self) -> Sequence[str]:
+    """Says what a reader should know of the data sets, line by line."""
+
+  def train(self, work: Any) -> None:
+    """Makes the base networks that are not there; `work` is an `Experiment`."""
+
+  def search(self, work: Any) -> None:
+    """Searches the masks that are not there."""
+
+  def test(
+    self, work: Any, regime: str, base_seed: int
+  ) -> tuple[Sequence[Part], bool]:
+    """Returns what a base network adds to the tables, and whether it is new."""
+
+  def report(self, workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> None:
+    """Writes one page over finished work directories."""
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -1,72 +1,70 @@
 """How many candidates a device computes at once: `runtime.vmap_width`."""
 
 import dataclasses
-import pathlib
 from collections.abc import Callable
 from typing import Any
 
 import jax
 from absl import logging
 
-from structcomp_jax.pipeline import choices as recorded
-from structcomp_jax.pipeline import experiment as experiments
+from structcomp_jax import search
+from structcomp_jax.pipeline import choices
+from structcomp_jax.pipeline.workplace import Workplace
+
+_FILE = "widths.json"
 
 
 def for_search(
-  experiment: experiments.Experiment,
+  work: Workplace,
   masked_from: Any,
+  *,
   num_candidates: int,
   batch_size: int,
-  measure: Callable[[], Any],
+  measure: Callable[[], search.Width],
 ) -> int:
   """Returns the width of a search, measuring where it is to be chosen.
 
   Args:
-    experiment: the experiment; the choice is kept in its work directory.
+    work: the choice is kept in its work directory.
     masked_from: the first masked stage.
     num_candidates: K.
     batch_size: of a step.
-    measure: returns a `search.Width`.
+    measure: times some steps.
   """
-  width = experiment.config.runtime.vmap_width
-  if width != "auto":
-    return width
-  name = (
-    f"{_of_stage(masked_from)}{num_candidates} candidates, "
-    f"batches of {batch_size}"
-  )
-  known = recorded.read(_file(experiment))
-  found = recorded.recall(
-    _file(experiment), name, lambda: dataclasses.asdict(measure())
-  )
-  if name not in known:
+  if work.runtime.vmap_width != "auto":
+    return int(work.runtime.vmap_width)
+  asked = {
+    **_where(masked_from),
+    "candidates": num_candidates,
+    "batch_size": batch_size,
+  }
+  name = ", ".join(f"{name} {value}" for name, value in asked.items())
+
+  def make():
+    found = dataclasses.asdict(measure())
     logging.info("%s: %d at once on a device", name, found["width"])
-  return found["width"]
+    return asked | found
+
+  width: int = work.choose(_FILE, name, make)["width"]
+  return width
 
 
-def for_evaluation(experiment: experiments.Experiment, masked_from: Any) -> int:
+def for_evaluation(work: Workplace, masked_from: Any) -> int:
   """Returns the width of an evaluation.
 
   Where it is to be chosen, that of a search of the same stages: a step needs
   more memory than an evaluation.
   """
-  width = experiment.config.runtime.vmap_width
-  if width != "auto":
-    return width
+  if work.runtime.vmap_width != "auto":
+    return int(work.runtime.vmap_width)
+  known = choices.read(work.paths.workdir / _FILE).values()
+  where = _where(masked_from)
   return min(
-    (
-      choice["width"]
-      for name, choice in recorded.read(_file(experiment)).items()
-      if name.startswith(_of_stage(masked_from))
-    ),
+    (choice["width"] for choice in known if where.items() <= choice.items()),
     default=1,
   )
 
 
-def _file(experiment: experiments.Experiment) -> pathlib.Path:
-  return experiment.paths.workdir / "widths.json"
-
-
-def _of_stage(masked_from: Any) -> str:
+def _where(masked_from: Any) -> dict[str, str]:
   kind = jax.local_devices()[0].device_kind
-  return f"{kind}, masked from {masked_from}, "
+  return {"device": kind, "masked_from": str(masked_from)}

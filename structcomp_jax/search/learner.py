@@ -10,7 +10,7 @@ import optax
 
 from structcomp_jax import masks, types
 from structcomp_jax.engine import batching
-from structcomp_jax.engine.programs import Now
+from structcomp_jax.engine.learner import Now
 from structcomp_jax.search import candidates, schedules
 from structcomp_jax.search.config import SearchConfig
 from structcomp_jax.search.state import ADAM, SearchState, learned_logits

@@ -9,8 +9,8 @@ import numpy as np
 
 from structcomp_jax import masks, trees, types
 from structcomp_jax.engine import loop, parallel, width
+from structcomp_jax.engine.learner import Keys
 from structcomp_jax.engine.plan import Machine, Plan
-from structcomp_jax.engine.programs import Keys
 from structcomp_jax.search import candidates
 from structcomp_jax.search.config import SearchConfig
 from structcomp_jax.search.learner import MaskLearner

@@ -14,8 +14,8 @@ import optax
 from structcomp_jax import types
 from structcomp_jax.engine import batching, loop, parallel
 from structcomp_jax.engine.best import Best
+from structcomp_jax.engine.learner import Keys, Now
 from structcomp_jax.engine.plan import Machine, Plan, check_parts
-from structcomp_jax.engine.programs import Keys, Now
 
 # {name: mean validation metric} -> f32 scalar, the lower the better.
 ScoreFn = Callable[[dict[str, jax.Array]], jax.Array]

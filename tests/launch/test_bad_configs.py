@@ -11,7 +11,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from launch.process import main as common
-from structcomp_jax.pipeline import experiment
+from structcomp_jax.studies import registry
 from structcomp_jax.types import UserError
 from tests.launcher import CONFIG, ROOT, assert_clear, assert_one_line
 
@@ -138,7 +138,7 @@ def refusal(tmp_path, monkeypatch):
     except (flags.Error, AttributeError, KeyError) as error:
       return f"{common.cause(error)}; see --help"
     with pytest.raises(UserError) as caught:
-      experiment.load(config.value, workdir)
+      registry.make_study(config.value)
     # Nothing is stored, so the directory can be used once the field is mended.
     assert not workdir.exists()
     return str(caught.value)

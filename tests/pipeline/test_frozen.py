@@ -13,9 +13,11 @@ from configs.common.vision import vision_variant
 from structcomp_jax import search, trees
 from structcomp_jax.engine import parallel
 from structcomp_jax.pipeline import choices as recorded
-from structcomp_jax.pipeline import experiment, frozen, prepare_data
+from structcomp_jax.pipeline import frozen, run
+from structcomp_jax.pipeline.experiment import Experiment
 from structcomp_jax.pipeline.features import store as feature_store
 from structcomp_jax.pipeline.study import fresh_params
+from structcomp_jax.studies import registry
 from structcomp_jax.types import UserError
 
 CONFIGS = {
@@ -29,14 +31,12 @@ def make_case(name, directory):
   """Returns an experiment with data, weights, a first masked stage, a task."""
   config, masked_from, task = CONFIGS[name]
   config.data.num_problems = {"train": 64, "validation": 16, "test": 16}
-  loaded = experiment.load(config, directory)
-  dataset_name = loaded.domain.dataset_name
+  work = Experiment(registry.make_study(config), directory)
   for role in ("base", task):
-    prepare_data.build(
-      dataset_name(role), loaded.data_dir, loaded.num_problems(role)
-    )
-  params = fresh_params(loaded.network, jax.random.key(0))
-  return loaded, params, masked_from, task
+    dataset = work.study.datasets[role]
+    run.build(dataset.name, work.data_dir, dataset.sizes)
+  params = fresh_params(work.study.network, jax.random.key(0))
+  return work, params, masked_from, task
 
 
 @pytest.fixture(scope="module")
@@ -60,23 +60,24 @@ def small_case(cases):
 
 def with_search(case, workdir, **fields):
   """Returns the frozen network under another config, in a new directory."""
-  loaded, params, *_ = case
-  config = loaded.config.copy_and_resolve_references()
-  config.runtime.data_dir = str(loaded.data_dir)
+  work, params, *_ = case
+  config = work.config.copy_and_resolve_references()
+  config.runtime.data_dir = str(work.data_dir)
   config.search.update(fields)
   workdir.mkdir(exist_ok=True)
-  return frozen.FrozenNetwork(experiment.load(config, workdir), params)
+  changed = Experiment(registry.make_study(config), workdir)
+  return frozen.FrozenNetwork(changed, params)
 
 
 def metrics_and_gradient(case, network):
   """Returns both of the validation problems, the gradient of masked leaves."""
-  loaded, params, masked_from, task = case
-  problems = network.problems(masked_from, task, "validation")
+  _, params, masked_from, task = case
+  problems = network.examples(masked_from, task, "validation")
   functions = network.network(masked_from)
   metrics = jax.jit(functions.metrics_fn)(params, problems)
   gradient = jax.jit(jax.grad(functions.loss_fn))(params, problems)
   leaves = trees.leaves_by_path(gradient)
-  paths = loaded.mask_spec(params, masked_from).paths
+  paths = network.mask_spec(masked_from).paths
   return metrics, {path: leaves[path] for path in paths}
 
 
@@ -96,7 +97,7 @@ def test_features_are_the_same_bits_wherever_they_lie(case, tmp_path, dtype):
   found = [
     with_search(
       case, tmp_path / cache, cache=cache, cache_dtype=dtype
-    ).problems(masked_from, task, "train")
+    ).examples(masked_from, task, "train")
     for cache in PLACES
   ]
   for features in found[1:]:
@@ -106,7 +107,7 @@ def test_features_are_the_same_bits_wherever_they_lie(case, tmp_path, dtype):
 
 
 def test_a_search_finds_the_same_bits_wherever_they_lie(small_case, tmp_path):
-  loaded, params, masked_from, task = small_case
+  work, params, masked_from, task = small_case
   found = []
   for cache in PLACES:
     network = with_search(small_case, tmp_path / cache, cache=cache)
@@ -115,8 +116,8 @@ def test_a_search_finds_the_same_bits_wherever_they_lie(small_case, tmp_path):
       functions.loss_fn,
       params,
       network.mask_spec(masked_from),
-      network.problems(masked_from, task, "train"),
-      loaded.search_config(num_epochs=1, feed=network.feed(masked_from)),
+      network.examples(masked_from, task, "train"),
+      work.study.search_config(num_epochs=1, feed=network.feed(masked_from)),
       key=jax.random.key(1),
       devices=jax.devices()[:1],
     )
@@ -128,12 +129,12 @@ def test_a_search_finds_the_same_bits_wherever_they_lie(small_case, tmp_path):
 @pytest.mark.parametrize("cache", PLACES)
 def test_features_are_those_of_every_problem_once(small_case, tmp_path, cache):
   """16 problems in chunks of 5: the last chunk has one, filled up with four."""
-  loaded, params, masked_from, task = small_case
+  work, params, masked_from, task = small_case
   network = with_search(small_case, tmp_path, cache=cache)
-  network.experiment.config.evaluation.batch_size = 5
-  found = network.problems(masked_from, task, "validation")
-  expected = loaded.frozen_network.features_before(
-    params, loaded.read(task, "validation"), "layer_0"
+  network.work.config.evaluation.batch_size = 5
+  found = network.examples(masked_from, task, "validation")
+  expected = work.study.frozen_network.features_before(
+    params, work.read(task, "validation"), "layer_0"
   )
   assert trees.num_rows(found) == 16
   chex.assert_trees_all_close(
@@ -144,8 +145,8 @@ def test_features_are_those_of_every_problem_once(small_case, tmp_path, cache):
 def test_features_are_computed_once(small_case, tmp_path):
   *_, masked_from, task = small_case
   network = with_search(small_case, tmp_path, cache="host")
-  first = network.problems(masked_from, task, "validation")
-  assert network.problems(masked_from, task, "validation") is first
+  first = network.examples(masked_from, task, "validation")
+  assert network.examples(masked_from, task, "validation") is first
 
 
 def test_devices_of_a_cpu_share_features_and_data(small_case, tmp_path):
@@ -153,7 +154,7 @@ def test_devices_of_a_cpu_share_features_and_data(small_case, tmp_path):
   mesh = parallel.row_mesh(8)
   for cache in ("device", "off"):
     network = with_search(small_case, tmp_path / cache, cache=cache)
-    problems = network.problems(masked_from, task, "train")
+    problems = network.examples(masked_from, task, "train")
     copies = parallel.replicate(problems, mesh)
     for name, array in problems.items():
       addresses = {
@@ -168,7 +169,7 @@ def test_finished_files_are_used_again(small_case, tmp_path):
 
   def read():
     network = with_search(small_case, tmp_path, cache="disk")
-    return network, network.problems(masked_from, task, "train")
+    return network, network.examples(masked_from, task, "train")
 
   network, first = read()
   (file, *_) = tmp_path.glob(f"cache/*/{task}-train/*.npy")
@@ -236,7 +237,7 @@ def test_bfloat16_is_close_and_says_how_close(small_case, tmp_path, fields):
 
   def metrics_of(name, **fields):
     network = with_search(small_case, tmp_path / name, **fields)
-    problems = network.problems(masked_from, task, "validation")
+    problems = network.examples(masked_from, task, "validation")
     return jax.jit(network.network(masked_from).metrics_fn)(params, problems)
 
   metrics, expected = metrics_of("narrow", **fields), metrics_of("exact")
@@ -257,8 +258,8 @@ def test_a_search_in_bfloat16_learns_float32_logits(small_case, tmp_path):
     functions.loss_fn,
     params,
     network.mask_spec(masked_from),
-    network.problems(masked_from, task, "validation"),
-    network.experiment.search_config(num_epochs=1, batch_size=16),
+    network.examples(masked_from, task, "validation"),
+    network.work.study.search_config(num_epochs=1, batch_size=16),
     key=jax.random.key(1),
   )
   for mask_logits in result.mask_logits.values():

@@ -10,6 +10,7 @@ import pytest
 
 from structcomp_jax import search
 from structcomp_jax.engine import feed, parallel, programs
+from structcomp_jax.engine.learner import Setup
 from structcomp_jax.engine.plan import Machine, Plan
 
 from . import tiny
@@ -84,7 +85,7 @@ def test_run_goes_on_in_the_middle_of_an_epoch_with_the_same_bits():
 def test_every_example_of_a_step_is_the_one_of_the_order():
   dataset = {"index": np.arange(14)}
   config = dataclasses.replace(CONFIG, feed="host", steps_per_call=2)
-  setup = programs.Setup(
+  setup = Setup(
     learner=search.MaskLearner(None, None, tiny.SPEC, config.objective()),
     plan=Plan.of(config),
     machine=Machine.of(config),

@@ -8,6 +8,7 @@ import pytest
 
 from structcomp_jax import search, trees
 from structcomp_jax.engine import parallel, programs
+from structcomp_jax.engine.learner import Keys, Setup
 from structcomp_jax.engine.plan import Machine, Plan
 from structcomp_jax.types import UserError
 
@@ -230,7 +231,7 @@ def test_candidates_need_no_communication():
     tiny.loss_fn, None, tiny.SPEC, config.objective()
   )
   program = programs.advance(
-    programs.Setup(
+    Setup(
       learner=learner,
       plan=Plan.of(config),
       machine=Machine.of(config),
@@ -244,7 +245,7 @@ def test_candidates_need_no_communication():
     rows,
     tiny.NETWORK.params,
     {
-      "keys": programs.Keys(*jax.random.split(tiny.KEY)),
+      "keys": Keys(*jax.random.split(tiny.KEY)),
       "dataset": tiny.DATASET,
       "done": np.int32(0),
       "num_steps": np.int32(1),

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from structcomp_jax import masks, search, trees
-from structcomp_jax.engine import parallel, programs
+from structcomp_jax.engine import parallel
+from structcomp_jax.engine.learner import Now, Setup
 from structcomp_jax.engine.plan import Machine, Plan
 from structcomp_jax.search import MaskLearner
 
@@ -34,14 +35,14 @@ def learner_of(config, loss_fn=tiny.loss_fn):
 
 def now_of(config, learner):
   """Returns the first step of a loop."""
-  setup = programs.Setup(
+  setup = Setup(
     learner=learner,
     plan=Plan.of(config),
     machine=Machine.of(config),
     mesh=parallel.row_mesh(1),
     steps_per_epoch=1,
   )
-  return programs.Now(
+  return Now(
     setup=setup,
     step=jnp.int32(0),
     key=KEY,

@@ -13,30 +13,38 @@ import jax.numpy as jnp
 import numpy as np
 from absl import logging
 
-from structcomp_jax import evaluation, masks, trees, types
-from structcomp_jax.io import mask_files
-from structcomp_jax.io.layout import MASKS
-from structcomp_jax.pipeline import experiment as experiments
+from structcomp_jax import evaluation, masks, search, trees, types
 from structcomp_jax.pipeline import mask_search
 from structcomp_jax.pipeline.frozen import FrozenNetwork
-from structcomp_jax.pipeline.keys import purpose_key
+from structcomp_jax.studies.break_it_down import config as sections
 
 _TASK = "base"
 
 
+def settings(study: Any) -> sections.Pruning:
+  """Returns the section of the config."""
+  return sections.Pruning(**study.config.pruning.to_dict())
+
+
+def search_config(study: Any) -> search.SearchConfig:
+  """Returns the grid of masks that prune a network."""
+  seeds = (study.mask_search.grid_seed,)
+  return study.search_config(seeds=seeds, **settings(study).changes())
+
+
 def prune(
-  experiment: experiments.Experiment, base_seed: int, params: types.Params
+  study: Any, dense: FrozenNetwork, base_seed: int
 ) -> tuple[types.Params, dict[str, Any]]:
   """Returns a pruned network, searching the mask where there is none.
 
   The grid of `config.pruning` is searched with one seed; the subnetwork with
   the highest validation accuracy on the composite task wins, whatever its
-  size (published).
+  size, as in Lepori et al. 2023.
 
   Args:
-    experiment: the experiment.
+    study: the study.
+    dense: the trained network.
     base_seed: of the network.
-    params: its trained weights.
 
   Returns:
     The weights with the removed ones set to zero, and the settings of the
@@ -45,39 +53,36 @@ def prune(
   Raises:
     UserError: no mask stayed finite, or a file is damaged.
   """
-  directory = experiment.paths.pruning(base_seed)
-  masked_from = experiment.config.pruning.masked_from
-  frozen = FrozenNetwork(experiment, params)
-  mask_search.search_masks(
-    frozen,
-    directory,
-    _TASK,
-    masked_from,
-    experiment.pruning_config(),
-    key=purpose_key(experiment.config.seed, "pruning", base_seed),
-    label=f"pruning network {base_seed}",
+  work = dense.work
+  found = mask_search.learn(
+    dense,
+    mask_search.Search(
+      directory=work.paths.pruning(base_seed),
+      task=_TASK,
+      masked_from=settings(study).masked_from,
+      config=search_config(study),
+      key=work.key("pruning", base_seed),
+      label=f"pruning network {base_seed}",
+    ),
   )
-  stacked, settings = mask_files.load(directory / MASKS, frozen.fingerprint)
-  spec = frozen.mask_spec(masked_from)
-  pruned_networks = evaluation.Variant(stacked, settings["mask_seed"])
-  found = frozen.evaluate(
-    masked_from,
-    {"pruned": pruned_networks},
+  networks = evaluation.Variant(found.stacked, found.seeds)
+  metrics = dense.evaluate(
+    found.masked_from,
+    {"pruned": networks},
     (_TASK,),
     "validation",
-    key=purpose_key(experiment.config.seed, "ablation"),
+    key=work.key("ablation"),
   )
-  accuracies = found["pruned"][_TASK]["accuracy"]
-  frozen.forget_features()
-  best = int(np.argmax(np.where(settings["finite"], accuracies, -1.0)))
-  chosen = {name: values[best] for name, values in settings.items()}
+  accuracies = metrics["pruned"][_TASK]["accuracy"]
+  dense.forget_features()
+  best = int(np.argmax(np.where(found.finite, accuracies, -1.0)))
   info = {
-    **chosen,
-    "masked_from": masked_from,
+    **found.settings[best],
+    "finite": bool(found.finite[best]),
     "validation_accuracy": float(accuracies[best]),
-    "kept": int(pruned_networks.kept_weights(spec)[best]),
-    "maskable": spec.num_weights,
+    "kept": int(networks.kept_weights(found.spec)[best]),
+    "maskable": found.spec.num_weights,
   }
   logging.info("pruned network %d: %s", base_seed, json.dumps(info))
-  pruned = masks.merge(params, trees.row(stacked, best))
-  return jax.tree.map(jnp.asarray, pruned), info
+  params = masks.merge(dense.params, trees.row(found.stacked, best))
+  return jax.tree.map(jnp.asarray, params), info

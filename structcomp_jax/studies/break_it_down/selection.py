@@ -13,18 +13,18 @@ Every setting is searched with one seed and judged on validation data:
 reported later (of other problems): its D_abl is optimistic.
 """
 
-import json
-import pathlib
-from collections.abc import Callable
+import dataclasses
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from structcomp_jax import evaluation, types
-from structcomp_jax.io import files, hosts, mask_files
-from structcomp_jax.io.layout import MASKS, SELECTION
+from structcomp_jax.io import files
+from structcomp_jax.io.layout import SELECTION
+from structcomp_jax.pipeline import mask_search, mask_sets
+from structcomp_jax.pipeline.experiment import Experiment
 from structcomp_jax.pipeline.frozen import FrozenNetwork
-from structcomp_jax.pipeline.keys import purpose_key
 from structcomp_jax.pipeline.tables import SETTINGS
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
   OWN_THRESHOLD,
@@ -35,55 +35,96 @@ from structcomp_jax.studies.break_it_down.findings.task_difference import (
 _AS_ACCURATE = 0.01
 
 
-def choose(
-  frozen: FrozenNetwork,
-  directory: pathlib.Path,
+def search_subroutine(
+  study: Any,
+  work: Experiment,
+  regime: str,
+  base_seed: int,
   subroutine: str,
-  search_masks: Callable[..., None],
   label: str,
-) -> dict[str, Any]:
-  """Returns the setting to use, searching the grid where there is one.
+) -> None:
+  """Chooses a setting where there are several, then searches all its seeds.
 
   Args:
-    frozen: the network.
-    directory: of the final masks; the grid lies in `grid/` below it.
+    study: the study.
+    work: where.
+    regime, base_seed: of the base network.
     subroutine: what the masks are for.
-    search_masks: (directory, masked_from=, config=, label=); runs one search
-      and stores its masks, unless it did so before.
     label: for progress.
-
-  Returns:
-    {setting: value} of all `SETTINGS`.
   """
-  config = frozen.experiment.config.search
-  # In the order of `SETTINGS`.
+  directory = work.paths.masks(regime, base_seed, subroutine)
+  seeds, fingerprint = (
+    study.mask_search.seeds,
+    work.fingerprint(regime, base_seed),
+  )
+  if mask_search.is_complete(directory, seeds, fingerprint):
+    mask_search.forget_leftovers(directory)
+    logging.info("%s: done before", label)
+    return
+  frozen = work.frozen(regime, base_seed)
+  job = mask_search.Search(
+    directory=directory,
+    task=subroutine,
+    masked_from=None,
+    config=study.search_config(),
+    key=work.key("search", base_seed, study.subroutines.index(subroutine)),
+    label=label,
+  )
+  if files.is_done(directory):
+    setting = {name: files.read_done(directory)[name] for name in SETTINGS}
+  else:
+    setting = _choose(study, frozen, job)
+  work.learn(
+    frozen,
+    dataclasses.replace(
+      job,
+      masked_from=setting["masked_from"],
+      config=study.search_config(
+        learning_rates=(setting["learning_rate"],),
+        init_logits=(setting["mask_init"],),
+        penalties=(setting["penalty"],),
+      ),
+      info=setting,
+    ),
+  )
+  frozen.forget_features()
+
+
+def _choose(
+  study: Any, frozen: FrozenNetwork, job: mask_search.Search
+) -> dict[str, Any]:
+  """Returns {setting: value} to use, searching the grid where there is one."""
+  section = study.mask_search
   axes = (
-    config.learning_rates,
-    config.init_logits,
-    config.penalties,
-    config.masked_from,
+    section.learning_rates,
+    section.init_logits,
+    section.penalties,
+    section.masked_from,
   )
   if all(len(axis) == 1 for axis in axes):
     return dict(zip(SETTINGS, (axis[0] for axis in axes), strict=True))
-  record = directory / SELECTION
+  record = job.directory / SELECTION
   if not files.exists(record):
     rows = []
-    for masked_from in config.masked_from:
-      grid = directory / "grid" / f"from_{masked_from}"
-      search_masks(
-        grid,
-        masked_from=masked_from,
-        config=frozen.experiment.search_config(seeds=(config.grid_seed,)),
-        label=f"{label}, grid from {masked_from}",
+    for masked_from in section.masked_from:
+      grid = mask_search.learn(
+        frozen,
+        dataclasses.replace(
+          job,
+          directory=job.directory / "grid" / f"from_{masked_from}",
+          masked_from=masked_from,
+          config=study.search_config(seeds=(section.grid_seed,)),
+          label=f"{job.label}, grid from {masked_from}",
+        ),
       )
-      rows += _judge(frozen, grid, subroutine, masked_from)
-    best = best_row(rows, config.selection)
-    content = {"rule": config.selection, "chosen": best, "settings": rows}
-    files.write_atomic(record, json.dumps(content, indent=2) + "\n")
+      rows += _judge(study, frozen, grid, job.task)
+    best = best_row(rows, section.selection)
+    content = {"rule": section.selection, "chosen": best, "settings": rows}
+    files.write_json(record, content)
   try:
-    chosen = json.loads(files.read_text(record))["chosen"]
+    chosen = files.read_json(record)["chosen"]
     return {name: chosen[name] for name in SETTINGS}
-  except (ValueError, KeyError, TypeError) as error:
+  except (KeyError, TypeError) as error:
     raise types.UserError(
       f"{record} is torn; delete it and run python -m launch.search again"
     ) from error
@@ -118,33 +159,34 @@ def _ablation_score(row: dict[str, Any]) -> float:
   return float(clamp(row["ablated_other"]) - clamp(row["ablated_target"]))
 
 
-def _judge(frozen, grid, subroutine, masked_from):
+def _judge(
+  study: Any,
+  frozen: FrozenNetwork,
+  grid: mask_sets.MaskSet,
+  subroutine: str,
+) -> list[dict[str, Any]]:
   """Returns one row per candidate of a grid search, on validation data."""
-  experiment = frozen.experiment
-  load = hosts.by_first(mask_files.load)
-  stacked, settings = load(grid / MASKS, frozen.fingerprint)
-  spec = frozen.mask_spec(masked_from)
-  other = next(name for name in experiment.subroutines if name != subroutine)
+  other = next(name for name in study.subroutines if name != subroutine)
   tasks = (subroutine, f"odd_{subroutine}", f"odd_{other}")
-  variants = evaluation.ablations(stacked, settings["mask_seed"])
+  variants = evaluation.ablations(grid.stacked, grid.seeds)
   found = frozen.evaluate(
-    masked_from,
+    grid.masked_from,
     {name: variants[name] for name in ("none", "zero")},
     tasks,
     "validation",
-    key=purpose_key(experiment.config.seed, "ablation"),
+    key=frozen.work.key("ablation"),
   )
   own, target, rest = tasks
-  removed = variants["zero"].kept_weights(spec)
+  removed = variants["zero"].kept_weights(grid.spec)
   return [
     {
-      **{name: settings[name][index] for name in settings},
-      "masked_from": masked_from,
-      "own_accuracy": float(found["none"][own]["accuracy"][index]),
-      "removed": int(removed[index]),
-      "own_loss": float(found["none"][own]["loss"][index]),
-      "ablated_target": float(found["zero"][target]["accuracy"][index]),
-      "ablated_other": float(found["zero"][rest]["accuracy"][index]),
+      **{name: setting[name] for name in ("mask_seed", *SETTINGS)},
+      "finite": bool(grid.finite[row]),
+      "own_accuracy": float(found["none"][own]["accuracy"][row]),
+      "removed": int(removed[row]),
+      "own_loss": float(found["none"][own]["loss"][row]),
+      "ablated_target": float(found["zero"][target]["accuracy"][row]),
+      "ablated_other": float(found["zero"][rest]["accuracy"][row]),
     }
-    for index in range(len(settings["mask_seed"]))
+    for row, setting in enumerate(grid.settings)
   ]

@@ -1,19 +1,18 @@
 """SimCLR pretraining, one run that all networks of the regime start from."""
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 from absl import logging
 
 from structcomp_jax import training, trees, types
 from structcomp_jax.engine import batching
 from structcomp_jax.io import checkpoints, files
-from structcomp_jax.pipeline import experiment as experiments
-from structcomp_jax.pipeline import resumable as long_run
-from structcomp_jax.pipeline.keys import purpose_key
+from structcomp_jax.pipeline import base_networks, resumable
+from structcomp_jax.pipeline.experiment import Experiment
 from structcomp_jax.pipeline.study import fresh_params
-from structcomp_jax.studies.break_it_down.domain import PictureDomain
+from structcomp_jax.studies.break_it_down import config as sections
 from structcomp_jax.tasks import datasets
 from structcomp_jax.training import simclr
 
@@ -21,52 +20,31 @@ from structcomp_jax.training import simclr
 _RUN = "run"
 
 
-def data_sets(experiment: experiments.Experiment) -> dict[str, dict[str, int]]:
+def settings(study: Any) -> training.SimclrConfig:
+  """Returns how the backbone is pretrained."""
+  return _section(study).simclr_config(study.runtime)
+
+
+def data_sets(study: Any) -> dict[str, Mapping[str, int]]:
   """Returns {builder/config: sizes} of the pictures to learn from.
 
-  The composite tasks of several experiments, so that one backbone serves all
-  of them (published); nothing where no network is pretrained.
+  The composite tasks of several experiments: as in Lepori et al. 2023, one
+  backbone serves all of them.
   """
-  if "simclr" not in experiment.config.regimes:
-    return {}
   return {
-    _domain(experiment).dataset_name("base", task): experiment.num_problems(
-      "base"
-    )
-    for task in experiment.config.simclr.tasks
+    study.domain.dataset_name("base", task): study.datasets["base"].sizes
+    for task in _section(study).tasks
   }
 
 
-def step(experiment: experiments.Experiment) -> None:
+def pretrain(study: Any, work: Experiment) -> None:
   """Pretrains the backbone unless it is there."""
-  directory = experiment.paths.pretraining()
+  directory = work.paths.pretraining()
   if files.is_done(directory):
     logging.info("pretraining: done before")
-    long_run.forget_checkpoint(directory / _RUN)
+    resumable.forget_checkpoint(directory / _RUN)
     return
-  config = experiment.simclr_config()
-  dataset = _pictures(experiment, "train")
-  steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
-  state = simclr.init_state(
-    jnp.int32(experiment.config.seed), _fresh_params(experiment), config
-  )
-  with long_run.LongRun(
-    directory / _RUN,
-    trees.stack([state]),
-    total_steps=steps_per_epoch * config.num_epochs,
-    label="SimCLR pretraining",
-    checkpoint_seconds=experiment.config.runtime.checkpoint_seconds,
-    accuracy="validation/top_5",
-  ) as keep:
-    state = simclr.run(
-      _domain(experiment).embed_images,
-      keep.state,
-      dataset,
-      _pictures(experiment, "validation"),
-      config,
-      key=purpose_key(experiment.config.seed, "pretraining", 1),
-      on_call=keep,
-    )
+  state = _run(study, work)
   if training.failed_seeds(state):
     raise types.UserError(
       "the pretraining never had a finite validation loss; lower "
@@ -74,7 +52,7 @@ def step(experiment: experiments.Experiment) -> None:
     )
   best = training.fetch_best(state)
   params = trees.row(best["params"], 0)
-  checkpoints.save(directory / long_run.CHECKPOINT, 0, params, {})
+  checkpoints.save(directory / resumable.CHECKPOINT, 0, params, {})
   files.mark_done(
     directory,
     {
@@ -82,44 +60,54 @@ def step(experiment: experiments.Experiment) -> None:
       "validation_top_5": -float(best["loss"][0]),
     },
   )
-  long_run.forget_checkpoint(directory / _RUN)
+  resumable.forget_checkpoint(directory / _RUN)
 
 
-def load(experiment: experiments.Experiment) -> types.Params:
+def load(work: Experiment) -> types.Params:
   """Returns the pretrained network, head included.
 
   Raises:
     UserError: its files are damaged.
   """
-  directory = experiment.paths.pretraining()
-  found = checkpoints.restore(
-    directory / long_run.CHECKPOINT, _fresh_params(experiment)
-  )
-  if found is None:
-    raise types.UserError(
-      f"{directory} has lost its checkpoint; delete the directory and run "
-      "python -m launch.train again"
+  return base_networks.load_params(work, work.paths.pretraining())
+
+
+def _section(study: Any) -> sections.Pretraining:
+  return sections.Pretraining(**study.config.simclr.to_dict())
+
+
+def _run(study: Any, work: Experiment) -> training.TrainState:
+  """Runs the pretraining, going on where it was."""
+  config = settings(study)
+  dataset = _pictures(study, work, "train")
+  params = fresh_params(study.network, work.key("pretraining", 0))
+  state = simclr.init_state(jnp.int32(work.config.seed), params, config)
+  steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
+  with resumable.Run(
+    work.paths.pretraining() / _RUN,
+    trees.stack([state]),
+    total_steps=config.total_steps(steps_per_epoch),
+    label="SimCLR pretraining",
+    checkpoint_seconds=work.runtime.checkpoint_seconds,
+    accuracy="validation/top_5",
+    say=work.say_once,
+  ) as run:
+    return simclr.run(
+      study.domain.embed_images,
+      run.state,
+      dataset,
+      _pictures(study, work, "validation"),
+      config,
+      key=work.key("pretraining", 1),
+      on_call=run,
     )
-  return jax.tree.map(jnp.asarray, found[1])
 
 
-def _domain(experiment: experiments.Experiment) -> PictureDomain:
-  """Returns the domain; only vision offers the regime (`CHOICES`)."""
-  return cast(PictureDomain, experiment.domain)
-
-
-def _fresh_params(experiment: experiments.Experiment) -> types.Params:
-  key = purpose_key(experiment.config.seed, "pretraining", 0)
-  return fresh_params(experiment.network, key)
-
-
-def _pictures(experiment: experiments.Experiment, split: str) -> types.Batch:
+def _pictures(study: Any, work: Experiment, split: str) -> types.Batch:
   """Returns two pictures of every problem of the composite tasks."""
   return simclr.make_dataset(
     [
-      experiment.domain.encode(datasets.load(name, experiment.data_dir, split))[
-        "images"
-      ]
-      for name in data_sets(experiment)
+      study.domain.encode(datasets.load(name, work.data_dir, split))["images"]
+      for name in data_sets(study)
     ]
   )

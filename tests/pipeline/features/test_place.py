@@ -9,8 +9,10 @@ import pytest
 from configs.common.vision import vision_variant
 from structcomp_jax import search
 from structcomp_jax.pipeline import choices as recorded
-from structcomp_jax.pipeline import experiment, widths
+from structcomp_jax.pipeline import widths
+from structcomp_jax.pipeline.experiment import Experiment
 from structcomp_jax.pipeline.features import place as feature_place
+from structcomp_jax.studies import registry
 from structcomp_jax.types import UserError
 
 CPU = feature_place.Space(device=None, host=4e9, disk=50e9)
@@ -60,7 +62,7 @@ def test_a_choice_is_made_once(tmp_path):
 def load(tmp_path, width):
   config = vision_variant("inside_contact", "smoke")
   config.runtime.vmap_width = width
-  return experiment.load(config, tmp_path)
+  return Experiment(registry.make_study(config), tmp_path)
 
 
 def for_search(loaded, measure, masked_from="stage_2"):
@@ -79,7 +81,9 @@ def test_a_width_is_measured_once(tmp_path):
   assert widths.for_evaluation(loaded, "first") == 1
   (name,) = json.loads((tmp_path / "widths.json").read_text())
   kind = jax.devices()[0].device_kind
-  assert name == f"{kind}, masked from stage_2, 4 candidates, batches of 16"
+  assert name == (
+    f"device {kind}, masked_from stage_2, candidates 4, batch_size 16"
+  )
 
 
 def test_a_given_width_is_not_measured(tmp_path):

@@ -8,7 +8,7 @@ from structcomp_jax.report import style, workdir
 from structcomp_jax.studies.break_it_down.columns import SCHEMAS
 from structcomp_jax.studies.break_it_down.findings import task_difference
 from structcomp_jax.studies.break_it_down.page import figures, overview
-from structcomp_jax.studies.break_it_down.regime_labels import LABELS
+from structcomp_jax.studies.break_it_down.regimes import LABELS
 from tests.studies.break_it_down import synthetic
 
 

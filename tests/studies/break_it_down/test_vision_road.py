@@ -8,7 +8,9 @@ import pytest
 from configs.common.vision import vision_variant
 from structcomp_jax import trees
 from structcomp_jax.io import files, mask_files, tables
-from structcomp_jax.pipeline import experiment, train
+from structcomp_jax.pipeline import base_networks
+from structcomp_jax.pipeline.experiment import Experiment
+from structcomp_jax.studies import registry
 from structcomp_jax.studies.break_it_down.columns import SCHEMAS
 
 CONFIG = "configs/vision/inside_contact.py:smoke"
@@ -47,9 +49,10 @@ def test_every_regime_is_tested_on_every_task(workdir):
 
 
 def test_pruned_network_is_the_trained_one_under_a_mask(workdir):
-  loaded = experiment.load(vision_variant("inside_contact", "smoke"), workdir)
+  study = registry.make_study(vision_variant("inside_contact", "smoke"))
+  work = Experiment(study, workdir)
   trained, pruned = (
-    trees.leaves_by_path(train.load_params(loaded, regime, 0)[0])
+    trees.leaves_by_path(base_networks.load(work, regime, 0))
     for regime in ("scratch", "pruned")
   )
   stacked, _ = mask_files.load(workdir / "pruned/pruning/seed_0/masks.npz")

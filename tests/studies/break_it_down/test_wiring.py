@@ -15,8 +15,7 @@ import pytest
 
 from structcomp_jax import masks, search, training, trees
 from structcomp_jax.io import files, mask_files, metrics, tables
-from structcomp_jax.pipeline import evaluate, experiment, train
-from structcomp_jax.pipeline import search as search_step
+from structcomp_jax.pipeline import base_networks, run, workplace
 from structcomp_jax.pipeline.study import fresh_params
 from structcomp_jax.studies.break_it_down.columns import SCHEMAS
 from structcomp_jax.types import UserError
@@ -52,13 +51,13 @@ def read(work, name="results"):
 def work(tmp_path_factory):
   """The experiment, after the whole road."""
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(experiment.datasets, "load", toy.load_problems)
+    patch.setattr(workplace.datasets, "load", toy.load_problems)
     made = toy.make_experiment(
       toy.make_config(), tmp_path_factory.mktemp("toy")
     )
-    train.step(made)
-    search_step.step(made)
-    evaluate.step(made)
+    run.train(made)
+    run.search(made)
+    run.evaluate(made)
   return made
 
 
@@ -66,7 +65,7 @@ def work(tmp_path_factory):
 def networks(work):
   """{(regime, base seed): weights on disk}."""
   return {
-    (regime, seed): train.load_params(work, regime, seed)[0]
+    (regime, seed): base_networks.load(work, regime, seed)
     for regime in REGIMES
     for seed in BASE_SEEDS
   }
@@ -137,19 +136,19 @@ def test_base_networks_learn_the_composite_task(work, networks):
 
 
 def test_pretrained_networks_have_settings_of_their_own(tmp_path, monkeypatch):
-  monkeypatch.setattr(experiment.datasets, "load", toy.load_problems)
+  monkeypatch.setattr(workplace.datasets, "load", toy.load_problems)
   config = toy.make_config()
   config.regimes = ("lm_pretrained",)
   config.training.pretrained_learning_rate = 0.01
   config.training.pretrained_batch_size = 6
   made = toy.make_experiment(config, tmp_path)
-  train.step(made)
+  run.train(made)
   state, _ = train_by_hand(
     [toy.PRETRAINED] * 2, learning_rate=0.01, batch_size=6
   )
   for index, seed in enumerate(BASE_SEEDS):
     chex.assert_trees_all_close(
-      train.load_params(made, "lm_pretrained", seed)[0],
+      base_networks.load(made, "lm_pretrained", seed),
       trees.row(state.best.value, index),
       **CLOSE,
     )
@@ -340,7 +339,7 @@ def test_masks_of_another_base_network_are_refused(work):
   mark.write_text(json.dumps(json.loads(before) | {"fingerprint": "other"}))
   try:
     with pytest.raises(UserError, match="holds masks of another base network"):
-      search_step.step(work)
+      run.search(work)
   finally:
     mark.write_text(before)
 
@@ -489,7 +488,7 @@ def test_dense_rows_are_those_of_the_network(
 
 
 def test_masks_that_are_not_finite_are_not_evaluated(work, monkeypatch):
-  monkeypatch.setattr(experiment.datasets, "load", toy.load_problems)
+  monkeypatch.setattr(workplace.datasets, "load", toy.load_problems)
   directory, _ = chosen_of(work, CASES[0])
   path = directory / "masks.npz"
   before, content = path.read_bytes(), mask_files.load(path)
@@ -507,11 +506,11 @@ def test_masks_that_are_not_finite_are_not_evaluated(work, monkeypatch):
       } | {"finite": [False, True]},
       stacked=True,
     )  # fmt: skip
-    evaluate.step(work)
+    run.evaluate(work)
     found = {name: read(work, name) for name in SCHEMAS}
   finally:
     path.write_bytes(before)
-  evaluate.step(work)
+  run.evaluate(work)
   for file, content in stored.items():
     assert file.read_bytes() == content
   for name, table in found.items():

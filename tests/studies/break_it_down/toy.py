@@ -15,10 +15,10 @@ import numpy as np
 from flax import linen as nn
 
 from configs.common.vision import vision_variant
-from structcomp_jax.io import layout as paths
 from structcomp_jax.models import staged
-from structcomp_jax.pipeline import experiment as experiments
+from structcomp_jax.pipeline.experiment import Experiment
 from structcomp_jax.studies.break_it_down.network import Input, OddOneOutNetwork
+from structcomp_jax.studies.break_it_down.study import BreakItDown
 
 SUBROUTINES = ("inside", "contact")
 TASKS = ("base", "inside", "contact", "odd_inside", "odd_contact")
@@ -104,6 +104,9 @@ class Toy:
       del splits["train"]
     return splits
 
+  def separation(self):
+    return []
+
   def encode(self, problems):
     return {"items": problems}
 
@@ -155,11 +158,8 @@ def make_config(**search):
 
 def make_experiment(config, workdir):
   """Returns the experiment, whose data come from `load_problems`."""
-  return experiments.Experiment(
-    config=config,
-    paths=paths.Paths(workdir, config.regimes[0]),
-    domain=Toy(pretrained=PRETRAINED),
-  )
+  study = BreakItDown(config, Toy(pretrained=PRETRAINED))
+  return Experiment(study, workdir)
 
 
 def load_problems(name, data_dir, split):

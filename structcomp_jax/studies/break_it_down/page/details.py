@@ -20,7 +20,7 @@ from structcomp_jax.studies.break_it_down.findings.task_difference import (
   usable,
 )
 from structcomp_jax.studies.break_it_down.page import wording
-from structcomp_jax.studies.break_it_down.regime_labels import LABELS
+from structcomp_jax.studies.break_it_down.regimes import LABELS
 
 
 def statistics(differences: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from structcomp_jax.report import style
 from structcomp_jax.studies.break_it_down.findings import published
 from structcomp_jax.studies.break_it_down.findings.task_difference import CHANCE
-from structcomp_jax.studies.break_it_down.regime_labels import LABELS
+from structcomp_jax.studies.break_it_down.regimes import LABELS
 
 _PREDICTED = "#E8F3EC"
 _PUBLISHED: dict[str, Any] = {"color": "#AA3377", "linestyle": (0, (2, 1.2))}

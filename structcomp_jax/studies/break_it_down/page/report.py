@@ -67,6 +67,18 @@ def _beside(page_path: pathlib.Path) -> pathlib.Path:
   return page_path.with_name(f"{prefix}verdicts.json")
 
 
+def write(
+  workdirs: Sequence[str | pathlib.Path],
+  out: str | pathlib.Path,
+  *,
+  base_threshold: float = BASE_THRESHOLD,
+) -> None:
+  """Builds the page; prints the verdicts and where it lies."""
+  summary = build(workdirs, out, base_threshold=base_threshold)
+  print(summary["text"])
+  print(f"report: {pathlib.Path(summary['path']).resolve()}")
+
+
 def page(found: Sequence[Findings], *, base_threshold: float) -> str:
   """Returns the whole page as HTML."""
   template = importlib.resources.files(__package__) / "page.html"

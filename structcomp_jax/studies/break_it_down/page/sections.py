@@ -19,7 +19,7 @@ from structcomp_jax.studies.break_it_down.page import (
   tables,
   wording,
 )
-from structcomp_jax.studies.break_it_down.regime_labels import LABELS
+from structcomp_jax.studies.break_it_down.regimes import LABELS
 
 
 def summary_table(summary: pd.DataFrame) -> str:

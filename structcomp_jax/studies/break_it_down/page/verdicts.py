@@ -16,7 +16,7 @@ from structcomp_jax.studies.break_it_down.findings.task_difference import (
   UNTRAINED_REGIME,
 )
 from structcomp_jax.studies.break_it_down.findings.verdict import Verdict
-from structcomp_jax.studies.break_it_down.regime_labels import LABELS
+from structcomp_jax.studies.break_it_down.regimes import LABELS
 
 _GRADE_SIGNS = {
   Grade.CLEAR: '<span class="yes">\u2713 clear</span>',

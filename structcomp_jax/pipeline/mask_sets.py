@@ -1,0 +1,109 @@
+"""Stored masks of one network: read, and written."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from structcomp_jax import masks, trees, types
+from structcomp_jax.io import files, hosts, layout, logit_files, mask_files
+from structcomp_jax.pipeline.frozen import FrozenNetwork
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MaskSet:
+  """Stored masks of one network.
+
+  Attributes:
+    stacked: {path: bool[K, ...]}.
+    settings: K dicts of the columns that tell the masks apart. `candidate` is
+      the row of a mask in its file.
+    finite: bool[K]. False: the search stopped, do not use.
+    spec: the masked leaves.
+    masked_from: the first masked stage.
+  """
+
+  stacked: types.Mask
+  settings: list[dict[str, Any]]
+  finite: np.ndarray
+  spec: masks.MaskSpec
+  masked_from: Any
+
+  @property
+  def seeds(self) -> list[int]:
+    """The mask seeds."""
+    return [setting["mask_seed"] for setting in self.settings]
+
+  def rows(self, rows: Sequence[int] | np.ndarray) -> "MaskSet":
+    """Returns some of the masks."""
+    return dataclasses.replace(
+      self,
+      stacked=trees.row(self.stacked, np.asarray(rows, int)),
+      settings=[self.settings[row] for row in rows],
+      finite=self.finite[np.asarray(rows, int)],
+    )
+
+  def usable(self) -> "MaskSet":
+    """Returns the masks whose search stayed finite."""
+    return self.rows(np.flatnonzero(self.finite))
+
+
+def load(
+  frozen: FrozenNetwork, directory: pathlib.Path, masked_from: Any
+) -> MaskSet:
+  """Returns the masks in a directory.
+
+  Raises:
+    UserError: the file is missing, torn, or of another network.
+  """
+  stacked, columns = hosts.by_first(mask_files.load)(
+    directory / layout.MASKS, frozen.fingerprint
+  )
+  finite = np.array(columns.pop("finite"), bool)
+  return MaskSet(
+    stacked=stacked,
+    settings=[
+      {name: values[row] for name, values in columns.items()}
+      | {"masked_from": masked_from, "candidate": row}
+      for row in range(len(finite))
+    ],
+    finite=finite,
+    spec=frozen.mask_spec(masked_from),
+    masked_from=masked_from,
+  )
+
+
+def load_finished(frozen: FrozenNetwork, directory: pathlib.Path) -> MaskSet:
+  """Returns the masks of a finished search.
+
+  Raises:
+    UserError: it is not finished, or its files are damaged.
+  """
+  if not files.is_done(directory):
+    raise types.UserError(
+      f"{directory} holds no finished masks; run python -m launch.search "
+      "with the same config and work directory"
+    )
+  return load(frozen, directory, files.read_done(directory)["masked_from"])
+
+
+def save(
+  frozen: FrozenNetwork,
+  directory: pathlib.Path,
+  stacked: types.Mask,
+  mask_logits: types.MaskLogits,
+  columns: Mapping[str, Any],
+) -> None:
+  """Writes logits and masks; the masks last, which tell how many there are."""
+  hosts.by_first(logit_files.save)(
+    directory / layout.LOGITS, mask_logits, fingerprint=frozen.fingerprint
+  )
+  hosts.by_first(mask_files.save)(
+    directory / layout.MASKS,
+    stacked,
+    fingerprint=frozen.fingerprint,
+    stacked=True,
+    metadata=columns,
+  )

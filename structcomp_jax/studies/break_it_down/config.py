@@ -1,0 +1,189 @@
+"""Sections of the study's config, each as an object, and their checks."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from structcomp_jax import search, training, types
+from structcomp_jax.pipeline import checks
+from structcomp_jax.pipeline.config import Features, Runtime
+from structcomp_jax.pipeline.features import place
+
+_DTYPES = ("float32", "bfloat16")
+_CHOICES = {
+  "search.cache": place.SETTINGS,
+  "search.cache_dtype": _DTYPES,
+  "search.compute_dtype": _DTYPES,
+  "search.selection": ("own_task", "published"),
+  "search.unit": ("weight", "neuron"),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaskSearch(search.SearchConfig, Features):
+  """How masks are searched: the section `search`.
+
+  Attributes (besides those of `search.SearchConfig` and `Features`):
+    unit: "weight": one logit per weight; "neuron": one per output neuron.
+    masked_from: first masked stages; each is a search of its own.
+    grid_seed: mask seed with which settings are compared.
+    selection: rule that chooses the setting.
+  """
+
+  unit: str = "weight"
+  masked_from: tuple[Any, ...] = ()
+  grid_seed: int = 0
+  selection: str = "own_task"
+
+  def search_config(
+    self, runtime: Runtime, eval_batch_size: int, **changes: Any
+  ) -> search.SearchConfig:
+    """Returns the settings of one search, some of them changed."""
+    return dataclasses.replace(
+      search.SearchConfig.of(self),
+      **runtime.machine(eval_batch_size),
+      data_devices=runtime.data_devices,
+      **changes,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BaseTraining(training.TrainConfig):
+  """How base networks are trained: the section `training`.
+
+  Attributes (besides those of `training.TrainConfig`):
+    pretrained_learning_rate: of networks that start from other weights; 0: as
+      the others.
+    pretrained_batch_size: likewise.
+    sweep: {"learning_rates", "batch_sizes"}: pairs to try with the first base
+      seed; empty: none.
+  """
+
+  pretrained_learning_rate: float = 0.0
+  pretrained_batch_size: int = 0
+  sweep: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
+
+  def train_config(
+    self,
+    runtime: Runtime,
+    eval_batch_size: int,
+    *,
+    is_pretrained: bool,
+    **changes: Any,
+  ) -> training.TrainConfig:
+    """Returns the settings of one training, some of them changed."""
+    pretrained = {
+      "learning_rate": self.pretrained_learning_rate,
+      "batch_size": self.pretrained_batch_size,
+    }
+    if is_pretrained:
+      changes = {k: v for k, v in pretrained.items() if v} | changes
+    return dataclasses.replace(
+      training.TrainConfig.of(self),
+      **runtime.machine(eval_batch_size),
+      **changes,
+    )
+
+  def sweep_pairs(self) -> list[dict[str, Any]]:
+    """Returns the changes that the sweep tries.
+
+    Raises:
+      UserError: only one of its two lists is empty.
+    """
+    rates, sizes = self.sweep["learning_rates"], self.sweep["batch_sizes"]
+    if bool(rates) != bool(sizes):
+      raise types.UserError(
+        "training.sweep has only one of learning_rates and batch_sizes; give "
+        "both, or neither for no sweep"
+      )
+    return [
+      {"learning_rate": learning_rate, "batch_size": batch_size}
+      for learning_rate in rates
+      for batch_size in sizes
+    ]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pruning:
+  """What differs in searches of masks that prune: the section `pruning`.
+
+  Attributes:
+    masked_from: first masked stage.
+    num_epochs, learning_rates, init_logits, penalties: as in `search`.
+  """
+
+  masked_from: Any
+  num_epochs: int
+  learning_rates: tuple[float, ...]
+  init_logits: tuple[float, ...]
+  penalties: tuple[float, ...]
+
+  def changes(self) -> dict[str, Any]:
+    """Returns the changes to the settings of a search."""
+    fields = dataclasses.asdict(self)
+    del fields["masked_from"]
+    return fields
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pretraining(training.SimclrConfig):
+  """How a backbone is pretrained: the section `simclr`.
+
+  Attributes (besides those of `training.SimclrConfig`):
+    tasks: experiments whose composite tasks are learned from.
+  """
+
+  tasks: tuple[str, ...] = ()
+
+  def simclr_config(self, runtime: Runtime) -> training.SimclrConfig:
+    """Returns the settings of the pretraining."""
+    return dataclasses.replace(
+      training.SimclrConfig.of(self), **runtime.machine(self.batch_size)
+    )
+
+
+def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
+  """Checks every field that names something or that must be a number.
+
+  Args:
+    config: of an experiment.
+    choices: {field: names it may have} of the experiment's domain.
+
+  Raises:
+    UserError: a value, named by its field, means nothing.
+  """
+  checks.names(config, {**choices, **_CHOICES})
+  for field in ("regimes", "search.seeds"):
+    checks.distinct(config, field)
+  checks.check_common(config)
+  for field in ("search.seeds", "search.grid_seed"):
+    checks.seeds(config, field)
+  for field in ("training", "search"):
+    checks.integers(config, f"{field}.batch_size", 1)
+  checks.integers(config, "training.pretrained_batch_size", 0)
+  checks.integers(config, "training.sweep.batch_sizes", 1)
+  if "simclr" in config.regimes:
+    checks.integers(config, "simclr.batch_size", 1)
+    if not config.simclr.tasks:
+      raise types.UserError(
+        "simclr.tasks is empty; give the experiments to learn from"
+      )
+  if config.search.cache_gigabytes < 0:
+    raise types.UserError(
+      f"search.cache_gigabytes {config.search.cache_gigabytes} is negative; "
+      "give 0 or more, or set search.cache to off"
+    )
+  if not config.search.masked_from:
+    raise types.UserError(
+      "search.masked_from is empty; give the first masked stage"
+    )
+  for field in (
+    "search.learning_rates",
+    "search.init_logits",
+    "search.penalties",
+    "search.cache_gigabytes",
+    "training.pretrained_learning_rate",
+  ):
+    checks.finite(config, field)
