@@ -31,7 +31,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import measure
-from benchmarks.workload import Steps, Workload, load_experiment
+from benchmarks.steps import Steps
+from benchmarks.workload import Workload, load_study, train_config
 from structcomp_jax import trees
 from structcomp_jax.report.text import text_table
 
@@ -105,10 +106,10 @@ def _free_gigabytes() -> float:
 
 def measure_config(name: str, limits: Limits) -> dict[str, Any]:
   """Returns all numbers of one config."""
-  workload = Workload.make(load_experiment(name), batch_size=1, num_batches=1)
+  workload = Workload.make(load_study(name), batch_size=1, num_batches=1)
   return {
     "config": name,
-    "model": workload.experiment.config.model.name,
+    "model": workload.study.config.model.name,
     "parameters": trees.num_elements(workload.params),
     "training": _measure_training(workload, limits),
     "search": _measure_search(workload, limits),
@@ -116,10 +117,10 @@ def measure_config(name: str, limits: Limits) -> dict[str, Any]:
 
 
 def _measure_training(workload: Workload, limits: Limits) -> dict[str, Any]:
-  experiment = workload.experiment
-  config = experiment.train_config(experiment.config.regimes[0])
-  steps = _num_steps(experiment, "base", config.batch_size, config.num_epochs)
-  num_seeds = len(experiment.config.base_seeds)
+  study = workload.study
+  config = train_config(study)
+  steps = _num_steps(study, "base", config)
+  num_seeds = len(study.config.base_seeds)
 
   def make(batch_size):
     return workload.with_batch(batch_size).training()
@@ -135,12 +136,11 @@ def _measure_training(workload: Workload, limits: Limits) -> dict[str, Any]:
 
 def _measure_search(workload: Workload, limits: Limits) -> dict[str, Any]:
   """Measures one candidate; counts the run for every first masked stage."""
-  experiment = workload.experiment
-  config = experiment.search_config()
-  first_stages = experiment.config.search.masked_from
-  keeps_features = experiment.config.search.cache != "off"
-  task = experiment.subroutines[0]
-  steps = _num_steps(experiment, task, config.batch_size, config.num_epochs)
+  study = workload.study
+  config = study.search_config()
+  first_stages = study.mask_search.masked_from
+  keeps_features = study.mask_search.cache != "off"
+  steps = _num_steps(study, study.subroutines[0], config)
 
   def make(batch_size, stage=first_stages[0]):
     is_cached = keeps_features and workload.can_be_cached(stage)
@@ -148,7 +148,7 @@ def _measure_search(workload: Workload, limits: Limits) -> dict[str, Any]:
 
   counted = [make(config.batch_size, stage).flops for stage in first_stages]
   num_settings = trees.num_rows(config.candidates()) // len(config.seeds)
-  num_masks = len(experiment.config.base_seeds) * len(experiment.subroutines)
+  num_masks = len(study.config.base_seeds) * len(study.subroutines)
   # All settings with one seed, then the chosen one, at worst the largest,
   # with every seed.
   flops = num_settings * sum(counted) + len(config.seeds) * max(counted)
@@ -162,9 +162,9 @@ def _measure_search(workload: Workload, limits: Limits) -> dict[str, Any]:
   }
 
 
-def _num_steps(experiment, task, batch_size, num_epochs) -> int:
-  num_problems = experiment.num_problems(task)["train"]
-  return num_epochs * (num_problems // batch_size)
+def _num_steps(study, task, config) -> int:
+  num_problems = study.datasets[task].sizes["train"]
+  return config.total_steps(num_problems // config.batch_size)
 
 
 def _run(

@@ -30,20 +30,16 @@ configs/FILE.py:VARIANT. More than half an hour on two idle cores.
 
 import argparse
 import dataclasses
-import itertools
 import json
-import statistics
 import sys
-import time
 from typing import Any
-from unittest import mock
 
 import jax
 
-from benchmarks import measure, search_table
-from benchmarks.workload import Steps, Workload, load_experiment
-from structcomp_jax import search, trees
-from structcomp_jax.engine import parallel
+from benchmarks import host, measure, search_table
+from benchmarks.steps import Steps
+from benchmarks.workload import Workload, load_study
+from structcomp_jax import trees
 from structcomp_jax.report.text import text_table
 
 _BERT = "configs/language/sv_singular.py:bert_small"
@@ -70,7 +66,6 @@ NETWORKS = {
 _MOST_FLOPS = {"cpu": 0.25e12}
 # Steps that are timed together take so long.
 _LEAST_SECONDS = 0.5
-_NUM_EPOCHS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,10 +133,10 @@ def measure_network(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
   workload, why = _choose_workload(name, arguments)
   stages = _stages(workload, arguments.masked_from)
   rows = _measure_steps(workload, stages, arguments)
-  host = host_share(workload, stages[-1])
+  host_share = host.share_of_search(workload, stages[-1])
   memory = _published_memory(workload, stages[-1], _numbers(arguments.auto))
   peaks.append(measure.matmul_peak(arguments.dtype))
-  config = workload.experiment.config
+  config = workload.study.config
   return {
     "network": name,
     "facts": measure.facts(),
@@ -156,7 +151,7 @@ def measure_network(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     "published_batch_size": config.search.batch_size,
     "peaks": peaks,
     "rows": rows,
-    "host": host,
+    "host": host_share,
     "published_memory": memory,
     "peak_device_bytes": measure.peak_device_bytes(),
   }
@@ -171,33 +166,33 @@ def _choose_workload(
     search_changes = changes.get("search", {})
     search_changes = {**search_changes, "compute_dtype": arguments.dtype}
     changes = {**changes, "search": search_changes}
-  experiment = load_experiment(config, changes)
-  published = experiment.config.search.batch_size
+  study = load_study(config, changes)
+  published = study.config.search.batch_size
   if arguments.batch_size:
     return (
-      Workload.make(experiment, arguments.batch_size),
+      Workload.make(study, arguments.batch_size),
       f"--batch_size, published {published}",
     )
   backend = jax.default_backend()
   if backend not in _MOST_FLOPS:
-    return Workload.make(experiment, published), "published"
-  one = Workload.make(experiment, batch_size=1, num_batches=1)
-  first = experiment.config.search.masked_from[0]
+    return Workload.make(study, published), "published"
+  one = Workload.make(study, batch_size=1, num_batches=1)
+  first = study.config.search.masked_from[0]
   flops = one.useful_flops(first, is_cached=False)
   fitting = measure.power_of_two_below(_MOST_FLOPS[backend] / flops)
   if fitting >= published:
-    return Workload.make(experiment, published), "published"
+    return Workload.make(study, published), "published"
   why = (
     f"published {published}, of {published * flops / 1e12:.1f} TFLOP a step; "
     f"on {backend} at most {_MOST_FLOPS[backend] / 1e12:g}"
   )
-  return Workload.make(experiment, fitting), why
+  return Workload.make(study, fitting), why
 
 
 def _stages(workload: Workload, wanted: str) -> list[Any]:
   """Returns the first masked stages to measure."""
   if not wanted:
-    return list(workload.experiment.config.search.masked_from)
+    return list(workload.study.config.search.masked_from)
   return [stage_named(name) for name in wanted.split(",")]
 
 
@@ -268,10 +263,9 @@ def _measure_steps(workload, stages, arguments) -> list[dict[str, Any]]:
 
 
 def _bytes(program: Steps) -> dict[str, int]:
-  shared = program.shared
   return {
     **measure.program_bytes(program.compiled),
-    "data": trees.num_bytes(shared["dataset"]),
+    "data": trees.num_bytes(program.job.dataset),
   }
 
 
@@ -281,7 +275,7 @@ def _published_memory(workload, stage, numbers) -> list[dict[str, Any]]:
   Programs are compiled and not run, for every number of candidates, all at once
   and one by one.
   """
-  published = workload.experiment.config.search.batch_size
+  published = workload.study.config.search.batch_size
   whole = workload.with_batch(published)
   is_cached = whole.can_be_cached(stage)
   variants = [
@@ -297,83 +291,6 @@ def _published_memory(workload, stage, numbers) -> list[dict[str, Any]]:
     }
     for variant in variants
   ]
-
-
-class _Watch:
-  """Adds up the seconds inside of compiled programs, which it waits for."""
-
-  def __init__(self):
-    self.seconds = 0.0
-
-  def watched(self, call):
-    """Returns a `parallel.Program.__call__` that reports its seconds here."""
-
-    def watched_call(program, *arguments):
-      started = time.perf_counter()
-      result = jax.block_until_ready(call(program, *arguments))
-      self.seconds += time.perf_counter() - started
-      return result
-
-    return watched_call
-
-
-def host_share(workload: Workload, stage: Any) -> dict[str, Any]:
-  """Runs `search.run` for some epochs and says how long no program ran.
-
-  One candidate, masked from the last stage, has the shortest steps. The first
-  epoch, in which programs are compiled, does not count. No program is started
-  before the last one has ended, so this is more than a search loses.
-  """
-  network, problems = workload.read(stage, workload.can_be_cached(stage))
-  config = dataclasses.replace(
-    workload.search_config(),
-    num_epochs=_NUM_EPOCHS,
-    eval_batch_size=workload.batch_size,
-  )
-  watch, stamps = _Watch(), []
-
-  def on_call(state, rows):
-    del rows
-    jax.block_until_ready(state)
-    stamps.append((time.perf_counter(), watch.seconds))
-
-  watched_call = watch.watched(parallel.Program.__call__)
-  with mock.patch.object(parallel.Program, "__call__", watched_call):
-    search.run(
-      network.loss_fn,
-      workload.params,
-      workload.spec(stage),
-      problems,
-      config,
-      key=jax.random.key(0),
-      validation=trees.row(problems, slice(workload.batch_size)),
-      metrics_fn=network.metrics_fn,
-      on_call=on_call,
-      devices=jax.devices()[:1],
-    )
-  epochs = [
-    (now - then, inside - before)
-    for (then, before), (now, inside) in itertools.pairwise(stamps)
-  ]
-  outside = statistics.median(wall - inside for wall, inside in epochs)
-  epoch = statistics.median(inside for _, inside in epochs)
-  steps = workload.steps_per_epoch
-  published = _published_steps(workload)
-  return {
-    "masked_from": stage,
-    "steps_per_epoch": steps,
-    "outside_seconds_per_epoch": outside,
-    "share": outside / (outside + epoch),
-    "published_steps_per_epoch": published,
-    "published_share": outside / (outside + epoch / steps * published),
-  }
-
-
-def _published_steps(workload: Workload) -> int:
-  """Returns the steps of an epoch of the whole data set."""
-  experiment = workload.experiment
-  num_problems = experiment.num_problems(experiment.subroutines[0])["train"]
-  return num_problems // experiment.config.search.batch_size
 
 
 if __name__ == "__main__":

@@ -8,102 +8,80 @@ import dataclasses
 import functools
 import importlib
 import math
-import tempfile
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-from benchmarks import measure
+from benchmarks.steps import Steps
 from structcomp_jax import masks, search, training, trees, types
-from structcomp_jax.engine import parallel
-from structcomp_jax.pipeline import experiment as experiments
+from structcomp_jax.engine import loop
+from structcomp_jax.engine.learner import Keys
+from structcomp_jax.engine.plan import Machine, Plan
 from structcomp_jax.pipeline.study import fresh_params
-from structcomp_jax.search import programs, step
-from structcomp_jax.studies.break_it_down import vision
+from structcomp_jax.studies import registry
+from structcomp_jax.studies.break_it_down import regimes
 from structcomp_jax.studies.break_it_down.network import OddOneOutNetwork
+from structcomp_jax.studies.break_it_down.study import BreakItDown
 from structcomp_jax.tasks.odd_one_out import syntax
 from structcomp_jax.tasks.odd_one_out.shapes import drawing
-from structcomp_jax.training import supervised as base
+from structcomp_jax.training import supervised
+
+# No look comes in between, so that the sums of a state are over all its steps.
+_NO_LOOK = 2**30
 
 
-def load_experiment(
+def load_study(
   name: str, changes: Mapping[str, Any] | None = None
-) -> experiments.Experiment:
-  """Returns the experiment of configs/FILE.py:VARIANT, some fields changed."""
+) -> BreakItDown:
+  """Returns the study of configs/FILE.py:VARIANT, some fields changed."""
   path, _, variant = name.partition(":")
   module = path.removesuffix(".py").replace("/", ".")
   config = importlib.import_module(module).get_config(variant)
   config.update(changes or {})
-  with tempfile.TemporaryDirectory() as directory:
-    return experiments.load(config, directory)
+  return registry.make_study(config)
 
 
-def stored_problems(
-  experiment: experiments.Experiment, num_problems: int
-) -> np.ndarray:
+def reads(study: BreakItDown) -> str:
+  """Returns what the network reads: "images" or "token_ids"."""
+  return study.network.inputs[0].name
+
+
+def stored_problems(study: BreakItDown, num_problems: int) -> np.ndarray:
   """Returns problems as a data set stores them: noise, or real sentences."""
-  if isinstance(experiment.domain, vision.Vision):
-    shape = (num_problems, 4, drawing.SIDE, drawing.SIDE, 3)
-    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-  policy = experiment.config.data.policy
-  datasets = syntax.make_datasets(experiment.config.experiment, policy)
+  return _PROBLEMS[reads(study)](study, num_problems)
+
+
+def _noise(study: BreakItDown, num_problems: int) -> np.ndarray:
+  shape = (num_problems, 4, drawing.SIDE, drawing.SIDE, 3)
+  return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def _sentences(study: BreakItDown, num_problems: int) -> np.ndarray:
+  config = study.config
+  datasets = syntax.make_datasets(config.experiment, config.data.policy)
   return datasets["base"]["train"][:num_problems]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Steps:
-  """A loop over steps of many rows, compiled when it is first asked for.
+_PROBLEMS = {"images": _noise, "token_ids": _sentences}
 
-  Attributes:
-    program: (rows, ..., shared) -> rows, whose memory it takes.
-    make_rows: returns fresh rows and what else stands before `shared`.
-    shared: what is stored once however many rows there are.
+
+def encoded_problems(study: BreakItDown, num_problems: int) -> types.Batch:
+  """Returns problems as the network reads them, on the device."""
+  encode = study.datasets["base"].encode
+  return jax.device_put(encode(stored_problems(study, num_problems)))
+
+
+def train_config(study: BreakItDown, **changes: Any) -> training.TrainConfig:
+  """Returns how networks of the first regime are trained, some of it changed.
+
+  Where that regime trains nothing, networks start from fresh weights.
   """
-
-  program: parallel.Program
-  make_rows: Callable[[], tuple[Any, ...]]
-  shared: dict[str, Any]
-
-  @functools.cached_property
-  def compiled(self) -> jax.stages.Compiled:
-    """The program, ahead of its first run, to be asked for its memory."""
-    return self.program.compile(*self._arguments())
-
-  @property
-  def flops(self) -> float:
-    """What XLA counts for one step before it optimises anything."""
-    lowered = self.program.function.lower(*self._arguments())
-    return lowered.cost_analysis()["flops"]
-
-  def _arguments(self) -> tuple[Any, ...]:
-    num_steps = {"num_steps": jax.ShapeDtypeStruct((), jnp.int32)}
-    return *jax.eval_shape(self.make_rows), {**self.shared, **num_steps}
-
-  def run(self, num_steps: int) -> tuple[Any, float]:
-    """Returns the rows after some steps, and the seconds they took."""
-    rows = jax.block_until_ready(self.make_rows())
-    shared = {**self.shared, "num_steps": jnp.int32(num_steps)}
-    started = time.perf_counter()
-    rows = jax.block_until_ready(self.compiled(*rows, shared))
-    return rows, time.perf_counter() - started
-
-  def stopwatch(self, least_seconds: float) -> measure.Stopwatch:
-    """Returns a stopwatch of one step; runs some.
-
-    Args:
-      least_seconds: as many steps are run, and timed together, as are
-        expected to take that long.
-    """
-    expected = self.run(1)[1]
-    if expected < least_seconds:  # The first run was also a warm-up.
-      expected = self.run(1)[1]
-    num_steps = max(1, round(least_seconds / expected))
-    return lambda: self.run(num_steps)[1] / num_steps
+  regime = regimes.REGIMES[study.config.regimes[0]]
+  is_pretrained = isinstance(regime, regimes.Trained) and regime.is_pretrained
+  return study.train_config(is_pretrained=is_pretrained, **changes)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -111,14 +89,14 @@ class Workload:
   """A network with fresh weights and some problems, at one batch size.
 
   Attributes:
-    experiment: where both come from.
+    study: where both come from.
     params: the weights.
     problems: one batch or more, as the network reads them.
     batch_size: problems in a step.
     known_features: {stage: what enters it}, filled by `features`.
   """
 
-  experiment: experiments.Experiment
+  study: BreakItDown
   params: types.Params
   problems: types.Batch
   batch_size: int
@@ -128,29 +106,21 @@ class Workload:
 
   @classmethod
   def make(
-    cls,
-    experiment: experiments.Experiment,
-    batch_size: int,
-    num_batches: int = 4,
+    cls, study: BreakItDown, batch_size: int, num_batches: int = 4
   ) -> "Workload":
     """Draws weights and takes problems."""
-    num_problems = batch_size * num_batches
-    problems = experiment.domain.encode(
-      stored_problems(experiment, num_problems)
-    )
     return cls(
-      experiment=experiment,
-      params=fresh_params(experiment.network, jax.random.key(0)),
-      problems=jax.device_put(problems),
+      study=study,
+      params=fresh_params(study.network, jax.random.key(0)),
+      problems=encoded_problems(study, batch_size * num_batches),
       batch_size=batch_size,
     )
 
   def with_batch(self, batch_size: int) -> "Workload":
     """Returns the same network with one batch of another size."""
-    problems = stored_problems(self.experiment, batch_size)
     return dataclasses.replace(
       self,
-      problems=jax.device_put(self.experiment.domain.encode(problems)),
+      problems=encoded_problems(self.study, batch_size),
       batch_size=batch_size,
       known_features={},
     )
@@ -158,7 +128,7 @@ class Workload:
   @property
   def network(self) -> OddOneOutNetwork:
     """The network, computing in the dtype of the search."""
-    return self.experiment.domain.frozen_network
+    return self.study.frozen_network
 
   @property
   def steps_per_epoch(self) -> int:
@@ -167,12 +137,15 @@ class Workload:
 
   def spec(self, masked_from: Any) -> masks.MaskSpec:
     """Returns the masked leaves."""
-    return self.experiment.mask_spec(self.params, masked_from)
+    return masks.select(self.params, self.study.mask_rules(masked_from))
 
   def can_be_cached(self, masked_from: Any) -> bool:
     """Returns whether anything lies below the first masked stage."""
-    stage = self.experiment.domain.masked_stages(masked_from)[0]
-    return stage != self.network.stages[0]
+    return self.first_stage(masked_from) != self.network.stages[0]
+
+  def first_stage(self, masked_from: Any) -> str:
+    """Returns the name of the first masked stage."""
+    return self.study.masked_stages(masked_from)[0]
 
   def read(
     self, masked_from: Any, is_cached: bool
@@ -180,7 +153,7 @@ class Workload:
     """Returns the network and what it reads: problems or their features."""
     if not is_cached:
       return self.network, self.problems
-    stage = self.experiment.domain.masked_stages(masked_from)[0]
+    stage = self.first_stage(masked_from)
     return self.network.from_stage(stage), self.features(stage)
 
   def features(self, stage: str) -> types.Batch:
@@ -191,7 +164,7 @@ class Workload:
 
   def feature_shapes(self, masked_from: Any) -> types.Batch:
     """Returns shapes and dtypes of what enters the first masked stage."""
-    stage = self.experiment.domain.masked_stages(masked_from)[0]
+    stage = self.first_stage(masked_from)
     before = functools.partial(self.network.features_before, stage=stage)
     return jax.eval_shape(before, self.params, self.problems)
 
@@ -205,9 +178,9 @@ class Workload:
   def search_config(
     self, num_candidates: int = 1, width: int = 0
   ) -> search.SearchConfig:
-    """Returns the experiment's settings with so many seeds of one setting."""
-    settings = self.experiment.config.search
-    config = self.experiment.search_config(
+    """Returns the study's settings with so many seeds of one setting."""
+    settings = self.study.mask_search
+    config = self.study.search_config(
       batch_size=self.batch_size,
       seeds=tuple(range(num_candidates)),
       learning_rates=settings.learning_rates[:1],
@@ -235,25 +208,21 @@ class Workload:
     network, problems = self.read(masked_from, is_cached)
     spec = self.spec(masked_from)
     config = self.search_config(num_candidates, width)
-    program = programs.advance(
-      network.loss_fn,
-      spec,
-      config,
-      parallel.row_mesh(num_candidates, jax.devices()[:1]),
-      self.steps_per_epoch,
+    rows = config.candidates()
+    job = loop.Job(
+      learner=search.MaskLearner(
+        network.loss_fn, None, spec, config.objective()
+      ),
+      init=lambda: search.initial_state(rows, spec, config),
+      rows=rows,
+      dataset=problems,
+      plan=dataclasses.replace(Plan.of(config), look_every=_NO_LOOK),
+      machine=Machine.of(config),
+      keys=Keys(*jax.random.split(jax.random.key(0))),
+      fixed=self.params,
+      devices=jax.devices()[:1],
     )
-
-    def make_rows():
-      candidates = config.candidates()
-      return step.initial_state(candidates, spec), candidates
-
-    shared = {
-      "dataset": problems,
-      "done": jnp.int32(0),
-      "frozen": self.params,
-      "key": jax.random.key(0),
-    }
-    return Steps(program, make_rows, shared)
+    return Steps(job)
 
   def choose_width(
     self, masked_from: Any, *, is_cached: bool, num_candidates: int
@@ -272,30 +241,31 @@ class Workload:
 
   def training(self) -> Steps:
     """Returns training steps of the same network, without masks."""
-    config = self.experiment.train_config(
-      self.experiment.config.regimes[0], batch_size=self.batch_size
-    )
-    program = parallel.over_rows(
-      functools.partial(
-        base.train_steps,
-        loss_fn=self.network.loss_fn,
-        optimizer=optax.adam(config.learning_rate),
-        config=config,
+    config = train_config(self.study, batch_size=self.batch_size)
+    network, key = self.network, jax.random.key(0)
+
+    @jax.jit
+    def init(params):
+      return trees.stack([training.init_state(jnp.int32(0), params, config)])
+
+    job = loop.Job(
+      learner=training.Supervised(
+        loss_fn=network.loss_fn,
+        metrics_fn=network.metrics_fn,
+        optimizer=training.Adam.of(config),
+        score_fn=supervised.validation_loss,
+        patience=config.patience,
       ),
-      parallel.row_mesh(1, jax.devices()[:1]),
-      donate=True,
+      init=functools.partial(init, self.params),
+      rows=supervised.Seed(jnp.zeros(1, jnp.int32)),
+      dataset=self.problems,
+      plan=dataclasses.replace(Plan.of(config), look_every=_NO_LOOK),
+      machine=Machine.of(config),
+      # As `training.run` does without a loss that draws.
+      keys=Keys(key, key),
+      devices=jax.devices()[:1],
     )
-
-    def make_rows():
-      state = training.init_state(jnp.int32(0), self.params, config)
-      return (jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], state),)
-
-    shared = {
-      "dataset": self.problems,
-      "draw_key": None,
-      "key": jax.random.key(0),
-    }
-    return Steps(program, jax.jit(make_rows), shared)
+    return Steps(job)
 
   def useful_flops(self, masked_from: Any, *, is_cached: bool) -> float:
     """Returns the arithmetic that one step of one candidate cannot avoid.
@@ -306,7 +276,7 @@ class Workload:
     """
     network, problems = self.network, self.problems
     if is_cached:
-      stage = self.experiment.domain.masked_stages(masked_from)[0]
+      stage = self.first_stage(masked_from)
       network = network.from_stage(stage)
       problems = self.feature_shapes(masked_from)
     leaves = trees.leaves_by_path(self.params)

@@ -5,8 +5,9 @@
 Runs a small experiment twice undisturbed (the second run measures how long
 every step takes), then once more in another work directory where the process
 is killed with SIGKILL at random moments of all five steps and started again
-each time. Tables, masks and metrics must agree bit for bit. The exit status
-is 0 only if they do and every step was hit. About five minutes on two cores.
+each time. Tables, masks, logits and metrics must agree bit for bit. The exit
+status is 0 only if they do and every step was hit. About five minutes on two
+cores.
 """
 
 import argparse
@@ -35,6 +36,7 @@ OVERRIDES = (
 _COMPARED = (
   "*.csv",
   "**/masks.npz",
+  "**/logits.safetensors",
   "**/selection.json",
   "**/metrics.jsonl",
   "**/DONE",

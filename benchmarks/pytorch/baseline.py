@@ -38,14 +38,14 @@ import numpy as np
 
 from benchmarks import measure
 from benchmarks.mask_search import NETWORKS, stage_named
-from benchmarks.workload import Steps, Workload, load_experiment
+from benchmarks.steps import Steps
+from benchmarks.workload import Workload, load_study, reads
 from structcomp_jax.report.text import text_table
-from structcomp_jax.studies.break_it_down import vision
 
 _CASES = "resnet50:stage_4,resnet50:first,bert_small:0,bert_small:2"
 # {backend: problems in a step that keep a run to minutes}; other backends take
 # the batch size of the config.
-_BATCH_SIZE = {"cpu": {"vision": 4, "language": 64}}
+_BATCH_SIZE = {"cpu": {"images": 4, "token_ids": 64}}
 _CHECKED_STEPS = 3
 _TOLERANCE = 1e-3
 # Of the steps that are timed together. What a call of our program costs once
@@ -94,9 +94,9 @@ def measure_case(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
   name, _, stage = case.rpartition(":")
   masked_from = stage_named(stage)
   config, changes = NETWORKS.get(name, (name, {}))
-  experiment = load_experiment(config, changes)
-  batch_size = arguments.batch_size or _default_batch_size(experiment)
-  workload = Workload.make(experiment, batch_size, num_batches=1)
+  study = load_study(config, changes)
+  batch_size = arguments.batch_size or _default_batch_size(study)
+  workload = Workload.make(study, batch_size, num_batches=1)
   is_cached = workload.can_be_cached(masked_from)
   numbers = [int(number) for number in arguments.candidates.split(",")]
   widths = {
@@ -136,8 +136,8 @@ def measure_case(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     "masked_from": masked_from,
     "is_cached": is_cached,
     "batch_size": batch_size,
-    "published_batch_size": experiment.config.search.batch_size,
-    "num_epochs": experiment.config.search.num_epochs,
+    "published_batch_size": study.mask_search.batch_size,
+    "num_epochs": study.mask_search.num_epochs,
     "candidates": numbers,
     "widths": list(widths.values()),
     "losses": losses,
@@ -160,11 +160,9 @@ def _import_torch_search() -> Any:
   return torch_search
 
 
-def _default_batch_size(experiment) -> int:
-  is_vision = isinstance(experiment.domain, vision.Vision)
+def _default_batch_size(study) -> int:
   sizes = _BATCH_SIZE.get(jax.default_backend(), {})
-  published = experiment.config.search.batch_size
-  return sizes.get("vision" if is_vision else "language", published)
+  return sizes.get(reads(study), study.mask_search.batch_size)
 
 
 def _our_losses(steps: Steps) -> list[float]:
@@ -182,8 +180,7 @@ def _features_stopwatch(
   """Returns how to time the features of one batch, if there are any."""
   if not is_cached:
     return {}
-  stage = workload.experiment.domain.masked_stages(masked_from)[0]
-  compute = workload.compute_features(stage)
+  compute = workload.compute_features(workload.first_stage(masked_from))
   jax.block_until_ready(compute())
   return {"features": lambda: measure.elapsed(compute)}
 

@@ -14,11 +14,10 @@ from torch.utils import flop_counter
 
 from benchmarks import measure
 from benchmarks.pytorch import networks as torch_networks
-from benchmarks.workload import Workload, stored_problems
+from benchmarks.workload import Workload, reads, stored_problems
 from structcomp_jax import masks, trees
 from structcomp_jax.models.pretrained import tokenizers
 from structcomp_jax.search import schedules
-from structcomp_jax.studies.break_it_down import vision
 
 # Lepori et al. 2023 pad sentences to this many tokens.
 _NUM_TOKENS = 50
@@ -137,7 +136,7 @@ def make_baseline(workload: Workload, masked_from: Any) -> Baseline:
       schedule(
         np.int32(number),
         workload.steps_per_epoch,
-        config.num_epochs,
+        config.total_steps(workload.steps_per_epoch),
         config.max_beta,
       )
     )
@@ -152,19 +151,19 @@ def _network_and_items(
   workload: Workload,
 ) -> tuple[nn.Module, tuple[np.ndarray, ...]]:
   """Returns the network with our weights, and its batch."""
-  experiment = workload.experiment
+  study = workload.study
   weights = trees.leaves_by_path(workload.params)
-  problems = stored_problems(experiment, workload.batch_size)
+  problems = stored_problems(study, workload.batch_size)
   sizes = workload.network.model.config
-  if isinstance(experiment.domain, vision.Vision):
-    images = experiment.domain.encode(problems)["images"]
+  if reads(study) == "images":
+    images = study.datasets["base"].encode(problems)["images"]
     images = images.reshape(-1, *images.shape[2:]).transpose(0, 3, 1, 2)
     images = (images.astype(np.float32) / 255 - 0.9) / 0.1
     network = torch_networks.ResNet(weights, sizes)
     return network, (np.ascontiguousarray(images),)
   network = torch_networks.Bert(weights, sizes.num_layers, sizes.num_heads)
   batch = tokenizers.encode(
-    experiment.domain.tokenizer,
+    study.domain.tokenizer,
     problems.ravel(),
     length=min(_NUM_TOKENS, sizes.max_positions),
   )

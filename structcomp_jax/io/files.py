@@ -84,6 +84,16 @@ def exists(path: str | os.PathLike[str]) -> bool:
 
 
 @hosts.by_first
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+  """Returns the content of a file.
+
+  Raises:
+    OSError: it cannot be read.
+  """
+  return Path(path).read_bytes()
+
+
+@hosts.by_first
 def read_text(path: str | os.PathLike[str]) -> str:
   """Returns the content of a small UTF-8 file.
 

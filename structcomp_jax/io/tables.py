@@ -42,14 +42,17 @@ def write(
   path: str | os.PathLike[str],
   rows: Iterable[Mapping[str, Any]],
   schema: Schema,
-) -> None:
-  """Writes a table, replacing the file at once.
+) -> bool:
+  """Writes a table, replacing the file at once, unless it is there already.
 
   Args:
     path: the CSV file.
     rows: {column: scalar}; None is an empty cell. Every row has exactly the
       columns of the schema.
     schema: the columns.
+
+  Returns:
+    Whether the file was another one before, or none.
 
   Raises:
     ValueError: a row lacks a column or has one too many.
@@ -63,7 +66,11 @@ def write(
       wrong = sorted(set(row) ^ set(schema.columns))
       raise ValueError(f"missing or unknown columns for {path}: {wrong}")
     writer.writerow([_cell(row[column]) for column in schema.columns])
-  files.write_atomic(path, buffer.getvalue())
+  text = buffer.getvalue()
+  if files.exists(path) and files.read_bytes(path) == text.encode():
+    return False
+  files.write_atomic(path, text)
+  return True
 
 
 def read(path: str | os.PathLike[str], schema: Schema) -> pd.DataFrame:

@@ -65,11 +65,12 @@ def evaluate(work: Experiment) -> None:
       is_new |= made
       progress.update(regime=regime, base_seed=base_seed)
   schemas = work.study.tables
-  paths = {name: work.paths.table(name) for name in schemas}
-  if is_new or not all(map(files.exists, paths.values())):
-    for name, rows in parts.join(found, list(schemas)).items():
-      tables.write(paths[name], rows, schemas[name])
-  else:
+  # Written whenever they differ: a kill may leave tables of earlier rows.
+  is_written = [
+    tables.write(work.paths.table(name), rows, schemas[name])
+    for name, rows in parts.join(found, list(schemas)).items()
+  ]
+  if not is_new and not any(is_written):
     logging.info("results.csv: done before")
   # A search that was killed after its mark has left its features there.
   files.remove(work.paths.cache)

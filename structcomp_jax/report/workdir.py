@@ -77,15 +77,17 @@ def read(
     raise UserError(
       f"there is no work directory {str(path)!r}; check --workdir"
     )
+  config = _read_json(path / CONFIG, required=True)
+  declared = config.get("regimes") or ("",)
+  paths = layout.Paths(path, main_regime=declared[0])
   found = {
-    name: _read_table(path / f"{name}.csv", schema)
+    name: _read_table(paths.table(name), schema)
     for name, schema in schemas.items()
-    if name == "results" or (path / f"{name}.csv").is_file()
+    if name == "results" or paths.table(name).is_file()
   }
   regimes = list(dict.fromkeys(found["results"]["regime"]))
-  config = _read_json(path / CONFIG, required=True)
-  declared = config.get("regimes") or regimes
-  paths = layout.Paths(path, declared[0] if declared else "")
+  if not paths.main_regime:
+    paths = dataclasses.replace(paths, main_regime=regimes[0])
   masks = {
     (regime, seed, name): directory
     for regime in regimes

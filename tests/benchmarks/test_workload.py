@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks import mask_search, measure, search_table
-from benchmarks.workload import Workload, load_experiment
+from benchmarks.workload import Workload, load_study
 
 LANGUAGE = "configs/language/sv_singular.py:smoke"
 VISION = "configs/vision/inside_contact.py:smoke"
@@ -13,7 +13,7 @@ VISION = "configs/vision/inside_contact.py:smoke"
 
 @pytest.fixture(scope="module")
 def workload():
-  return Workload.make(load_experiment(VISION), batch_size=4, num_batches=2)
+  return Workload.make(load_study(VISION), batch_size=4, num_batches=2)
 
 
 def test_cached_and_uncached_steps_have_the_same_loss(workload):
@@ -23,6 +23,22 @@ def test_cached_and_uncached_steps_have_the_same_loss(workload):
   ]
   chex.assert_trees_all_close(states[0].loss_sum, states[1].loss_sum, rtol=1e-4)
   assert np.all(states[0].loss_sum > 0)
+
+
+def test_sums_are_over_all_steps_even_beyond_an_epoch(workload):
+  one_batch = workload.with_batch(4)
+  for steps in (one_batch.search("stage_2"), one_batch.training()):
+    one, three = (float(steps.run(number)[0].loss_sum[0]) for number in (1, 3))
+    assert three == pytest.approx(3 * one, rel=0.1)
+
+
+def test_training_steps_change_weights(workload):
+  state, _ = workload.training().run(2)
+  assert state.step.tolist() == [2]
+  before = workload.params["head"]["dense_1"]["kernel"]
+  after = state.params["head"]["dense_1"]["kernel"][0]
+  assert np.all(np.isfinite(after))
+  assert np.any(np.asarray(after) != np.asarray(before))
 
 
 def test_useful_flops_leave_out_what_is_cached_and_frozen(workload):

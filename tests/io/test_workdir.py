@@ -185,3 +185,32 @@ def test_read_only_directory_as_a_plain_user():
   assert "Permission denied; give yourself permission" in done.stdout, (
     done.stderr
   )
+
+
+def test_lists_that_may_grow_grow_and_are_stored(tmp_path):
+  enter(tmp_path, may_grow=("seeds",))
+  more = {**CONFIG, "seeds": [0, 1, 5]}
+  with pytest.raises(UserError, match=r"seeds is \[0, 1\] there"):
+    enter(tmp_path, more)
+  enter(tmp_path, more, may_grow=("seeds",))
+  stored = json.loads((tmp_path / "config.json").read_text())
+  assert stored["seeds"] == [0, 1, 5]
+  enter(tmp_path, more)
+
+
+@pytest.mark.parametrize(
+  "config",
+  [
+    {**CONFIG, "seeds": [0]},
+    {**CONFIG, "seeds": [0, 2, 3]},
+    {**CONFIG, "seeds": 3},
+    {**changed(stages=(1, 2, 3)), "seeds": [0, 1, 5]},
+  ],
+  ids=["fewer", "others", "no list", "another field too"],
+)
+def test_nothing_else_may_differ(tmp_path, config):
+  enter(tmp_path)
+  before = (tmp_path / "config.json").read_bytes()
+  with pytest.raises(UserError, match="has another config"):
+    enter(tmp_path, config, may_grow=("seeds",))
+  assert (tmp_path / "config.json").read_bytes() == before

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from configs.common.language import language_variant
-from structcomp_jax import search
+from structcomp_jax import masks, search
 from structcomp_jax.io import checkpoints, files
 from structcomp_jax.io.workdir import open_workdir
-from structcomp_jax.pipeline import experiment as experiments
+from structcomp_jax.studies import registry
 from tests.launcher import assert_one_line, contents
 
 MASKS = "masks/seed_0/subject"
@@ -70,11 +70,10 @@ def torn_search(workdir):
   """The checkpoint of a running search lacks bytes."""
   unfinish_search(workdir)
   directory = workdir / MASKS / "grid/from_0/checkpoint"
-  experiment = _experiment(workdir)
-  config = experiment.search_config(seeds=(0,))
-  state = search.initial_state(
-    config.candidates(), experiment.mask_spec(_params(workdir), 0)
-  )
+  study = _study(workdir)
+  config = study.search_config(seeds=(0,))
+  spec = masks.select(_params(workdir), study.mask_rules(0))
+  state = search.initial_state(config.candidates(), spec)
   fingerprint = files.read_done(workdir / "base/seed_0")["fingerprint"]
   checkpoints.save(directory, 0, state, {"fingerprint": fingerprint})
   cut_checkpoint(directory)
@@ -113,12 +112,12 @@ def not_a_number(workdir):
 
 
 def _params(workdir):
-  network = _experiment(workdir).network
+  network = _study(workdir).network
   return jax.eval_shape(network.init, jax.random.key(0))
 
 
-def _experiment(workdir):
-  return experiments.load(language_variant("sv_singular", "smoke"), workdir)
+def _study(workdir):
+  return registry.make_study(language_variant("sv_singular", "smoke"))
 
 
 # Every entry has the script, the damage, further arguments, and what the line

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("torch")
 
 from benchmarks.pytorch import search as torch_search
-from benchmarks.workload import Workload, load_experiment
+from benchmarks.workload import Workload, load_study
 
 # name: (config, changes, first masked stage)
 CASES = {
@@ -24,7 +24,7 @@ def test_both_searches_have_the_same_losses(name):
   config, changes, masked_from = CASES[name]
   changes = {**changes, "search": {"learning_rates": (3e-2,)}}
   workload = Workload.make(
-    load_experiment(config, changes), batch_size=4, num_batches=1
+    load_study(config, changes), batch_size=4, num_batches=1
   )
   steps = workload.search(masked_from, is_cached=True)
   sums = [float(steps.run(number)[0].loss_sum[0]) for number in (1, 2, 3, 4)]

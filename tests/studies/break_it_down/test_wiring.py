@@ -487,6 +487,17 @@ def test_dense_rows_are_those_of_the_network(
   assert set(rows["test_task"]) == set(toy.TASKS)
 
 
+def test_tables_of_earlier_rows_do_not_stay(work, monkeypatch):
+  """As a kill leaves them, after rows were made and before they are written."""
+  monkeypatch.setattr(workplace.datasets, "load", toy.load_problems)
+  for name in SCHEMAS:
+    path = work.paths.table(name)
+    before = path.read_bytes()
+    path.write_bytes(before.replace(b"scratch", b"earlier"))
+    run.evaluate(work)
+    assert path.read_bytes() == before
+
+
 def test_masks_that_are_not_finite_are_not_evaluated(work, monkeypatch):
   monkeypatch.setattr(workplace.datasets, "load", toy.load_problems)
   directory, _ = chosen_of(work, CASES[0])

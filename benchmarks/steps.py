@@ -1,0 +1,77 @@
+"""A loop of the library, to be timed and asked for its memory."""
+
+import dataclasses
+import functools
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks import measure
+from structcomp_jax.engine import loop, parallel, programs
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Steps:
+  """A loop over steps of many rows, compiled when it is first asked for.
+
+  Attributes:
+    job: rows, what is learned, and the data.
+  """
+
+  job: loop.Job
+
+  @functools.cached_property
+  def program(self) -> parallel.Program:
+    """(state, rows, fixed, shared) -> (state, {}); takes the state's memory."""
+    return programs.advance(self.job.setup)
+
+  @functools.cached_property
+  def compiled(self) -> jax.stages.Compiled:
+    """The program, ahead of its first run, to be asked for its memory."""
+    return self.program.compile(*self._shapes())
+
+  @property
+  def flops(self) -> float:
+    """What XLA counts for one step before it optimises anything."""
+    lowered = self.program.function.lower(*self._shapes())
+    return lowered.cost_analysis()["flops"]
+
+  def _shapes(self) -> tuple[Any, ...]:
+    state = jax.eval_shape(self.job.init)
+    return self._arguments(state, jax.ShapeDtypeStruct((), jnp.int32))
+
+  def _arguments(self, state: Any, num_steps: Any) -> tuple[Any, ...]:
+    job = self.job
+    shared = {
+      "keys": job.keys,
+      "dataset": job.dataset,
+      "done": jnp.int32(0),
+      "num_steps": num_steps,
+    }
+    return state, job.rows, job.fixed, shared
+
+  def run(self, num_steps: int) -> tuple[Any, float]:
+    """Returns the state after some steps, and the seconds they took.
+
+    Steps beyond the first epoch read its last batch again.
+    """
+    state = jax.block_until_ready(self.job.init())
+    arguments = self._arguments(state, jnp.int32(num_steps))
+    started = time.perf_counter()
+    state, _ = jax.block_until_ready(self.compiled(*arguments))
+    return state, time.perf_counter() - started
+
+  def stopwatch(self, least_seconds: float) -> measure.Stopwatch:
+    """Returns a stopwatch of one step; runs some.
+
+    Args:
+      least_seconds: as many steps are run, and timed together, as are
+        expected to take that long.
+    """
+    expected = self.run(1)[1]
+    if expected < least_seconds:  # The first run was also a warm-up.
+      expected = self.run(1)[1]
+    num_steps = max(1, round(least_seconds / expected))
+    return lambda: self.run(num_steps)[1] / num_steps
