@@ -40,6 +40,7 @@ _COMPARED = (
   "**/selection.json",
   "**/metrics.jsonl",
   "**/DONE",
+  "report/verdicts.json",
 )
 _POLL_SECONDS = 0.01
 

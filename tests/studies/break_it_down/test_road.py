@@ -181,7 +181,9 @@ def test_selection_is_recorded(finished, subroutine):
 def test_files(finished):
   page = (finished / "report/index.html").read_text()
   assert page.rstrip().endswith("</html>")
-  assert "sv_singular" in page
+  (verdict,) = json.loads((finished / "report/verdicts.json").read_text())
+  assert verdict["experiment"] == "sv_singular"
+  assert verdict["sentence"] in page
   steps = ["prepare_data", "train", "search", "evaluate", "report"]
   assert list(json.loads((finished / "timings.json").read_text())) == steps
   assert "jax" in json.loads((finished / "versions.json").read_text())
