@@ -13,7 +13,7 @@ from structcomp_jax.engine import batching
 from structcomp_jax.io import checkpoints, files, metrics
 from structcomp_jax.pipeline import resumable
 from structcomp_jax.pipeline.study import param_shapes
-from structcomp_jax.pipeline.workplace import Workplace
+from structcomp_jax.pipeline.workplace import COMPILING, Workplace
 
 # base seed -> weights to start from.
 StartFn = Callable[[int], types.Params]
@@ -63,6 +63,7 @@ def train(
     ]
   )
   steps_per_epoch = batching.steps_per_epoch(dataset, job.config.batch_size)
+  work.say_once(COMPILING)
   with resumable.Run(
     job.directory,
     state,
@@ -70,7 +71,6 @@ def train(
     label=job.label,
     checkpoint_seconds=work.runtime.checkpoint_seconds,
     accuracy="validation/accuracy",
-    say=work.say_once,
   ) as run:
     return training.run(
       work.study.network.loss_fn,

@@ -22,6 +22,7 @@ from structcomp_jax.io import (
 from structcomp_jax.io.values import plain
 from structcomp_jax.pipeline import mask_sets, resumable, widths
 from structcomp_jax.pipeline.frozen import FrozenNetwork
+from structcomp_jax.pipeline.workplace import COMPILING
 
 # Where mask seeds that were added to a finished search are searched.
 _ADDED = "added"
@@ -135,6 +136,7 @@ def _search(frozen: FrozenNetwork, job: Search) -> None:
   config = _with_width(frozen, job, dataset)
   candidates = config.candidates()
   say_stopped = _SayStopped(job.directory, candidates)
+  frozen.work.say_once(COMPILING)
   with resumable.Run(
     job.directory,
     search.initial_state(
@@ -146,7 +148,6 @@ def _search(frozen: FrozenNetwork, job: Search) -> None:
     label=job.label,
     checkpoint_seconds=frozen.work.runtime.checkpoint_seconds,
     accuracy="validation/hard/accuracy",
-    say=frozen.work.say_once,
     fingerprint=frozen.fingerprint,
   ) as run:
 

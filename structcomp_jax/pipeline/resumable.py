@@ -2,7 +2,6 @@
 
 import pathlib
 import time
-from collections.abc import Callable
 from typing import Any
 
 import chex
@@ -37,7 +36,6 @@ class Run:
     label: str,
     checkpoint_seconds: float,
     accuracy: str,
-    say: Callable[[str], None],
     fingerprint: str | None = None,
   ):
     """Restores what there is.
@@ -49,7 +47,6 @@ class Run:
       label: shown with the progress.
       checkpoint_seconds: least time between two checkpoints.
       accuracy: metric whose least value over the rows is shown.
-      say: logs a line, e.g. once only.
       fingerprint: of the frozen network the state belongs to.
 
     Raises:
@@ -72,8 +69,6 @@ class Run:
     self._writer = metrics.MetricsWriter(directory / METRICS)
     self._progress = Progress(total_steps, label, start=self._step)
     self._saved_at = time.monotonic()
-    # Nothing moves at first.
-    say("compiling ...")
 
   def __call__(self, state: Any, rows: list[dict[str, Any]]) -> None:
     """Takes the state and the new metrics rows of a run."""

@@ -19,6 +19,8 @@ from structcomp_jax.tasks import datasets
 # Data sets kept in memory: those of one search, which the next step of the
 # work asks for again.
 _MOST_LOADED = 4
+# Said before the first long run: nothing moves then, for a minute or more.
+COMPILING = "compiling ..."
 
 
 class Workplace:

@@ -12,6 +12,7 @@ from structcomp_jax.io import checkpoints, files
 from structcomp_jax.pipeline import base_networks, resumable
 from structcomp_jax.pipeline.experiment import Experiment
 from structcomp_jax.pipeline.study import fresh_params
+from structcomp_jax.pipeline.workplace import COMPILING
 from structcomp_jax.studies.break_it_down import config as sections
 from structcomp_jax.tasks import datasets
 from structcomp_jax.training import simclr
@@ -83,6 +84,7 @@ def _run(study: Any, work: Experiment) -> training.TrainState:
   params = fresh_params(study.network, work.key("pretraining", 0))
   state = simclr.init_state(jnp.int32(work.config.seed), params, config)
   steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
+  work.say_once(COMPILING)
   with resumable.Run(
     work.paths.pretraining() / _RUN,
     trees.stack([state]),
@@ -90,7 +92,6 @@ def _run(study: Any, work: Experiment) -> training.TrainState:
     label="SimCLR pretraining",
     checkpoint_seconds=work.runtime.checkpoint_seconds,
     accuracy="validation/top_5",
-    say=work.say_once,
   ) as run:
     return simclr.run(
       study.domain.embed_images,
