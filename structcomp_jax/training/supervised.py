@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from structcomp_jax import types
-from structcomp_jax.engine import batching, loop, parallel
+from structcomp_jax.engine import batching, loop, parallel, width
 from structcomp_jax.engine.best import Best
 from structcomp_jax.engine.learner import Keys, Now
 from structcomp_jax.engine.plan import Machine, Plan, check_parts
@@ -266,6 +266,51 @@ def run(
   )
   final, _ = loop.run(job, on_call=on_call)
   return final
+
+
+def choose_width(
+  loss_fn: types.LossFn,
+  make_state: Callable[[], TrainState],
+  dataset: types.Batch,
+  config: TrainConfig,
+  *,
+  key: jax.Array,
+  devices: Sequence[Any] | None = None,
+) -> width.Width:
+  """Measures how many seeds a device should train at once.
+
+  See `engine.width.choose_width`.
+
+  Args:
+    loss_fn, dataset, config, key, devices: as for `run`; the `vmap_width` of
+      `config` is not looked at.
+    make_state: returns stacked states to step, again for every width.
+
+  Raises:
+    UserError: not even one seed at a time fits in memory.
+  """
+  job = loop.Job(
+    learner=Supervised(
+      loss_fn=loss_fn,
+      metrics_fn=_no_metrics,
+      optimizer=Adam.of(config),
+      score_fn=validation_loss,
+      patience=config.patience,
+    ),
+    init=make_state,
+    rows=Seed(make_state().seed),
+    dataset=dataset,
+    plan=Plan.of(config),
+    machine=Machine.of(config),
+    keys=Keys(key, key),
+    devices=devices,
+  )
+  return width.choose_width(job)
+
+
+def _no_metrics(params: types.Params, batch: types.Batch) -> dict[str, Any]:
+  """Stands in where nothing is validated."""
+  return {}
 
 
 def fetch_best(state: TrainState) -> dict[str, Any]:

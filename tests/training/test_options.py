@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from structcomp_jax import training
-from structcomp_jax.engine import batching, memory
+from structcomp_jax.engine import batching, memory, width
 from structcomp_jax.types import UserError
 
 from .test_supervised import (
@@ -51,6 +51,21 @@ def test_a_training_that_does_not_fit_in_memory_is_refused(monkeypatch):
   monkeypatch.setattr(memory, "free_bytes", lambda mesh: 100)
   with pytest.raises(UserError, match=r"^3 seeds, one at once, need .* GB; "):
     train(fresh((0, 1, 2)))
+
+
+def test_a_width_is_measured_for_trainings_too(monkeypatch):
+  monkeypatch.setattr(width, "_SECONDS", 0.02)
+  chosen = training.choose_width(
+    loss_fn,
+    lambda: fresh((0, 1, 2, 3)),
+    DATASET,
+    CONFIG,
+    key=KEY,
+    devices=jax.devices()[:1],
+  )
+  assert set(chosen.seconds_per_step) <= {1, 2, 4}
+  assert chosen.width in chosen.seconds_per_step
+  assert set(chosen.bytes_per_device) >= set(chosen.seconds_per_step)
 
 
 def replay(config, seed, weights):
