@@ -252,7 +252,7 @@ class Workload:
       learner=training.Supervised(
         loss_fn=network.loss_fn,
         metrics_fn=network.metrics_fn,
-        optimizer=training.Adam.of(config),
+        optimizer=training.Adam(config.learning_rate, config.clip_norm),
         score_fn=supervised.validation_loss,
         patience=config.patience,
       ),

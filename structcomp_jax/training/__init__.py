@@ -1,9 +1,9 @@
 """Training of the base networks that are frozen afterwards."""
 
 from structcomp_jax.training import simclr
+from structcomp_jax.training.optimisers import Adam
 from structcomp_jax.training.simclr import SimclrConfig, with_backbone
 from structcomp_jax.training.supervised import (
-  Adam,
   Supervised,
   TrainConfig,
   TrainState,

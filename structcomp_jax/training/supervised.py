@@ -16,6 +16,7 @@ from structcomp_jax.engine import batching, loop, parallel, width
 from structcomp_jax.engine.best import Best
 from structcomp_jax.engine.learner import Keys, Now
 from structcomp_jax.engine.plan import Machine, Plan, check_parts
+from structcomp_jax.training.optimisers import Adam
 
 # {name: mean validation metric} -> f32 scalar, the lower the better.
 ScoreFn = Callable[[dict[str, jax.Array]], jax.Array]
@@ -195,7 +196,7 @@ def init_state(
     seed=seed,
     step=jnp.int32(0),
     params=params,
-    opt_state=(optimizer or Adam.of(config)).init(params),
+    opt_state=(optimizer or _adam(config)).init(params),
     best=Best.start(params),
     loss_sum=jnp.float32(0),
   )
@@ -248,7 +249,7 @@ def run(
     learner=Supervised(
       loss_fn=loss_fn,
       metrics_fn=metrics_fn,
-      optimizer=optimizer or Adam.of(config),
+      optimizer=optimizer or _adam(config),
       score_fn=score_fn,
       patience=config.patience,
       loss_draws=draw_key is not None,
@@ -293,7 +294,7 @@ def choose_width(
     learner=Supervised(
       loss_fn=loss_fn,
       metrics_fn=_no_metrics,
-      optimizer=Adam.of(config),
+      optimizer=_adam(config),
       score_fn=validation_loss,
       patience=config.patience,
     ),
@@ -306,6 +307,10 @@ def choose_width(
     devices=devices,
   )
   return width.choose_width(job)
+
+
+def _adam(config: TrainConfig) -> Adam:
+  return Adam(config.learning_rate, config.clip_norm)
 
 
 def _no_metrics(params: types.Params, batch: types.Batch) -> dict[str, Any]:
@@ -328,35 +333,3 @@ def failed_seeds(state: TrainState) -> list[int]:
   """Returns the seeds that never had a finite validation score."""
   seeds, losses = parallel.fetch((state.seed, state.best.score))
   return seeds[~np.isfinite(losses)].tolist()
-
-
-@dataclasses.dataclass(frozen=True)
-class Adam:
-  """Adam with a constant step size, equal by value.
-
-  Attributes:
-    learning_rate: the step size.
-    clip_norm: see `TrainConfig`.
-  """
-
-  learning_rate: float
-  clip_norm: float = 0.0
-
-  @classmethod
-  def of(cls, config: TrainConfig) -> "Adam":
-    """Returns the optimiser of a config."""
-    return cls(config.learning_rate, config.clip_norm)
-
-  def init(self, params: types.Params) -> Any:
-    """Returns the state of the optimiser."""
-    return self._transformation().init(params)
-
-  def update(self, gradient: Any, state: Any, params: Any) -> tuple[Any, Any]:
-    """Returns what is added to the weights, and the new state."""
-    return self._transformation().update(gradient, state, params)
-
-  def _transformation(self) -> optax.GradientTransformation:
-    adam = optax.adam(self.learning_rate)
-    if not self.clip_norm:
-      return adam
-    return optax.chain(optax.clip_by_global_norm(self.clip_norm), adam)

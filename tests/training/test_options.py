@@ -124,7 +124,13 @@ def test_every_step_is_the_one_written_out(changes):
 def test_equal_settings_are_equal_learners():
   """Then programs are found again, whoever asks for them."""
   first, second = (
-    training.Supervised(loss_fn, loss_fn, training.Adam.of(config), max, 3)
+    training.Supervised(
+      loss_fn,
+      loss_fn,
+      training.Adam(config.learning_rate, config.clip_norm),
+      max,
+      3,
+    )
     for config in (CONFIG, dataclasses.replace(CONFIG))
   )
   assert first == second
