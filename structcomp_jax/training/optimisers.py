@@ -1,4 +1,4 @@
-"""Optimisers that are equal by value, so that equal trainings share programs."""
+"""Optimisers equal by value, so that equal trainings share programs."""
 
 import dataclasses
 from typing import Any
