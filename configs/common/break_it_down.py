@@ -45,7 +45,13 @@ def break_it_down() -> ConfigDict:
       "search": {
         "num_epochs": 90,
         "batch_size": 64,
-        "relaxation": "continuous_sparsification",
+        # A name in masks.RELAXATIONS; or, for other parameters than the
+        # published ones, a dict such as {"name": "hard_concrete", "tau": 0.5}.
+        # On the command line:
+        # "--config.search.relaxation={'name': 'hard_concrete', 'tau': 0.5}"
+        "relaxation": FieldReference(
+          "continuous_sparsification", field_type=object
+        ),
         "schedule": "geometric",
         "max_beta": 200.0,
         # Regexes of leaves whose beta stays 1.

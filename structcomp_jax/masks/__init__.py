@@ -19,16 +19,19 @@ from structcomp_jax.masks.baselines import (
   random_from_complement,
   random_like,
 )
-from structcomp_jax.masks.logits import binarize, init
+from structcomp_jax.masks.logits import (
+  binarize,
+  expected_size,
+  init,
+  leaf_betas,
+  penalty,
+  sample,
+)
 from structcomp_jax.masks.merge import FILLS, Fill, make_fill, merge
 from structcomp_jax.masks.relax import (
   RELAXATIONS,
   Relaxation,
-  expected_size,
   get_relaxation,
-  leaf_betas,
-  penalty,
-  sample,
 )
 from structcomp_jax.masks.select import LeafSpec, MaskSpec, matching, select
 

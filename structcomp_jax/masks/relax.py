@@ -1,172 +1,80 @@
 """Relaxations: differentiable stand-ins for the hard mask.
 
-A relaxation is three elementwise functions of one leaf's logits. To add one,
-write the three and enter them in `RELAXATIONS`.
-
-Sizes and penalties of a whole mask count *weights*: a unit of kind "neuron"
-counts once for each weight that it covers, so that penalties and densities mean
-the same whatever the unit.
+A relaxation is a frozen dataclass whose fields are the parameters of the
+method. To add one, write a subclass of `Relaxation` and enter it in
+`RELAXATIONS`. What is here sees one leaf at a time; `masks.logits` has the
+functions of whole masks.
 """
 
+import abc
 import dataclasses
+import inspect
 import math
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+import numbers
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from structcomp_jax.masks.select import MaskSpec, matching
-from structcomp_jax.trees import leaf_keys
-from structcomp_jax.types import MaskLogits, SoftMask, UserError
-
-# Hard concrete has this stretch interval (gamma, zeta) and this tau in Louizos
-# et al. 2018.
-_GAMMA = -0.1
-_ZETA = 1.1
-_TAU = 2 / 3
+from structcomp_jax.types import UserError
 
 
-# The sharpness: one for all leaves, or one for each.
-Beta = jax.Array | float | Mapping[str, jax.Array | float]
+class Relaxation(abc.ABC):
+  """How the logits of one leaf become masks.
 
+  A subclass is a frozen dataclass, so that relaxations with equal parameters
+  are equal: compiled programs are found by the relaxation's value. Its methods
+  see a whole leaf of one candidate, f32 of any shape, and return one number per
+  logit.
+  """
 
-class SampleFn(Protocol):
-  """Draws the mask with which a forward pass multiplies the weights."""
-
-  def __call__(
+  @abc.abstractmethod
+  def sample(
     self, logits: jax.Array, *, beta: jax.Array | float, key: jax.Array
   ) -> jax.Array:
-    """Returns f32 in [0, 1] of the shape of `logits`."""
+    """Returns f32 in [0, 1], with which a forward pass multiplies weights."""
 
-
-class AmountFn(Protocol):
-  """Computes a deterministic amount per unit."""
-
-  def __call__(
+  @abc.abstractmethod
+  def expected_size(
     self, logits: jax.Array, *, beta: jax.Array | float
   ) -> jax.Array:
-    """Returns f32 of the shape of `logits`."""
+    """Returns f32, the expected kept amount per unit, in [0, 1]."""
+
+  def penalty(self, logits: jax.Array, *, beta: jax.Array | float) -> jax.Array:
+    """Returns f32, what the search adds to the loss per unit.
+
+    The search multiplies it with its penalty weight. Default: the expected
+    size.
+    """
+    return self.expected_size(logits, beta=beta)
+
+  def harden(self, logits: jax.Array) -> jax.Array:
+    """Returns bool, the hard mask, True is kept; default: `above_zero`."""
+    return above_zero(logits)
+
+  def _check(
+    self, field: str, *, above: float = -math.inf, below: float = math.inf
+  ) -> None:
+    """Raises UserError unless a field is a number strictly in a range."""
+    value = getattr(self, field)
+    is_number = isinstance(value, numbers.Real)
+    if not (is_number and above < float(value) < below):
+      limits = [f"above {above}"] if above > -math.inf else []
+      limits += [f"below {below}"] if below < math.inf else []
+      raise UserError(
+        f"{field} {value!r} must be a finite number {' and '.join(limits)}"
+      )
 
 
-@dataclasses.dataclass(frozen=True)
-class Relaxation:
-  """Elementwise functions of one leaf's logits.
+def above_zero(logits: jax.Array) -> jax.Array:
+  """Returns which units a hard mask keeps, bool of the shape of `logits`.
 
-  Attributes:
-    sample: the mask of one forward pass.
-    expected_size: expected kept amount per unit, in [0, 1].
-    penalty: what the search adds to the loss per unit, times its penalty
-      weight.
+  A unit whose logit is exactly 0 is removed. So it is in "Break It Down"
+  (subnetwork s > 0, ablated network s <= 0). "Are Neural Nets Modular?" counts
+  units with l > 0 but evaluates networks with l >= 0; here both are l > 0.
   """
-
-  sample: SampleFn
-  expected_size: AmountFn
-  penalty: AmountFn
-
-
-def leaf_betas(
-  spec: MaskSpec, beta: jax.Array | float, constant: Sequence[str] = ()
-) -> dict[str, jax.Array | float]:
-  """Returns the sharpness of every leaf.
-
-  Args:
-    spec: the selected leaves.
-    beta: sharpness of this step.
-    constant: regexes; a leaf whose whole path matches one has sharpness 1.
-
-  Returns:
-    {path: beta or 1.0}.
-
-  Raises:
-    UserError: a regex is invalid or matches no selected leaf.
-  """
-  held = matching(spec, constant, "constant_beta")
-  return {path: 1.0 if path in held else beta for path in spec.paths}
-
-
-def sample(
-  relaxation: Relaxation,
-  mask_logits: MaskLogits,
-  *,
-  beta: Beta,
-  key: jax.Array,
-) -> SoftMask:
-  """Draws one mask; the noise of different leaves is independent.
-
-  Args:
-    relaxation: the method.
-    mask_logits: {path: f32[...]}.
-    beta: sharpness > 0, a scalar or {path: scalar}; methods without one
-      ignore it.
-    key: typed key, shape (); methods without noise ignore it.
-
-  Returns:
-    {path: f32[...]} in [0, 1].
-  """
-  keys = leaf_keys(key, mask_logits)
-  return {
-    path: relaxation.sample(logits, beta=_at(beta, path), key=keys[path])
-    for path, logits in mask_logits.items()
-  }
-
-
-def expected_size(
-  relaxation: Relaxation,
-  mask_logits: MaskLogits,
-  spec: MaskSpec,
-  *,
-  beta: Beta,
-) -> jax.Array:
-  """Returns the expected number of kept weights, f32 scalar.
-
-  Args:
-    relaxation: the method.
-    mask_logits: {path: f32[...]} of the leaves of `spec`.
-    spec: tells how many weights a unit covers.
-    beta: sharpness > 0, a scalar or {path: scalar}.
-  """
-  return _total(relaxation.expected_size, mask_logits, spec, beta)
-
-
-def penalty(
-  relaxation: Relaxation,
-  mask_logits: MaskLogits,
-  spec: MaskSpec,
-  *,
-  beta: Beta,
-) -> jax.Array:
-  """Returns the size penalty in units of weights, f32 scalar.
-
-  The search adds it to the loss times `penalty`, which therefore is loss per
-  weight (independent of the batch size).
-
-  Args:
-    relaxation: the method.
-    mask_logits: {path: f32[...]} of the leaves of `spec`.
-    spec: tells how many weights a unit covers.
-    beta: sharpness > 0, a scalar or {path: scalar}.
-  """
-  return _total(relaxation.penalty, mask_logits, spec, beta)
-
-
-def _total(
-  amount_fn: AmountFn,
-  mask_logits: MaskLogits,
-  spec: MaskSpec,
-  beta: Beta,
-) -> jax.Array:
-  """Sums an elementwise amount over all weights of all leaves."""
-  total = jnp.zeros((), jnp.float32)
-  for leaf in spec.leaves:
-    amount = amount_fn(mask_logits[leaf.path], beta=_at(beta, leaf.path))
-    total = total + leaf.weights_per_unit * jnp.sum(amount)
-  return total
-
-
-def _at(beta: Beta, path: str) -> jax.Array | float:
-  """Returns the sharpness of one leaf."""
-  return beta[path] if isinstance(beta, Mapping) else beta
+  return logits > 0
 
 
 def _open_uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -179,99 +87,171 @@ def _open_uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   return bits.astype(jnp.float32) * 2.0**-23 + 2.0**-24
 
 
-def _continuous_sample(
-  logits: jax.Array, *, beta: jax.Array | float, key: jax.Array
-) -> jax.Array:
-  """Returns sigmoid(beta s): Savarese et al. 2020, arXiv 1912.04427, sec. 3."""
-  del key
-  return jax.nn.sigmoid(beta * logits)
+def _logistic(u: jax.Array) -> jax.Array:
+  """Returns the log-odds of uniforms, which are logistic noise."""
+  return jnp.log(u) - jnp.log1p(-u)
 
 
-def _continuous_size(
-  logits: jax.Array, *, beta: jax.Array | float
-) -> jax.Array:
-  """Returns the soft mask, which is both the kept amount and the penalty."""
-  return jax.nn.sigmoid(beta * logits)
+@dataclasses.dataclass(frozen=True)
+class ContinuousSparsification(Relaxation):
+  """sigmoid(beta s): Savarese et al. 2020, arXiv 1912.04427, sec. 3.
 
-
-def _gumbel_sample(
-  logits: jax.Array, *, beta: jax.Array | float, key: jax.Array
-) -> jax.Array:
-  """Draws a hard straight-through sample: Csordas et al. 2021, sec. 2, tau = 1.
-
-  With a logistic g the relaxed sample is s = sigmoid(l + g); the value is
-  1[s > 1/2] and the derivative s (1 - s). With one uniform u, where
-  g = log(u / (1 - u)), and with exp(-|l|), which cannot overflow, they are
-
-    1[s > 1/2] = 1[u > sigmoid(-l)]
-    s (1 - s)  = u (1 - u) e / d^2,  e = exp(-|l|),
-    d = u + (1 - u) e  if l > 0,  else  u e + (1 - u)
+  It draws nothing: the soft mask is also the kept amount and the penalty.
   """
-  del beta
-  u = _open_uniform(key, logits.shape)
-  fixed = jax.lax.stop_gradient(logits)
-  hard = (u > jax.nn.sigmoid(-fixed)).astype(jnp.float32)
-  e = jnp.exp(-jnp.abs(fixed))
-  denominator = jnp.where(fixed > 0, u + (1 - u) * e, u * e + (1 - u))
-  slope = u * (1 - u) * e / denominator**2
-  # The second term is exactly zero; it only carries the gradient.
-  return hard + slope * (logits - fixed)
+
+  def sample(
+    self, logits: jax.Array, *, beta: jax.Array | float, key: jax.Array
+  ) -> jax.Array:
+    """Returns the soft mask."""
+    del key
+    return jax.nn.sigmoid(beta * logits)
+
+  def expected_size(
+    self, logits: jax.Array, *, beta: jax.Array | float
+  ) -> jax.Array:
+    """Returns the soft mask."""
+    return jax.nn.sigmoid(beta * logits)
 
 
-def _gumbel_size(logits: jax.Array, *, beta: jax.Array | float) -> jax.Array:
-  """Returns P(m = 1) = sigmoid(l)."""
-  del beta
-  return jax.nn.sigmoid(logits)
+@dataclasses.dataclass(frozen=True)
+class GumbelSigmoid(Relaxation):
+  """Hard straight-through samples: Csordas et al. 2021, sec. 2.
+
+  With logistic noise g the relaxed sample is s = sigmoid((l + g) / tau); the
+  mask is 1[s > 1/2], and its derivative is that of s.
+
+  Attributes:
+    tau: temperature, published as 1. It scales the gradient alone: the mask is
+      1 with probability sigmoid(l) whatever it is.
+  """
+
+  tau: float = 1.0
+
+  def __post_init__(self) -> None:
+    """Raises UserError for a temperature that is not positive."""
+    self._check("tau", above=0)
+
+  def sample(
+    self, logits: jax.Array, *, beta: jax.Array | float, key: jax.Array
+  ) -> jax.Array:
+    """Draws 0 or 1; with one uniform u, s > 1/2 where u > sigmoid(-l)."""
+    del beta
+    u = _open_uniform(key, logits.shape)
+    fixed = jax.lax.stop_gradient(logits)
+    hard = (u > jax.nn.sigmoid(-fixed)).astype(jnp.float32)
+    # The second term is exactly zero; it only carries the gradient.
+    return hard + self._slope(fixed, u) * (logits - fixed)
+
+  def _slope(self, logits: jax.Array, u: jax.Array) -> jax.Array:
+    """Returns ds/dl = s (1 - s) / tau, where g = log(u / (1 - u)).
+
+    At tau = 1 it needs no logarithms: with exp(-|l|), which cannot overflow,
+
+      s (1 - s) = u (1 - u) e / d^2,  e = exp(-|l|),
+      d = u + (1 - u) e  if l > 0,  else  u e + (1 - u)
+    """
+    if self.tau != 1:
+      scaled = (logits + _logistic(u)) / self.tau
+      return jax.nn.sigmoid(scaled) * jax.nn.sigmoid(-scaled) / self.tau
+    e = jnp.exp(-jnp.abs(logits))
+    denominator = jnp.where(logits > 0, u + (1 - u) * e, u * e + (1 - u))
+    return u * (1 - u) * e / denominator**2
+
+  def expected_size(
+    self, logits: jax.Array, *, beta: jax.Array | float
+  ) -> jax.Array:
+    """Returns P(m = 1) = sigmoid(l)."""
+    del beta
+    return jax.nn.sigmoid(logits)
+
+  def penalty(self, logits: jax.Array, *, beta: jax.Array | float) -> jax.Array:
+    """Returns the raw logit: Csordas et al. 2021 penalise the sum of logits."""
+    del beta
+    return logits
 
 
-def _gumbel_penalty(logits: jax.Array, *, beta: jax.Array | float) -> jax.Array:
-  """Returns the raw logit: Csordas et al. 2021 penalise the sum of logits."""
-  del beta
-  return logits
+@dataclasses.dataclass(frozen=True)
+class HardConcrete(Relaxation):
+  """Stretched and clipped concrete samples: Louizos et al. 2018.
+
+  The defaults are those of the paper.
+
+  Attributes:
+    tau: temperature.
+    gamma: lower end of the stretch interval, below 0.
+    zeta: its upper end, above 1.
+  """
+
+  tau: float = 2 / 3
+  gamma: float = -0.1
+  zeta: float = 1.1
+
+  def __post_init__(self) -> None:
+    """Raises UserError for parameters with which no sample is 0 or 1."""
+    self._check("tau", above=0)
+    self._check("gamma", below=0)
+    self._check("zeta", above=1)
+
+  def sample(
+    self, logits: jax.Array, *, beta: jax.Array | float, key: jax.Array
+  ) -> jax.Array:
+    """Draws from the distribution of eq. 10-11."""
+    del beta
+    noise = _logistic(_open_uniform(key, logits.shape))
+    concrete = jax.nn.sigmoid((noise + logits) / self.tau)
+    stretched = concrete * (self.zeta - self.gamma) + self.gamma
+    return jnp.clip(stretched, 0.0, 1.0)
+
+  def expected_size(
+    self, logits: jax.Array, *, beta: jax.Array | float
+  ) -> jax.Array:
+    """Returns P(m > 0), the expected L0 norm, eq. 12."""
+    del beta
+    return jax.nn.sigmoid(logits - self.tau * math.log(-self.gamma / self.zeta))
 
 
-def _hard_concrete_sample(
-  logits: jax.Array, *, beta: jax.Array | float, key: jax.Array
-) -> jax.Array:
-  """Draws stretched and clipped concrete: Louizos et al. 2018, eq. 10-11."""
-  del beta
-  u = _open_uniform(key, logits.shape)
-  noise = jnp.log(u) - jnp.log1p(-u)
-  concrete = jax.nn.sigmoid((noise + logits) / _TAU)
-  return jnp.clip(concrete * (_ZETA - _GAMMA) + _GAMMA, 0.0, 1.0)
-
-
-def _hard_concrete_size(
-  logits: jax.Array, *, beta: jax.Array | float
-) -> jax.Array:
-  """Returns P(m > 0), the expected L0 norm: Louizos et al. 2018, eq. 12."""
-  del beta
-  return jax.nn.sigmoid(logits - _TAU * math.log(-_GAMMA / _ZETA))
-
-
-RELAXATIONS: dict[str, Relaxation] = {
-  "continuous_sparsification": Relaxation(
-    _continuous_sample, _continuous_size, _continuous_size
-  ),
-  "gumbel_sigmoid": Relaxation(_gumbel_sample, _gumbel_size, _gumbel_penalty),
-  "hard_concrete": Relaxation(
-    _hard_concrete_sample, _hard_concrete_size, _hard_concrete_size
-  ),
+RELAXATIONS: dict[str, type[Relaxation]] = {
+  "continuous_sparsification": ContinuousSparsification,
+  "gumbel_sigmoid": GumbelSigmoid,
+  "hard_concrete": HardConcrete,
 }
 
 
-def get_relaxation(name: str) -> Relaxation:
-  """Returns the relaxation of that name.
+def get_relaxation(setting: str | Mapping[str, Any] | Relaxation) -> Relaxation:
+  """Returns the relaxation that a setting describes.
 
-  >>> relaxation = get_relaxation("continuous_sparsification")
-  >>> relaxation.expected_size(jnp.zeros(()), beta=200.0).item()
-  0.5
+  >>> get_relaxation("gumbel_sigmoid")
+  GumbelSigmoid(tau=1.0)
+  >>> get_relaxation({"name": "hard_concrete", "tau": 0.5})
+  HardConcrete(tau=0.5, gamma=-0.1, zeta=1.1)
+
+  Args:
+    setting: a name in `RELAXATIONS`, for the default parameters;
+      {"name": ..., parameter: value}; or a relaxation, which is returned.
 
   Raises:
-    UserError: there is none; the message lists the names.
+    UserError: there is no such relaxation, it has no such parameter, or a value
+      is none that it can have.
   """
-  if name not in RELAXATIONS:
+  if isinstance(setting, Relaxation):
+    return setting
+  values = dict(setting) if isinstance(setting, Mapping) else {"name": setting}
+  name = values.pop("name", setting)
+  if not (isinstance(name, str) and name in RELAXATIONS):
     raise UserError(
-      f"unknown relaxation {name!r}; use one of {', '.join(RELAXATIONS)}"
+      f"unknown relaxation {name!r}; use one of {', '.join(RELAXATIONS)}, or a "
+      "mapping of its 'name' and parameters"
     )
-  return RELAXATIONS[name]
+  relaxation = RELAXATIONS[name]
+  signature = inspect.signature(relaxation)
+  try:
+    signature.bind(**values)
+  except TypeError as error:
+    raise UserError(
+      f"relaxation {name}: {error}; its parameters are "
+      f"{', '.join(signature.parameters) or 'none'}"
+    ) from error
+  try:
+    return relaxation(**values)
+  except UserError as error:
+    raise UserError(f"relaxation {name}: {error}") from error

@@ -1,6 +1,8 @@
 """The settings that all candidates of a search share, and their checks."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from structcomp_jax import masks, types
 from structcomp_jax.engine.plan import Machine, Plan, check_parts
@@ -12,7 +14,9 @@ class SearchConfig(Plan, Machine):
   """What all candidates of one search share.
 
   Attributes (besides those of `engine.Plan` and `engine.Machine`):
-    relaxation: name in `masks.RELAXATIONS`.
+    relaxation: how logits become masks, as `masks.get_relaxation` takes it: a
+      name, {"name": ..., parameter: value}, or a relaxation. It is kept as a
+      relaxation.
     schedule: name in `schedules.SCHEDULES`.
     max_beta: beta at the end of the run (Lepori et al. 2023: 200).
     constant_beta: path regexes of leaves held at beta = 1 throughout, as the
@@ -32,7 +36,9 @@ class SearchConfig(Plan, Machine):
 
   num_epochs: int = 90
   batch_size: int = 64
-  relaxation: str = "continuous_sparsification"
+  relaxation: str | Mapping[str, Any] | masks.Relaxation = (
+    "continuous_sparsification"
+  )
   schedule: str = "geometric"
   max_beta: float = 200.0
   constant_beta: tuple[str, ...] = ()
@@ -49,7 +55,10 @@ class SearchConfig(Plan, Machine):
     """Raises UserError for values no search can run with."""
     Plan.__post_init__(self)
     Machine.__post_init__(self)
-    masks.get_relaxation(self.relaxation)
+    # A mapping has no hash, and a config is part of what programs are found by.
+    object.__setattr__(
+      self, "relaxation", masks.get_relaxation(self.relaxation)
+    )
     schedules.get_schedule(self.schedule)
     if not self.max_beta >= 1:
       raise types.UserError(f"max_beta {self.max_beta} must be at least 1")

@@ -46,7 +46,7 @@ class MaskLearner:
 
   @property
   def relaxation(self) -> masks.Relaxation:
-    """How logits become soft masks."""
+    """How logits become masks."""
     return masks.get_relaxation(self.config.relaxation)
 
   def objective(
@@ -164,7 +164,7 @@ class MaskLearner:
     now: Now,
   ) -> tuple[SearchState, dict[str, jax.Array]]:
     """Measures soft and hard mask on validation data; see `engine.Learner`."""
-    kept = masks.kept_weights(masks.binarize(state.mask_logits), self.spec)
+    kept = masks.kept_weights(self._hard_mask(state.mask_logits), self.spec)
     metrics: dict[str, Any] = {
       "mask_seed": row.seed,
       "learning_rate": row.learning_rate,
@@ -202,7 +202,7 @@ class MaskLearner:
     # One loop body for both, so that the network is compiled once.
     both = {
       path: jnp.stack([soft_mask[path], hard.astype(jnp.float32)])
-      for path, hard in masks.binarize(state.mask_logits).items()
+      for path, hard in self._hard_mask(state.mask_logits).items()
     }
     means = jax.lax.map(
       lambda mask: batching.mean_over(
@@ -222,11 +222,17 @@ class MaskLearner:
   def _soft_mask(self, mask_logits, betas, key):
     """Draws a mask; that of a held leaf is hard."""
     soft_mask = masks.sample(self.relaxation, mask_logits, beta=betas, key=key)
-    hard = masks.binarize(mask_logits)
-    return {
-      path: hard[path].astype(jnp.float32) if path in self.held else leaf
-      for path, leaf in soft_mask.items()
+    # Sorted, so that all processes compile the same program.
+    held = self._hard_mask(
+      {path: mask_logits[path] for path in sorted(self.held)}
+    )
+    return soft_mask | {
+      path: leaf.astype(jnp.float32) for path, leaf in held.items()
     }
+
+  def _hard_mask(self, mask_logits):
+    """Returns which units of some leaves the candidate keeps."""
+    return masks.binarize(mask_logits, self.relaxation)
 
   def _beta(self, step: jax.Array, now: Now) -> jax.Array:
     schedule = schedules.get_schedule(self.config.schedule)

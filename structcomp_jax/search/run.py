@@ -1,6 +1,7 @@
 """Many mask searches on one frozen network, in one compiled program."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ class SearchResult:
     candidates: the K rows.
     mask_logits: {path: f32[K, ...]} after the last step, or of the best look
       where candidates stop early.
-    masks: {path: bool[K, ...]}, the logits binarized.
+    masks: {path: bool[K, ...]}, the logits hardened by the relaxation.
     finite: bool[K]. False: stopped by a non-finite loss, do not use.
     history: one dict per candidate and look.
     best: the finite candidate with the lowest final loss (validation loss
@@ -149,7 +150,7 @@ def run(
     ),
     on_call=on_call,
   )
-  return _result(rows, final, history)
+  return _result(learner.relaxation, rows, final, history)
 
 
 def choose_width(
@@ -200,7 +201,15 @@ def choose_width(
   return width.choose_width(job)
 
 
-def _result(rows, state, history):
+@functools.partial(jax.jit, static_argnums=0)
+def _hard_masks(relaxation, mask_logits):
+  """Returns the masks of all candidates."""
+  return jax.vmap(functools.partial(masks.binarize, relaxation=relaxation))(
+    mask_logits
+  )
+
+
+def _result(relaxation, rows, state, history):
   """Returns the result of a finished search."""
   finite = parallel.fetch(state.finite)
   if not finite.any():
@@ -221,7 +230,7 @@ def _result(rows, state, history):
   return SearchResult(
     candidates=rows,
     mask_logits=mask_logits,
-    masks=masks.binarize(mask_logits),
+    masks=_hard_masks(relaxation, mask_logits),
     finite=finite,
     history=history,
     best=int(np.argmin(final)),

@@ -6,6 +6,7 @@ import pathlib
 
 import pytest
 
+from structcomp_jax import masks
 from structcomp_jax.studies import registry
 from structcomp_jax.types import UserError
 
@@ -103,6 +104,17 @@ def test_studies_accept(name, variant):
   assert len(study.subroutines) == 2
   # Vision also has a test task whose odd picture breaks both rules.
   assert len(study.test_tasks) == (6 if name.startswith("vision") else 5)
+
+
+@pytest.mark.parametrize(
+  "setting", ["hard_concrete", {"name": "hard_concrete", "tau": 0.5}]
+)
+def test_a_relaxation_is_a_name_or_has_parameters(setting):
+  config = get_config("quickstart", "smoke")
+  config.search.relaxation = setting
+  search_config = registry.make_study(config).search_config()
+  assert search_config.relaxation == masks.get_relaxation(setting)
+  assert json.loads(config.to_json())["search"]["relaxation"] == setting
 
 
 @pytest.mark.parametrize("name", VARIANTS)

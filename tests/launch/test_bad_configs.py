@@ -58,6 +58,17 @@ LANGUAGE_FIELDS = [
   ("search.batch_size", "0", ["search.batch_size 0"]),
   ("search.num_mask_samples", "3", ["batch_size 64", "num_mask_samples 3"]),
   ("search.relaxation", "hard", ["relaxation 'hard'", "hard_concrete"]),
+  (
+    "search.relaxation",
+    "{'name': 'hard_concrete', 'tau': 0}",
+    ["search: relaxation hard_concrete: tau 0 must be", "above 0"],
+  ),
+  (
+    "search.relaxation",
+    "{'name': 'gumbel_sigmoid', 'zeta': 2}",
+    ["relaxation gumbel_sigmoid", "'zeta'", "its parameters are tau"],
+  ),
+  ("search.relaxation", "0.5", ["relaxation 0.5", "hard_concrete"]),
   ("search.schedule", "linear", ["schedule 'linear'", "geometric"]),
   ("search.data_order", "random", ["data_order 'random'", "shared"]),
   ("search.unit", "layer", ["search.unit 'layer'", "neuron"]),

@@ -1,5 +1,7 @@
 """One suite over every relaxation, then what is special to each."""
 
+import dataclasses
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -32,11 +34,21 @@ def logits_array():
   return jnp.asarray(LOGITS, jnp.float32)
 
 
-def draw_many(name):
-  """Returns samples [NUM_SAMPLES, len(LOGITS)]."""
-  relaxation = masks.get_relaxation(name)
-  logits = jnp.broadcast_to(logits_array()[None], (NUM_SAMPLES, len(LOGITS)))
-  return relaxation.sample(logits, beta=BETA, key=jax.random.key(1))
+def draw_many(setting):
+  """Returns samples [NUM_SAMPLES, len(LOGITS)] of one leaf."""
+  relaxation = masks.get_relaxation(setting)
+  return jax.vmap(
+    lambda key: relaxation.sample(logits_array(), beta=BETA, key=key)
+  )(jax.random.split(jax.random.key(1), NUM_SAMPLES))
+
+
+def give_bits(monkeypatch, bits):
+  """Replaces the random bits, of which samples take the upper 23."""
+  monkeypatch.setattr(
+    jax.random,
+    "bits",
+    lambda key, shape, dtype: jnp.broadcast_to(jnp.asarray(bits, dtype), shape),
+  )
 
 
 def test_table_of_kept_amounts_is_complete():
@@ -73,9 +85,7 @@ def test_gradients_are_finite_at_dead_logits(name, function, maybe_jit):
 @every_relaxation
 @pytest.mark.parametrize("word", [0, 0xFFFFFFFF])
 def test_extreme_random_bits_stay_finite(name, word, monkeypatch):
-  monkeypatch.setattr(
-    jax.random, "bits", lambda key, shape, dtype: jnp.full(shape, word, dtype)
-  )
+  give_bits(monkeypatch, word)
   relaxation = masks.get_relaxation(name)
 
   def total(logits):
@@ -106,6 +116,36 @@ def test_same_key_gives_same_mask(name):
   chex.assert_trees_all_equal(first, again)
 
 
+@every_relaxation
+def test_hard_masks_are_bits(name, maybe_jit):
+  relaxation = masks.get_relaxation(name)
+  leaves = {"a": logits_array(), "b": logits_array().reshape(3, 3)}
+  hard = maybe_jit(lambda leaves: masks.binarize(leaves, relaxation))(leaves)
+  for path, leaf in leaves.items():
+    assert hard[path].dtype == jnp.bool_
+    np.testing.assert_array_equal(hard[path], relaxation.harden(leaf))
+    assert hard[path].shape == leaf.shape
+
+
+@every_relaxation
+def test_equal_settings_are_equal_values(name):
+  relaxation = masks.get_relaxation(name)
+  parameters = dataclasses.asdict(relaxation)
+  again = masks.get_relaxation({"name": name, **parameters})
+  assert again == relaxation
+  assert again is not relaxation
+  assert hash(again) == hash(relaxation)
+  assert masks.get_relaxation(relaxation) is relaxation
+  assert [name] == [
+    other
+    for other in masks.RELAXATIONS
+    if masks.get_relaxation(other) == relaxation
+  ]
+  for field in parameters:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+      setattr(relaxation, field, 1.0)
+
+
 @pytest.mark.parametrize("name", ["gumbel_sigmoid", "hard_concrete"])
 def test_noise_differs_between_leaves_and_keys(name):
   relaxation = masks.get_relaxation(name)
@@ -125,10 +165,14 @@ def test_totals_count_weights(name, function, spec, maybe_jit):
   total = maybe_jit(
     lambda logits: function(relaxation, logits, spec, beta=BETA)
   )(mask_logits)
-  elementwise = getattr(relaxation, function.__name__)
-  one = elementwise(jnp.float32(0.7), beta=BETA)
+  of_leaf = getattr(relaxation, function.__name__)
+  expected = sum(
+    leaf.num_weights
+    * float(jnp.mean(of_leaf(mask_logits[leaf.path], beta=BETA)))
+    for leaf in spec.leaves
+  )
   assert total.shape == ()
-  np.testing.assert_allclose(total, spec.num_weights * one, rtol=1e-6)
+  np.testing.assert_allclose(total, expected, rtol=1e-6)
 
 
 @every_relaxation
@@ -163,7 +207,7 @@ def test_continuous_sparsification_hardens_to_the_threshold():
   relaxation = masks.get_relaxation("continuous_sparsification")
   logits = {"leaf": jnp.asarray([-0.05, 0.05])}
   soft = masks.sample(relaxation, logits, beta=2000.0, key=jax.random.key(0))
-  hard = masks.binarize(logits)["leaf"].astype(jnp.float32)
+  hard = masks.binarize(logits, relaxation)["leaf"].astype(jnp.float32)
   np.testing.assert_allclose(soft["leaf"], hard, atol=1e-6)
 
 
@@ -191,6 +235,29 @@ def test_gumbel_mean_slope(logit, expected):
   np.testing.assert_allclose(jnp.mean(slope), expected, atol=1.5e-3)
 
 
+@pytest.mark.parametrize("tau", [0.1, 0.5, 1.0, 2.0])
+def test_gumbel_slope_by_hand(tau, monkeypatch):
+  bits = np.linspace(0, 2**32 - 1, 99).astype(np.uint32)[:, None]
+  u = (bits >> 9) * 2.0**-23 + 2.0**-24
+  logits = np.asarray(LOGITS)[None].astype(np.float64)
+  relaxed = (logits + np.log(u / (1 - u))) / tau
+  s = 1 / (1 + np.exp(np.clip(-relaxed, -700, 700)))
+  give_bits(monkeypatch, bits)
+  relaxation = masks.get_relaxation({"name": "gumbel_sigmoid", "tau": tau})
+
+  def total(logits):
+    sample = relaxation.sample(logits, beta=BETA, key=jax.random.key(0))
+    return jnp.sum(sample), sample
+
+  slope, sample = jax.grad(total, has_aux=True)(
+    jnp.asarray(np.broadcast_to(logits, s.shape), jnp.float32)
+  )
+  np.testing.assert_allclose(slope, s * (1 - s) / tau, rtol=1e-3, atol=1e-6)
+  # Not where a logit of 0 meets noise that is 0 but for rounding.
+  decided = np.abs(s - 0.5) > 1e-5
+  np.testing.assert_array_equal(sample[decided], (s > 0.5)[decided])
+
+
 def test_gumbel_penalty_is_the_raw_logit():
   relaxation = masks.get_relaxation("gumbel_sigmoid")
   np.testing.assert_array_equal(
@@ -205,6 +272,51 @@ def test_hard_concrete_reaches_both_ends():
   np.testing.assert_allclose(np.mean(samples == 1), 0.168164, atol=0.006)
 
 
-def test_unknown_relaxation_lists_the_names():
-  with pytest.raises(UserError, match=r"'gumbel'; use one of .*hard_concrete"):
-    masks.get_relaxation("gumbel")
+def test_hard_concrete_reaches_both_ends_with_other_parameters():
+  """P(m = 0) = sigmoid(tau log(-gamma / zeta) - l) of any parameters."""
+  setting = {"name": "hard_concrete", "tau": 0.4, "gamma": -0.3, "zeta": 1.2}
+  samples = np.asarray(draw_many(setting))
+  # At logit 0.3: tau log(0.3 / 1.2) = -0.5545; tau log(0.2 / 1.3) = -0.7487.
+  column = samples[:, LOGITS.index(0.3)]
+  np.testing.assert_allclose(np.mean(column == 0), 0.298507, atol=0.006)
+  np.testing.assert_allclose(np.mean(column == 1), 0.389678, atol=0.006)
+  size = masks.get_relaxation(setting).expected_size(logits_array(), beta=BETA)
+  np.testing.assert_allclose(np.mean(samples > 0, axis=0), size, atol=0.01)
+
+
+@pytest.mark.parametrize(
+  ("setting", "message"),
+  [
+    ("gumbel", r"unknown relaxation 'gumbel'; use one of .*hard_concrete"),
+    ({"name": "gumbel", "tau": 1.0}, r"unknown relaxation 'gumbel'; use one"),
+    ({"name": ["gumbel"]}, r"unknown relaxation \['gumbel'\]; use one of"),
+    (
+      {"tau": 1.0},
+      r"unknown relaxation {'tau': 1\.0}; .* mapping of its",
+    ),
+    (3, r"unknown relaxation 3; use one of"),
+    (None, r"unknown relaxation None; use one of"),
+    (
+      {"name": "hard_concrete", "beta": 1.0},
+      r"hard_concrete: .*'beta'; its parameters are tau, gamma, zeta",
+    ),
+    (
+      {"name": "continuous_sparsification", "tau": 1.0},
+      r"continuous_sparsification: .*'tau'; its parameters are none",
+    ),
+    (
+      {"name": "hard_concrete", "tau": 0.0},
+      r"relaxation hard_concrete: tau 0\.0 must be a finite number above 0$",
+    ),
+    ({"name": "hard_concrete", "gamma": 0}, r"gamma 0 must be .* below 0$"),
+    ({"name": "hard_concrete", "zeta": 1}, r"zeta 1 must be .* above 1$"),
+    ({"name": "gumbel_sigmoid", "tau": "low"}, r"tau 'low' must be a finite"),
+    ({"name": "gumbel_sigmoid", "tau": -1}, r"tau -1 must be .* above 0"),
+    ({"name": "gumbel_sigmoid", "tau": float("nan")}, r"tau nan must be"),
+    ({"name": "gumbel_sigmoid", "tau": float("inf")}, r"tau inf must be"),
+  ],
+)
+def test_settings_of_no_relaxation_are_refused_in_one_line(setting, message):
+  with pytest.raises(UserError, match=message) as caught:
+    masks.get_relaxation(setting)
+  assert "\n" not in str(caught.value)
