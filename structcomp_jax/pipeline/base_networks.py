@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from absl import logging
 
 from structcomp_jax import training, trees, types
 from structcomp_jax.engine import batching
@@ -95,6 +96,9 @@ def train_and_store(work: Workplace, regime: str, job: Training) -> None:
     UserError: a seed never had a finite validation loss; the others are stored.
   """
   missing = missing_seeds(work, regime)
+  if not missing:
+    skip(work, regime)
+    return
   record = job.directory / "seeds.json"
   begun = [seed for seed in files.read_json(record, []) if seed in missing]
   failed: list[int] = []
@@ -107,6 +111,12 @@ def train_and_store(work: Workplace, regime: str, job: Training) -> None:
       f"base seeds {failed} of {regime} never had a finite validation loss, "
       "the others are stored; lower training.learning_rate"
     )
+
+
+def skip(work: Workplace, regime: str) -> None:
+  """Says that the networks of a regime are there, and removes leftovers."""
+  forget_training(work.paths.training(regime))
+  logging.info("base networks, %s: done before", regime)
 
 
 def forget_training(directory: pathlib.Path) -> None:

@@ -124,7 +124,7 @@ class FrozenNetwork:
         study.network.metrics_fn,
         narrow_fn,
         self.params,
-        self.work.load("base", "validation"),
+        self.work.load_any(),
         self.work.config.evaluation.batch_size,
       )
 

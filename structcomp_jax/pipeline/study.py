@@ -82,7 +82,11 @@ class Study(Protocol):
 
   @property
   def datasets(self) -> Mapping[str, DataSet]:
-    """{task: its data set}."""
+    """{task: its data set}.
+
+    All have the same arrays. Those of the first one, which has a split
+    `validation`, are looked at before any other.
+    """
 
   @property
   def tables(self) -> Mapping[str, Schema]:

@@ -73,11 +73,7 @@ def read(
       or a file is torn or lacks columns.
   """
   path = pathlib.Path(path)
-  if not path.is_dir():
-    raise UserError(
-      f"there is no work directory {str(path)!r}; check --workdir"
-    )
-  config = _read_json(path / CONFIG, required=True)
+  config = _read_config(path)
   declared = config.get("regimes") or ("",)
   paths = layout.Paths(path, main_regime=declared[0])
   found = {
@@ -112,6 +108,23 @@ def read(
     timings=_read_json(path / layout.TIMINGS),
     versions=_read_json(path / layout.VERSIONS),
   )
+
+
+def read_experiment(path: str | pathlib.Path) -> str:
+  """Returns the name of the experiment of a work directory.
+
+  Raises:
+    UserError: the directory or its `config.json` is missing or torn.
+  """
+  return str(_read_config(pathlib.Path(path)).get("experiment", ""))
+
+
+def _read_config(path: pathlib.Path) -> dict[str, Any]:
+  if not path.is_dir():
+    raise UserError(
+      f"there is no work directory {str(path)!r}; check --workdir"
+    )
+  return _read_json(path / CONFIG, required=True)
 
 
 def _read_table(path: pathlib.Path, schema: tables.Schema) -> pd.DataFrame:

@@ -44,7 +44,7 @@ LANGUAGE_FIELDS = [
   ("regimes", "('lm_pretrained',)", ["model.checkpoint is empty"]),
   ("model.tokenizer", "words", ["model.tokenizer 'words'"]),
   ("model.tokenizer", "checkpoint", ["model.checkpoint is empty"]),
-  ("model.family", "gpt", ["model.family 'gpt'", "bert"]),
+  ("model.family", "brt", ["model.family 'brt'", "bert"]),
   ("model.sizes.hidden_size", "33", ["model", "hidden_size 33", "num_heads 2"]),
   ("model.sizes.num_layers", "0", ["model", "num_layers is 0"]),
   ("model.sizes.max_positions", "2", ["model.sizes.max_positions 2", "13"]),

@@ -142,6 +142,19 @@ def test_features_are_those_of_every_problem_once(small_case, tmp_path, cache):
   )
 
 
+def test_no_task_needs_to_be_called_base(small_case, tmp_path):
+  *_, masked_from, task = small_case
+  network = with_search(
+    small_case, tmp_path, cache="host", cache_dtype="bfloat16"
+  )
+  study = network.work.study
+  others = {name: one for name, one in study.datasets.items() if name != "base"}
+  study.datasets = {"whole": study.datasets["base"], **others}
+  study.test_tasks = tuple(study.datasets)
+  assert trees.num_rows(network.examples(masked_from, task, "train")) == 64
+  assert (tmp_path / "precision.json").is_file()
+
+
 def test_features_are_computed_once(small_case, tmp_path):
   *_, masked_from, task = small_case
   network = with_search(small_case, tmp_path, cache="host")

@@ -134,7 +134,7 @@ class FeatureCache:
 
   def _shapes(self, stage: str, num_examples: int) -> store.Shapes:
     """Returns the shapes of what enters a stage."""
-    one = trees.row(self._work.load("base", "validation"), slice(1))
+    one = trees.row(self._work.load_any(), slice(1))
     shapes = jax.eval_shape(self.program(stage), self._params, one)
     return jax.tree.map(
       lambda leaf: leaf.update(shape=(num_examples, *leaf.shape[1:])), shapes

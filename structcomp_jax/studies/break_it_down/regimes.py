@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from absl import logging
-
 from structcomp_jax import training, types
 from structcomp_jax.pipeline import base_networks, checks
 from structcomp_jax.pipeline.experiment import Experiment
@@ -191,5 +189,4 @@ def train(study: Any, work: Experiment) -> None:
     if work.missing_seeds(regime.name):
       regime.make(study, work)
     else:
-      base_networks.forget_training(work.paths.training(regime.name))
-      logging.info("base networks, %s: done before", regime.name)
+      base_networks.skip(work, regime.name)

@@ -17,7 +17,6 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from absl import logging
 
 from structcomp_jax import evaluation, types
 from structcomp_jax.io import files
@@ -53,13 +52,9 @@ def search_subroutine(
     label: for progress.
   """
   directory = work.paths.masks(regime, base_seed, subroutine)
-  seeds, fingerprint = (
-    study.mask_search.seeds,
-    work.fingerprint(regime, base_seed),
-  )
-  if mask_search.is_complete(directory, seeds, fingerprint):
-    mask_search.forget_leftovers(directory)
-    logging.info("%s: done before", label)
+  seeds = study.mask_search.seeds
+  fingerprint = work.fingerprint(regime, base_seed)
+  if mask_search.skip(directory, seeds, fingerprint, label):
     return
   frozen = work.frozen(regime, base_seed)
   job = mask_search.Search(

@@ -26,6 +26,7 @@ from structcomp_jax.studies.break_it_down.domain import Domain
 from structcomp_jax.studies.break_it_down.page import report
 
 DOMAINS = (language, vision)
+EXPERIMENTS = tuple(name for domain in DOMAINS for name in domain.EXPERIMENTS)
 
 
 class BreakItDown:

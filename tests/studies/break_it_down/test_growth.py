@@ -246,3 +246,24 @@ def test_a_training_that_was_interrupted_is_finished_before_seeds_are_added(
   assert groups == [[3, 5], [4]]
   assert not more.missing_seeds("scratch")
   assert not (directory / "seeds.json").exists()
+
+
+def test_what_is_done_is_said_and_tidied_up(small, grown, caplog):
+  work = grown()
+  directory = work.paths.training("scratch")
+  # As if killed after the last network was marked as done.
+  (directory / "seeds.json").write_text("[3, 5]")
+  job = base_networks.Training(
+    task="base", config=None, start=None, directory=directory, label=""
+  )
+  with caplog.at_level("INFO"):
+    work.train("scratch", job)
+    masks = work.paths.masks("scratch", 3, "inside")
+    fingerprint = work.fingerprint("scratch", 3)
+    assert mask_search.skip(masks, (0, 2), fingerprint, "masks")
+    assert not mask_search.skip(masks, (0, 2, 4), fingerprint, "more masks")
+  assert not (directory / "seeds.json").exists()
+  assert caplog.messages == [
+    "base networks, scratch: done before",
+    "masks: done before",
+  ]
