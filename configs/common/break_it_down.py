@@ -3,7 +3,9 @@
 All fields are JSON values, and none is computed from another one.
 """
 
-from ml_collections import ConfigDict, FieldReference
+from ml_collections import ConfigDict
+
+from configs.common.runtime import runtime
 
 
 def break_it_down() -> ConfigDict:
@@ -100,30 +102,6 @@ def break_it_down() -> ConfigDict:
         # A base network below this test accuracy counts as failed.
         "failed_below": 0.9,
       },
-      # These fields change no result beyond rounding, so two launches in one
-      # work directory may differ in them.
-      "runtime": {
-        # TFDS directory; empty: WORKDIR/data.
-        "data_dir": "",
-        # How many devices JAX makes of a CPU; candidates are split over them.
-        # For small networks, as many devices as mask seeds are fastest: every
-        # device computes one candidate, and no matmul waits for another.
-        "cpu_devices": 1,
-        # Steps in one call of the compiled program; 0: one epoch. The host
-        # writes metrics and checkpoints between two calls.
-        "steps_per_call": 0,
-        # Candidates computed at once on a device; 0: all. auto: the fastest
-        # number that fits, measured before the first search of its kind.
-        "vmap_width": FieldReference("auto", field_type=object),
-        # How many devices share the batches of one candidate, for networks
-        # whose batch does not fit on one device. Candidates are split over
-        # groups of so many devices.
-        "data_devices": 1,
-        # Directory in which compiled programs are kept for later launches.
-        # Empty: one below the user's cache directory; off: none.
-        "compilation_cache": "",
-        # The least number of seconds between two checkpoints.
-        "checkpoint_seconds": 20.0,
-      },
+      "runtime": runtime(),
     }
   )

@@ -60,7 +60,7 @@ def describe(dtypes: dict[str, str], found: dict[str, Any]) -> str:
   kinds = ", ".join(f"{what} in {dtype}" for what, dtype in dtypes.items())
   return (
     f"{kinds}: the dense network has accuracy {found['accuracy']:.4f} on the "
-    "validation problems of base, in float32 throughout "
+    "validation problems, in float32 throughout "
     f"{found['accuracy_float32']:.4f}; losses differ by "
     f"{found['mean_loss_difference']:.2g} on average"
   )

@@ -8,24 +8,38 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from structcomp_jax import types
+from structcomp_jax.pipeline.features import place
 
 # Seeds become 32-bit integers.
 _MAX_SEED = 2**31 - 1
+_DTYPES = ("float32", "bfloat16")
+_CHOICES = {
+  "search.cache": place.SETTINGS,
+  "search.cache_dtype": _DTYPES,
+  "search.compute_dtype": _DTYPES,
+}
 
 
 def check_common(config: ConfigDict) -> None:
-  """Checks the fields that every study has.
+  """Checks the fields that every study has: those that the pipeline reads.
 
   Raises:
     UserError: a value, named by its field, means nothing.
   """
-  distinct(config, "base_seeds")
-  for field in ("seed", "base_seeds"):
+  names(config, _CHOICES)
+  for field in ("regimes", "base_seeds", "search.seeds"):
+    distinct(config, field)
+  for field in ("seed", "base_seeds", "search.seeds"):
     seeds(config, field)
+  finite(config, "search.cache_gigabytes")
+  if config.search.cache_gigabytes < 0:
+    raise types.UserError(
+      f"search.cache_gigabytes {config.search.cache_gigabytes} is negative; "
+      "give 0 or more, or set search.cache to off"
+    )
   for split in config.data.num_problems:
     integers(config, f"data.num_problems.{split}", 0)
   integers(config, "evaluation.batch_size", 1)
-  finite(config, "evaluation.failed_below")
   for field in ("steps_per_call", "cpu_devices"):
     integers(config, f"runtime.{field}", 0)
   integers(config, "runtime.data_devices", 1)

@@ -9,13 +9,8 @@ from ml_collections import ConfigDict
 from structcomp_jax import search, training, types
 from structcomp_jax.pipeline import checks
 from structcomp_jax.pipeline.config import Features, Runtime
-from structcomp_jax.pipeline.features import place
 
-_DTYPES = ("float32", "bfloat16")
 _CHOICES = {
-  "search.cache": place.SETTINGS,
-  "search.cache_dtype": _DTYPES,
-  "search.compute_dtype": _DTYPES,
   "search.selection": ("own_task", "published"),
   "search.unit": ("weight", "neuron"),
 }
@@ -155,11 +150,8 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
     UserError: a value, named by its field, means nothing.
   """
   checks.names(config, {**choices, **_CHOICES})
-  for field in ("regimes", "search.seeds"):
-    checks.distinct(config, field)
   checks.check_common(config)
-  for field in ("search.seeds", "search.grid_seed"):
-    checks.seeds(config, field)
+  checks.seeds(config, "search.grid_seed")
   for field in ("training", "search"):
     checks.integers(config, f"{field}.batch_size", 1)
   checks.integers(config, "training.pretrained_batch_size", 0)
@@ -170,11 +162,6 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
       raise types.UserError(
         "simclr.tasks is empty; give the experiments to learn from"
       )
-  if config.search.cache_gigabytes < 0:
-    raise types.UserError(
-      f"search.cache_gigabytes {config.search.cache_gigabytes} is negative; "
-      "give 0 or more, or set search.cache to off"
-    )
   if not config.search.masked_from:
     raise types.UserError(
       "search.masked_from is empty; give the first masked stage"
@@ -183,7 +170,7 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
     "search.learning_rates",
     "search.init_logits",
     "search.penalties",
-    "search.cache_gigabytes",
+    "evaluation.failed_below",
     "training.pretrained_learning_rate",
   ):
     checks.finite(config, field)
