@@ -1,9 +1,10 @@
-"""The pages lead somewhere: links, files, modules and configs they name exist.
+"""The pages are true: links, files, names, commands and configs exist.
 
 Pages in docs/results and docs/notes tell what was run at an older commit; there
 only links are checked.
 """
 
+import importlib
 import importlib.util
 import pathlib
 import re
@@ -11,6 +12,8 @@ import re
 import pytest
 
 import structcomp_jax
+from configs.common import language, vision
+from structcomp_jax.tasks.odd_one_out import names
 
 ROOT = pathlib.Path(__file__).parents[1]
 # The package may be installed elsewhere than the files beside the tests.
@@ -30,15 +33,19 @@ _FILE = re.compile(r"[\w.-]+(/[\w.-]+)+\.(py|sh|toml|json|csv|svg|html)")
 # A folder, such as `structcomp_jax/engine` or `engine/`.
 _FOLDER = re.compile(r"structcomp_jax(/\w+)+|(\w+/)+")
 _COMMAND = re.compile(r"python -m ((?:launch|tools|benchmarks|examples)[.\w]*)")
-_CONFIG = re.compile(r"(configs/[\w/]+\.py)(?::(\w+))?")
-# Of a work directory, of a test, of somebody's disk: not of this repository.
-_ELSEWHERE = (
-  "WORKDIR/", "report/", "masks/seed_", "base/", "evaluation/seed_", "cache/",
-  "data/", "grid/", "checkpoint/", "incomplete", "run/", "process_", "runs/",
-)  # fmt: skip
+_CONFIG = re.compile(r"(?<!/)(configs/[\w/]+\.py)(?::(\w+))?")
+# Files and folders of a work directory, not of the repository.
+_OF_A_WORKDIR = {"report/index.html", "report/verdicts.json", "added/"}
+# A name with a dot, such as `search.run` or `engine.plan.Machine`.
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_OTHERS = ("jax.", "lax.", "optax.", "torch.")
+_FILE_TYPES = {
+  "csv", "html", "json", "jsonl", "lock", "md", "npy", "npz", "py",
+  "safetensors", "toml",
+}  # fmt: skip
 
 
-def names(pages):
+def each(pages):
   """Returns the pages, and what they are called in the output of pytest."""
   return pytest.mark.parametrize(
     "page", pages, ids=lambda page: str(page.relative_to(ROOT))
@@ -82,8 +89,85 @@ def missing_paths(page):
     path
     for path in _IN_BACKTICKS.findall(_CODE.sub("", text))
     if (_FILE.fullmatch(path) or _FOLDER.fullmatch(path))
-    and not path.startswith(_ELSEWHERE)
+    and path not in _OF_A_WORKDIR
     and not exists(path)
+  ]
+
+
+def modules():
+  """Returns {last part of its name: modules} of the package."""
+  found = {}
+  for file in sorted(PACKAGE.rglob("*.py")):
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    parts = parts[:-1] if parts[-1] == "__init__" else parts
+    found.setdefault(parts[-1], set()).add(".".join(parts))
+  return found
+
+
+def config_fields():
+  """Returns the dotted names of all fields of all configs, and of sections."""
+  found = set()
+
+  def add(fields, prefix):
+    for name, value in fields.items():
+      found.add(f"{prefix}{name}")
+      if isinstance(value, dict):
+        add(value, f"{prefix}{name}.")
+
+  add(language.language_variant("sv_singular", "smoke").to_dict(), "")
+  add(vision.vision_variant("inside_contact", "smoke").to_dict(), "")
+  return found
+
+
+MODULES, FIELDS = modules(), config_fields()
+DATA_SETS = {*names.SYNTAX.dataset_names, *names.SHAPES.dataset_names}
+
+
+def is_in_module(module, attributes):
+  """Returns whether a module has an attribute, of an attribute, and so on."""
+  value = importlib.import_module(module)
+  for name in attributes:
+    # Fields without a default are no attributes of their class.
+    if name in getattr(value, "__dataclass_fields__", {}):
+      return True
+    if not hasattr(value, name):
+      return False
+    value = getattr(value, name)
+  return True
+
+
+def is_known(name):
+  """Returns whether a dotted name is a config field or in some module."""
+  name = name.removeprefix("config.")
+  if name in FIELDS or name in DATA_SETS:
+    return True
+  if name.startswith(("launch.", "tools.", "benchmarks.")):
+    return importlib.util.find_spec(name) is not None
+  first, *rest = name.split(".")
+  candidates = MODULES.get(first, set())
+  for number, part in enumerate(rest):
+    inner = {f"{one}.{part}" for one in candidates}
+    inner &= MODULES.get(part, set())
+    if not inner:
+      return any(is_in_module(one, rest[number:]) for one in candidates)
+    candidates = inner
+  return bool(candidates)
+
+
+def unknown_names(page):
+  """Returns the dotted names in backticks that nothing has.
+
+  Names of other packages, and what begins with a class, are left alone.
+  """
+  text = _CODE.sub("", page.read_text(encoding="utf-8"))
+  return [
+    name
+    for name in _IN_BACKTICKS.findall(text)
+    if _NAME.fullmatch(name)
+    and name.rpartition(".")[2] not in _FILE_TYPES
+    and not name.startswith(_OTHERS)
+    and not name[0].isupper()
+    and not is_known(name)
   ]
 
 
@@ -101,7 +185,7 @@ def bad_configs(page):
   """Returns the configs of a page that cannot be loaded."""
   bad = []
   for path, variant in _CONFIG.findall(page.read_text(encoding="utf-8")):
-    if "/common/" in path or path == "configs/NAME.py":
+    if "/common/" in path or pathlib.Path(path).stem.isupper():
       continue
     if not (ROOT / path).is_file():
       bad.append(path)
@@ -116,14 +200,15 @@ def bad_configs(page):
   return bad
 
 
-@names(PAGES)
+@each(PAGES)
 def test_links_lead_somewhere(page):
   assert broken_links(page) == []
 
 
-@names(OF_TODAY)
+@each(OF_TODAY)
 def test_what_a_page_names_exists(page):
   assert missing_paths(page) == []
+  assert unknown_names(page) == []
   assert missing_modules(page) == []
   assert bad_configs(page) == []
 
@@ -146,6 +231,10 @@ def test_every_page_is_linked_from_another_one():
     ("see [it](#nothing)", broken_links),
     ("in `engine/nothing.py`", missing_paths),
     ("in `structcomp_jax/nothing`", missing_paths),
+    ("call `search.nothing`", unknown_names),
+    ("set `search.nothing_of_a_config`", unknown_names),
+    ("call `engine.plan.Nothing`", unknown_names),
+    ("call `recipes.nothing`", unknown_names),
     ("run python -m tools.nothing now", missing_modules),
     ("--config=configs/language/nothing.py:small", bad_configs),
     ("--config=configs/language/sv_singular.py:nothing", bad_configs),

@@ -1,4 +1,4 @@
-"""The example in the README runs as it stands there, and prints what it says."""
+"""The example in the README runs as it stands, and prints what it says."""
 
 import contextlib
 import io
