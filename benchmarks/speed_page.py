@@ -1,11 +1,10 @@
 """Writes the page on speed from the numbers of two benchmarks.
 
     python -m benchmarks.speed_page --mask_search=FILE --torch_baseline=FILE
-      --out=docs/results/speed.md [--readme=README.md]
+      --out=docs/results/speed.md
 
 The files are what `benchmarks.mask_search` and `benchmarks.pytorch.baseline`
-wrote for `--json`. In the README, the table of targets replaces what lies
-between the two speed comments.
+wrote for `--json`.
 """
 
 import argparse
@@ -17,8 +16,7 @@ from typing import Any
 
 from benchmarks import search_table
 from benchmarks.pytorch import baseline as torch_baseline
-from structcomp_jax.report.text import markdown_table, replace_between_markers
-from structcomp_jax.types import UserError
+from structcomp_jax.report.text import markdown_table
 
 # What was measured, in words, and whether it is enough.
 _Judge = Callable[[dict[str, Any], dict[str, Any]], tuple[str, bool]]
@@ -31,8 +29,9 @@ Written by `benchmarks.speed_page` from the JSON files beside it. Whatever is
 compared was timed in turns within one process, on a machine that did nothing
 else; a ratio is the median of the ratios within a turn. What the columns mean
 is said at the top of `benchmarks/mask_search.py` and
-`benchmarks/pytorch/baseline.py`; why a number is what it is, in
-[design/speed.md](../design/speed.md)."""
+`benchmarks/pytorch/baseline.py`; how it is measured, in
+[design/speed.md](../design/speed.md); why a target is missed, in
+[notes/speed.md](../notes/speed.md)."""
 
 
 def main() -> int:
@@ -40,21 +39,12 @@ def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   for name in ("mask_search", "torch_baseline", "out"):
     parser.add_argument(f"--{name}", required=True, type=pathlib.Path)
-  parser.add_argument("--readme", type=pathlib.Path)
   arguments = parser.parse_args()
   search, torch = (
     json.loads(path.read_text())
     for path in (arguments.mask_search, arguments.torch_baseline)
   )
   arguments.out.write_text(page(search, torch))
-  if arguments.readme:
-    table = markdown_table(target_lines(search, torch))
-    text = arguments.readme.read_text()
-    try:
-      text = replace_between_markers(text, "speed", table)
-    except UserError as error:
-      raise SystemExit(f"error: {arguments.readme}: {error}") from error
-    arguments.readme.write_text(text)
   return 0
 
 

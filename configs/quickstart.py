@@ -1,4 +1,4 @@
-"""Subject-verb agreement in five minutes on two cores: `make quickstart`.
+"""Subject-verb agreement in minutes on two cores: `make quickstart`.
 
     python -m launch.run --config=configs/quickstart.py --workdir=DIR
 

@@ -40,6 +40,8 @@ BESIDE_THE_WHEEL = (
   "launch",
   "tests",
   "tools",
+  "CHANGELOG.md",
+  "CITATION.cff",
   "Makefile",
   "README.md",
   "pyproject.toml",

@@ -27,7 +27,7 @@ def break_it_down() -> ConfigDict:
       "seed": 0,
       "data": {
         # How problems are drawn. published: as in the paper; disjoint
-        # (language) and balanced (vision): see docs/differences.md.
+        # (language) and balanced (vision): see docs/differences/.
         "policy": "published",
         # How many problems of a split to use, the first ones; 0: all.
         "num_problems": {"train": 0, "validation": 0, "test": 0},

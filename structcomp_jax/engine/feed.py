@@ -80,7 +80,8 @@ class HostFeed:
       setup.machine.steps_per_call or setup.steps_per_epoch,
       max(_BYTES_PER_CALL // step_bytes, 1),
     )
-    # Calls of one length: the last one of an epoch would have to be filled up.
+    # All calls of an epoch are about equally long, because all have batches of
+    # one shape, and a short call would gather batches that nobody uses.
     num_calls = -(-setup.steps_per_epoch // longest)
     self.max_steps = -(-setup.steps_per_epoch // num_calls)
     self._epoch_order = functools.lru_cache(maxsize=2)(
@@ -127,20 +128,20 @@ class HostFeed:
   def _gather(self, done: int) -> types.Batch:
     steps_per_epoch = self._setup.steps_per_epoch
     epoch, first = divmod(done, steps_per_epoch)
-    # All calls have batches of one shape: beyond the end of the epoch the last
-    # step is repeated, and is not computed.
+    # All calls have batches of one shape. Beyond the end of the epoch the last
+    # step is repeated; the program does not compute it.
     steps = np.minimum(
       np.arange(first, first + self.max_steps), steps_per_epoch - 1
     )
     order = self._epoch_order(epoch)[..., steps, :]
 
     def gather(array):
-      def of_one_device(index):
+      def part_of_device(index):
         examples = array[order[index[: order.ndim]]]
         return examples.astype(_device_dtype(array), copy=False)
 
       return jax.make_array_from_callback(
-        order.shape + array.shape[1:], self._sharding, of_one_device
+        order.shape + array.shape[1:], self._sharding, part_of_device
       )
 
     return jax.tree.map(gather, self._dataset)
@@ -167,7 +168,8 @@ def make_feed(
 
 def _order_on_host(setup, key, seeds, num_examples):
   """Returns epoch -> i32[rows, steps, batch], without rows if shared."""
-  # On a CPU device it does not wait for steps, if JAX_PLATFORMS allows one.
+  # On an accelerator the order would wait behind the steps. There is no CPU
+  # device where JAX_PLATFORMS leaves it out.
   try:
     cpu = jax.local_devices(backend="cpu")[0]
   except RuntimeError:

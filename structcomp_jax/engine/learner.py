@@ -1,4 +1,4 @@
-"""What is learned in steps, and where it is: the values of the loop."""
+"""The values of the loop: what is learned, where a row is, what is compiled."""
 
 import dataclasses
 from typing import Any, NamedTuple, Protocol

@@ -120,7 +120,9 @@ def run(
     state = job.init() if job.state is None else job.state
     state = parallel.spread(state, setup.mesh)
     done = int(parallel.fetch(state.step)[0])
-    if done == setup.num_steps:  # The last look decides what is best.
+    # A loop that had ended before looks again: its `history` is empty, and
+    # callers choose the best row by the last look.
+    if done == setup.num_steps:
       state = history.look(state, done)
     while done < setup.num_steps and _any_active(learner, state):
       num_steps = min(feed.max_steps, setup.steps_until_stop(done))
@@ -134,7 +136,8 @@ def run(
       if on_call is not None:
         on_call(state, history.read())
       elif setup.machine.feed == "host":
-        jax.block_until_ready(state.step)  # Or batches pile up.
+        # Otherwise the host would gather batches faster than they are used.
+        jax.block_until_ready(state.step)
     history.read()
   return state, history.rows
 

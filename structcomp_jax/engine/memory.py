@@ -21,8 +21,8 @@ class Estimate:
   Attributes:
     num_local: rows on a device.
     arguments: what the compiled steps take, wherever it lies by now.
-    room: bytes that a device has for the loop, with what is there of it
-      already; infinitely many if that is unknown.
+    room: bytes that a device has for the loop, including those of its
+      arguments that lie there already; infinite where that is unknown.
   """
 
   def __init__(self, job: Any, feed: Any):

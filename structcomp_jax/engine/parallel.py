@@ -163,7 +163,8 @@ def spread(rows: Any, mesh: Mesh) -> Any:
   device would keep a copy of all rows.
   """
   spread_rows = place(rows, NamedSharding(mesh, ROWS))
-  # Parts of the rows are copies. All rows may be the same memory as before.
+  # Several devices have copies of their parts. A single one may have the same
+  # memory as before, which must stay.
   if mesh.shape[ROW_AXIS] > 1:
     for leaf in jax.tree.leaves(rows):
       if isinstance(leaf, jax.Array) and len(leaf.devices()) == 1:

@@ -28,7 +28,7 @@ Label = TypeVar("Label", bound=Hashable)
 
 @functools.lru_cache(maxsize=16)
 def _program(metrics_fn, spec, mesh, batch_size, width, fills):
-  """Compiled once for all networks of one selection."""
+  """Returns the program that tests networks of the same masked leaves."""
 
   def evaluate_network(row, shared):
     made = make_network(
@@ -140,7 +140,7 @@ def _rows(
 def _fill_up(
   rows: dict[str, np.ndarray], num_devices: int
 ) -> dict[str, np.ndarray]:
-  """Repeats rows where the devices would not have equally many."""
+  """Repeats the first rows until every device has as many as the others."""
   num_rows = trees.num_rows(rows)
   rows_each = -(-num_rows // num_devices)
   used = -(-num_rows // rows_each)
@@ -188,13 +188,13 @@ def _chunks(
 ) -> Iterator[types.Batch]:
   """Yields the examples of all data sets, one after another.
 
-  In chunks of one size, which the last one reaches with examples from the
-  start: one program serves them all.
+  All chunks have one size, so that one program serves them. The last one is
+  filled up with examples from the start.
   """
   total = sum(map(trees.num_rows, datasets.values()))
   num_batches = -(-total // batch_size)
   num_chunks = -(-total // (chunk_size or total))
-  # As even as whole batches allow.
+  # Chunks are as equal as whole batches allow.
   size = min(-(-num_batches // num_chunks) * batch_size, total)
   for start in range(0, total, size):
     parts = _examples(datasets, start, start + size)

@@ -68,7 +68,7 @@ def describe(dtypes: dict[str, str], found: dict[str, Any]) -> str:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _metrics(metrics_fn, params, problems):
-  """Compiled once for equal functions."""
+  """Returns metrics of problems, by a program kept by the function's value."""
   return metrics_fn(params, problems)
 
 

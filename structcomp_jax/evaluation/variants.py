@@ -127,8 +127,9 @@ def make_network(
     }
 
   leaves = trees.leaves_by_path(params)
-  # Outside of the switch, whose branches JAX batches with all they refer to. A
-  # draw takes time, and stays in its branch.
+  # `vmap` batches the branches of a `switch` with every array that they refer
+  # to. Scalars are therefore made outside of it; a random fill is expensive and
+  # drawn in its own branch only.
   cheap = {name: scalars(name) for name in fills if name != "random"}
 
   def make(name):

@@ -122,8 +122,8 @@ def skip(work: Workplace, regime: str) -> None:
 def forget_training(directory: pathlib.Path) -> None:
   """Removes what a training needed that is stored seed by seed by now.
 
-  Last, since a kill may leave half of it: until every seed is marked as
-  done, the training goes on from here.
+  Call it after every seed is marked as done: until then a training that was
+  killed goes on from these files, and a kill may leave half of them.
   """
   resumable.forget_checkpoint(directory)
   files.remove(directory / resumable.METRICS)

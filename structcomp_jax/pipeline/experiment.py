@@ -1,4 +1,4 @@
-"""An experiment: a study in a work directory, and the verbs it is told with."""
+"""An experiment: a study in a work directory, with the verbs that it uses."""
 
 from collections.abc import Callable
 from typing import Any

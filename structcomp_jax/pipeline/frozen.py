@@ -11,8 +11,8 @@ from structcomp_jax.pipeline.features.cache import FeatureCache
 from structcomp_jax.pipeline.study import Network
 from structcomp_jax.pipeline.workplace import Workplace
 
-# Of the examples that an evaluation has on the devices at a time. Making the
-# masked networks again for every chunk then costs little.
+# So many bytes of examples lie on the devices at a time in an evaluation. With
+# chunks this large it costs little to make the masked networks for each again.
 _EVALUATION_BYTES = 2**29
 Label = TypeVar("Label", bound=Hashable)
 

@@ -121,7 +121,8 @@ def learn(frozen: FrozenNetwork, job: Search) -> mask_sets.MaskSet:
 def forget_leftovers(directory: pathlib.Path) -> None:
   """Removes what a finished search needed while it ran.
 
-  After its mark, since a kill may leave half of it.
+  Call it after the search is marked as done: a kill may leave half of a
+  checkpoint, which would be refused as torn.
   """
   resumable.forget_checkpoint(directory)
   files.remove(directory / _ADDED)
@@ -209,7 +210,8 @@ def _add(frozen: FrozenNetwork, job: Search) -> None:
   read = hosts.by_first(mask_files.load)
   old, columns = read(job.directory / layout.MASKS, frozen.fingerprint)
   new, more = read(added.directory / layout.MASKS, frozen.fingerprint)
-  # A kill after the masks were written and before the mark leaves too many.
+  # Where a kill came after the masks were written and before the mark, the
+  # file holds more rows than the mark knows.
   num_old = len(known)
   _append_metrics(job.directory, added.directory, num_old)
   logits, more_logits = (

@@ -60,7 +60,7 @@ class Run:
       directory / CHECKPOINT, state, fingerprint=fingerprint
     )
     self.state = state if restored is None else restored[1]
-    # An early copy, since the arrays of the state are reused by the run.
+    # The loop reuses the arrays of its state, and the caller may need theirs.
     self.state = jax.tree.map(jnp.asarray, self.state)
     self._step = int(self.state.step[0])
     if restored is not None:
@@ -79,7 +79,7 @@ class Run:
     step = int(parallel.fetch(state.step)[0])
     self._progress.update(step - self._step, **values)
     self._step = step
-    # Clocks differ, and all processes save together.
+    # All processes save together, and their clocks differ.
     if hosts.agree(time.monotonic() - self._saved_at > self._every):
       checkpoints.save(
         self._directory / CHECKPOINT,
@@ -100,7 +100,7 @@ class Run:
 def forget_checkpoint(directory: pathlib.Path) -> None:
   """Removes the checkpoint of a run whose result is marked as done.
 
-  After the mark, since a kill may leave half of the checkpoint: without the
-  mark it would be refused as torn.
+  Call it after the mark is written. A kill may leave half of the checkpoint,
+  which would be refused as torn if there were no mark.
   """
   files.remove(directory / CHECKPOINT)

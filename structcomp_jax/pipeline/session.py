@@ -53,8 +53,8 @@ def open_experiment(
       )
     )
     versions = experiment.paths.workdir / VERSIONS
-    # Of the launch that began the work: a report made later by other code
-    # must not claim its numbers.
+    # Versions are those of the launch that began the work: a report that other
+    # code makes later must not claim its numbers.
     if not versions.is_file():
       files.write_atomic(versions, json.dumps(_versions(), indent=2))
 

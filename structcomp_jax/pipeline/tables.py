@@ -10,8 +10,8 @@ from structcomp_jax.io.tables import Schema
 
 # What a mask was searched with, beside its seed.
 SETTINGS = ("learning_rate", "mask_init", "penalty", "masked_from")
-# Which mask of its regime, base network and subroutine a row is about: the
-# row of that mask in masks.npz. Empty in rows of the dense network.
+# Which mask of its regime, base network and subroutine a row of a table is
+# about: the row of that mask in masks.npz. Empty for the dense network.
 CANDIDATE: Mapping[str, type] = {"candidate": float}
 
 _MASK: Mapping[str, type] = {

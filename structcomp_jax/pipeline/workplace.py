@@ -16,8 +16,8 @@ from structcomp_jax.pipeline.features import store
 from structcomp_jax.pipeline.study import Study
 from structcomp_jax.tasks import datasets
 
-# Data sets kept in memory: those of one search, which the next step of the
-# work asks for again.
+# So many splits are kept in memory: those of one search, which the next step
+# of the work asks for again.
 _MOST_LOADED = 4
 # Said before the first long run: nothing moves then, for a minute or more.
 COMPILING = "compiling ..."

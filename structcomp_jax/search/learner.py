@@ -151,7 +151,7 @@ class MaskLearner:
       )
 
     goes_on = finite if state.best is None else finite & state.best.active
-    # A branch instead of choosing among two states, which passes over both.
+    # `where` would write the new state, read both states and write again.
     return jax.lax.cond(goes_on, update, lambda state: state, state)
 
   def look(

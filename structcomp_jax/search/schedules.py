@@ -1,7 +1,7 @@
 """How beta, the sharpness of the relaxed mask, grows over a search.
 
-Every schedule is a function of the step (i32, from 0), the steps per epoch,
-the epochs of the search and the largest beta; it returns beta as f32.
+Every schedule is a function of the step (i32, from 0), the steps per epoch, the
+steps of the whole search and the largest beta; it returns beta as f32.
 """
 
 from collections.abc import Callable

@@ -54,7 +54,8 @@ class View(flax.struct.PyTreeNode):
 
 def draw(key: jax.Array) -> View:
   """Returns a random view."""
-  # One call for all: every call of a generator takes a second to compile.
+  # All numbers are drawn in one call, since every call of a generator takes a
+  # second to compile.
   numbers = iter(jax.random.uniform(key, (13,)))
 
   def chance(probability):

@@ -128,8 +128,7 @@ def run(
     validation: the same; scored with as many negatives as a training batch.
     config: shared settings.
     key: base key of data order and views; one key, same bits.
-    on_call: called with the state and one row per seed each time an epoch
-      ends (no rows in between). A row has "train/loss" and "validation/"
+    on_call: as for `training.run`. A row has "train/loss" and "validation/"
       followed by "loss", "top_1" and "top_5".
     devices: default: all of `jax.devices()`.
 

@@ -143,7 +143,7 @@ class Supervised:
         loss_sum=state.loss_sum + loss,
       )
 
-    # A branch instead of choosing among two states, which passes over both.
+    # `where` would write the new state, read both states and write again.
     return jax.lax.cond(state.best.active, update, lambda state: state, state)
 
   def look(
@@ -234,8 +234,9 @@ def run(
     optimizer: default: Adam with the learning rate of `config`.
     score_fn: {name: mean validation metric} -> f32; the weights with the
       lowest score are kept, and `patience` waits for a lower one.
-    on_call: called with the state and one history row per active seed each
-      time an epoch ends (no rows in between): for checkpoints and progress.
+    on_call: called with the state and the new history rows (one per active
+      seed and look) each time the host sees the devices: for checkpoints and
+      progress.
     devices: default: all of `jax.devices()`.
 
   Returns:
@@ -319,7 +320,10 @@ def _no_metrics(params: types.Params, batch: types.Batch) -> dict[str, Any]:
 
 
 def fetch_best(state: TrainState) -> dict[str, Any]:
-  """Returns NumPy {"params", "epoch", "loss"} of every seed's best epoch."""
+  """Returns NumPy {"params", "epoch", "loss"} of every seed's best look.
+
+  "epoch" is the number of that look, and "loss" its score.
+  """
   return parallel.fetch(
     {
       "params": state.best.value,

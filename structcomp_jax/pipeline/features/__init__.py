@@ -1,1 +1,1 @@
-"""What a frozen network makes of data, computed once and kept."""
+"""Features: what a frozen network makes of data, computed once and kept."""

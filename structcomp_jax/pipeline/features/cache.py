@@ -56,7 +56,7 @@ class FeatureCache:
       return self._work.load(task, split)
     if stage != self._stage:
       self._keep_only(stage)
-      # What the training of base networks has left there.
+      # Frees what the training of base networks has loaded.
       self._work.forget_loaded()
     if (task, split) not in self._kept:
       self._kept[task, split] = self._make(stage, task, split)

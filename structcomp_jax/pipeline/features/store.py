@@ -1,7 +1,7 @@
 """Features of a whole split, written chunk by chunk to where they stay.
 
-On a device, in the host's memory, or in memory-mapped files: always once, never
-in parts and whole.
+That is on a device, in the host's memory, or in memory-mapped files. Chunks are
+written into place one by one, never collected and then joined.
 """
 
 import contextlib

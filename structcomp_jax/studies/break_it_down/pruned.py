@@ -1,4 +1,4 @@
-"""The pruned regime: what a mask of the composite task leaves of a network.
+"""The pruned regime: what is left of a network by a mask of its whole task.
 
 A mask is learned on the composite task itself and multiplied in; subroutines
 are then searched in what remains (Lepori et al. 2023, appendix). Positions

@@ -83,7 +83,8 @@ class _Tests:
       if rows:
         chosen = found.rows(rows)
         metrics = self._evaluate(subroutine, chosen)
-        # Beside masks, so that one program serves all subroutines.
+        # The dense network is tested beside masks, so that one program serves
+        # all subroutines.
         dense = dense or trees.row(metrics[_DENSE, "none"], 0)
         for index, row in enumerate(rows):
           made[subroutine, row] = self._mask_part(
@@ -140,7 +141,7 @@ class _Tests:
   ) -> Part:
     """Returns the rows of one mask and of its control."""
     mask = trees.row(found.stacked, np.array([index]))
-    # Controls keep as many.
+    # Random masks keep as many weights as the learned ones.
     kept = {
       name: int(variant.kept_weights(found.spec)[0])
       for name, variant in evaluation.ablations(mask, [0]).items()
@@ -222,7 +223,7 @@ class _Tests:
     }
 
   def _key(self, purpose: str, subroutine: str) -> jax.Array:
-    """One draw for each base network of any regime and each subroutine."""
+    """Returns the key of a base seed and subroutine, one for all regimes."""
     return self._frozen.work.key(
       purpose, self._base_seed, self._study.subroutines.index(subroutine)
     )

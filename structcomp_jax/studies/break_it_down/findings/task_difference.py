@@ -164,7 +164,7 @@ def _of_one_subroutine(
     "target": f"odd_{name}",
     "other": f"odd_{other}",
   }
-  # `first` would look for a setting that is given.
+  # Not `groupby(...).first()`, which skips settings that are empty.
   settings = rows.drop_duplicates(MASK_KEY).set_index(MASK_KEY)[_SEARCHED_WITH]
   table = settings.reindex(wide.index)
   for ablation, condition in CONDITIONS.items():

@@ -1,7 +1,7 @@
 """Problems whose evaluation sentences are new to every trained network.
 
 The data sets of an experiment of Lepori et al. 2023 share sentences
-(docs/differences.md). Here
+(docs/differences/break_it_down.md). Here
 
 1. every sentence is in its pool once;
 2. the validation and test splits of all five data sets have sentences of
