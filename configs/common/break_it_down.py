@@ -3,7 +3,7 @@
 All fields are JSON values, and none is computed from another one.
 """
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
 from configs.common.runtime import runtime
 
@@ -36,6 +36,14 @@ def break_it_down() -> ConfigDict:
         "num_epochs": 100,
         "batch_size": 32,
         "learning_rate": 1e-4,
+        # Number of steps; 0: as many as num_epochs have.
+        "num_steps": 0,
+        # Steps between two looks (validation, history); 0: one epoch.
+        "look_every": 0,
+        # Whether every batch is drawn anew from all training problems.
+        "with_replacement": False,
+        # Gradients are scaled down to this Euclidean norm; 0: never.
+        "clip_norm": 0.0,
         # For networks that start from pretrained weights; 0: as above.
         "pretrained_learning_rate": 0.0,
         "pretrained_batch_size": 0,
@@ -60,6 +68,16 @@ def break_it_down() -> ConfigDict:
         "constant_beta": (),
         "num_mask_samples": 1,
         "data_order": "per_candidate",
+        # Number of steps; 0: as many as num_epochs have.
+        "num_steps": 0,
+        # Steps between two looks (validation, history); 0: one epoch.
+        "look_every": 0,
+        # Whether every batch is drawn anew from all training problems.
+        "with_replacement": False,
+        # Gradients are scaled down to this Euclidean norm; 0: never.
+        "clip_norm": 0.0,
+        # Looks without a better hard mask before a candidate stops; 0: never.
+        "patience": 0,
         # weight: one logit per weight; neuron: one per output neuron.
         "unit": "weight",
         # Mask seeds of the chosen setting.
