@@ -6,9 +6,7 @@ import string
 from collections.abc import Sequence
 from typing import Any
 
-from structcomp_jax.io import files
-from structcomp_jax.report import origin
-from structcomp_jax.report import verdicts as verdict_files
+from structcomp_jax.report import origin, pages
 from structcomp_jax.studies.break_it_down.experiments import DESCRIPTIONS
 from structcomp_jax.studies.break_it_down.findings import conclude
 from structcomp_jax.studies.break_it_down.findings.conclude import Findings
@@ -34,9 +32,7 @@ def build(
 
   Args:
     workdirs: work directories with at least `results.csv` and `config.json`.
-    out: the HTML file, or a directory that gets `index.html`. The verdicts
-      lie beside it: `verdicts.json` of `index.html`, `NAME.verdicts.json` of
-      `NAME.html`.
+    out: the HTML file, or a directory; see `report.pages.save`.
     base_threshold: base networks below this test accuracy have failed.
 
   Returns:
@@ -47,24 +43,14 @@ def build(
     UserError: an input is missing or torn, or the page cannot be written.
   """
   found = conclude.load(workdirs, base_threshold=base_threshold)
-  path = pathlib.Path(out)
-  if path.suffix != ".html":
-    path = path / "index.html"
   records = conclude.as_records(found)
-  files.write_atomic(path, page(found, base_threshold=base_threshold))
-  files.write_atomic(_beside(path), verdict_files.to_json(records))
+  text = page(found, base_threshold=base_threshold)
+  path = pages.save(out, text, records)
   return {
     "path": str(path),
     "verdicts": records,
     "text": tables.verdict_table(found),
   }
-
-
-def _beside(page_path: pathlib.Path) -> pathlib.Path:
-  """Returns the file of the verdicts on a page."""
-  stem = page_path.stem
-  prefix = "" if stem == "index" else f"{stem}."
-  return page_path.with_name(f"{prefix}verdicts.json")
 
 
 def write(
@@ -87,7 +73,7 @@ def page(found: Sequence[Findings], *, base_threshold: float) -> str:
     verdicts.verdict_card(evidence.title, answer, fold=len(answers) > 2)
     for evidence, answer in answers
   ]
-  return string.Template(template.read_text()).substitute(
+  body = string.Template(template.read_text()).substitute(
     question=wording.QUESTION.format(items=_items(found)),
     verdicts="\n".join([verdicts.verdict_overview(found), *cards]),
     rules="".join(f"<li>{rule}</li>" for rule in RULES),
@@ -99,6 +85,7 @@ def page(found: Sequence[Findings], *, base_threshold: float) -> str:
       for findings in found
     ),
   )
+  return pages.framed("Is the network made of parts?", body)
 
 
 def _items(found: Sequence[Findings]) -> str:

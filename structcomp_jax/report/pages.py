@@ -1,0 +1,57 @@
+"""A page as a file: the frame around what it says, its verdicts beside it."""
+
+import importlib.resources
+import pathlib
+import string
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from structcomp_jax.io import files
+from structcomp_jax.report import verdicts as verdict_files
+from structcomp_jax.report.markup import escape
+
+
+def framed(title: str, body: str) -> str:
+  """Returns a whole page as HTML, which needs no other file.
+
+  Args:
+    title: plain text.
+    body: HTML; `frame.html` has the styles of its classes.
+  """
+  template = importlib.resources.files(__package__) / "frame.html"
+  return string.Template(template.read_text()).substitute(
+    title=escape(title), body=body
+  )
+
+
+def save(
+  out: str | pathlib.Path, page: str, verdicts: Iterable[Mapping[str, Any]]
+) -> pathlib.Path:
+  """Writes a page, and its verdicts for programs.
+
+  Args:
+    out: the HTML file, or a directory that gets `index.html`. The verdicts
+      lie beside it: `verdicts.json` of `index.html`, `NAME.verdicts.json` of
+      `NAME.html`.
+    page: HTML.
+    verdicts: see `report.verdicts.to_json`.
+
+  Returns:
+    The HTML file.
+
+  Raises:
+    UserError: a file cannot be written.
+  """
+  path = pathlib.Path(out)
+  if path.suffix != ".html":
+    path = path / "index.html"
+  files.write_atomic(path, page)
+  files.write_atomic(_beside(path), verdict_files.to_json(verdicts))
+  return path
+
+
+def _beside(page_path: pathlib.Path) -> pathlib.Path:
+  """Returns the file of the verdicts on a page."""
+  stem = page_path.stem
+  prefix = "" if stem == "index" else f"{stem}."
+  return page_path.with_name(f"{prefix}verdicts.json")
