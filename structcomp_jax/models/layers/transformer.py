@@ -56,7 +56,9 @@ def attend(
   value: Float[Array, "batch tokens hidden"],
   *,
   num_heads: int,
-  attention_mask: Bool[Array, "batch tokens"] | None = None,
+  attention_mask: Bool[Array, "batch tokens"]
+  | Bool[Array, "batch #queries tokens"]
+  | None = None,
 ) -> Float[Array, "batch queries hidden"]:
   """Scaled dot-product attention (Vaswani et al. 2017, section 3.2).
 
@@ -66,8 +68,9 @@ def attend(
     key: projected keys.
     value: projected values.
     num_heads: divides the last axis.
-    attention_mask: true at tokens that may be looked at; None: all of them.
-      In a sentence without such a token, the result is the mean of the values.
+    attention_mask: true at tokens that may be looked at, by all queries or by
+      each; None: all of them. A query that sees no token returns the mean of
+      the values.
 
   Returns:
     The weighted values, heads side by side. Scores are in float32.
@@ -84,7 +87,9 @@ def attend(
   if attention_mask is not None:
     # With -inf, a sentence without any token would become NaN.
     masked_score = jnp.finfo(jnp.float32).min
-    scores = jnp.where(attention_mask[:, None, None], scores, masked_score)
+    if attention_mask.ndim == 2:
+      attention_mask = attention_mask[:, None]
+    scores = jnp.where(attention_mask[:, None], scores, masked_score)
   weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
   mixed = jnp.einsum("bhqk,bhkd->bhqd", weights, value).swapaxes(1, 2)
   return mixed.reshape(*mixed.shape[:2], -1)
