@@ -33,14 +33,20 @@ class _Family:
     config_class: of its sizes; has the fields `vocab_size` and `max_positions`.
     model: (sizes, mean tokens of a sentence, devices that share a batch) -> the
       network.
-    load: directory of a checkpoint -> (sizes, weights, tokenizer).
+    load: directory of a checkpoint -> (sizes, weights, tokenizer); None: there
+      is no reader.
     packages: {name of an installed checkpoint: returns its directory}.
   """
 
   config_class: Callable[..., Any]
   model: Callable[[Any, float, int], staged.Staged]
-  load: Callable[[str | os.PathLike[str]], tuple[Any, types.Params, Tokenizer]]
-  packages: Mapping[str, Callable[[], pathlib.Path]]
+  load: (
+    Callable[[str | os.PathLike[str]], tuple[Any, types.Params, Tokenizer]]
+    | None
+  ) = None
+  packages: Mapping[str, Callable[[], pathlib.Path]] = dataclasses.field(
+    default_factory=dict
+  )
 
 
 def _make_bert(
@@ -177,6 +183,11 @@ def _read_checkpoint(
   model: ConfigDict, family: _Family
 ) -> tuple[Any, types.Params, Tokenizer]:
   """Returns sizes, weights and tokenizer of the checkpoint."""
+  if family.load is None:
+    raise types.UserError(
+      f"model.checkpoint {model.checkpoint!r} cannot be read for the family "
+      f"{model.family}; leave it empty"
+    )
   package = family.packages.get(model.checkpoint)
   found = family.load(package() if package else model.checkpoint)
   if model.tokenizer == "word":
