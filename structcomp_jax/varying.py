@@ -36,18 +36,23 @@ def alike(*arrays: Any) -> list[jax.Array]:
   ]
 
 
-def mend_polynomials() -> None:
-  """Lets `jax.lax.polynomial` take coefficients that do not vary.
+def mend_primitives() -> None:
+  """Lets two primitives of JAX take operands that vary along different axes.
 
-  Since JAX 0.12.0 the polynomial in the derivative of `erf`, among others, is a
-  primitive that does not cast its operands. Inside `shard_map`, the gradient of
-  any network with an exact GELU then fails with "Primitive polynomial requires
-  varying manual axes to match". If all operands vary alike, or on a JAX without
-  the primitive, this function changes nothing.
+  Inside `shard_map`, neither casts its operands:
+
+  - `polynomial`, a primitive since JAX 0.12.0, refuses them. It is in the
+    derivative of `erf`, among others, and so in that of an exact GELU.
+  - `sort` says of each result that it varies as the operand in its place does.
+    The indices of `argsort`, which begin as constants, then count as constant,
+    and `vmap` of a `cond` that uses them fails.
+
+  If all operands vary alike, this function changes nothing.
   """
-  primitive = getattr(lax, "polynomial_p", None)
-  if primitive is not None and not hasattr(primitive.bind, "__wrapped__"):
-    primitive.bind = _with_operands_alike(primitive.bind)
+  for name in ("polynomial_p", "sort_p"):
+    primitive = getattr(lax, name, None)
+    if primitive is not None and not hasattr(primitive.bind, "__wrapped__"):
+      primitive.bind = _with_operands_alike(primitive.bind)
 
 
 def _with_operands_alike(bind: Callable[..., Any]) -> Callable[..., Any]:

@@ -238,7 +238,7 @@ def over_rows(
   Returns:
     The program; its result has the row axis in front.
   """
-  varying.mend_polynomials()
+  varying.mend_primitives()
   has_rows = [bool(spec) and spec[0] == ROW_AXIS for spec in specs]
 
   def local_rows(*arguments):

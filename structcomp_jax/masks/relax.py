@@ -60,10 +60,10 @@ class Relaxation(abc.ABC):
     value = getattr(self, field)
     is_number = isinstance(value, numbers.Real)
     if not (is_number and above < float(value) < below):
-      limits = [f"above {above}"] if above > -math.inf else []
-      limits += [f"below {below}"] if below < math.inf else []
+      limits = [f" above {above}"] if above > -math.inf else []
+      limits += [f" below {below}"] if below < math.inf else []
       raise UserError(
-        f"{field} {value!r} must be a finite number {' and '.join(limits)}"
+        f"{field} {value!r} must be a finite number{' and'.join(limits)}"
       )
 
 

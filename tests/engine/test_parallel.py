@@ -198,6 +198,27 @@ def test_values_of_the_host_go_to_a_mesh_and_back():
 
 
 @pytest.mark.parametrize(
+  "rank", [jnp.argsort, lambda x: jax.lax.top_k(x, 5)[1]]
+)
+@pytest.mark.parametrize(("num_devices", "width"), [(1, 0), (8, 0), (8, 1)])
+def test_indices_of_a_sort_vary_as_its_keys_do(rank, num_devices, width):
+  """JAX takes them for constants inside `shard_map`; see `varying`."""
+
+  def ranked(row, scale):
+    order = rank(row).astype(jnp.float32)
+    return jax.lax.cond(
+      row[0] > 0, lambda total: total + order, lambda total: total, scale * row
+    )
+
+  rows = np.random.default_rng(0).normal(size=(16, 5)).astype(np.float32)
+  program = parallel.over_rows(
+    ranked, parallel.row_mesh(16, jax.devices()[:num_devices]), width=width
+  )
+  expected = jax.vmap(ranked, in_axes=(0, None))(rows, 3.0)
+  np.testing.assert_allclose(program(rows, np.float32(3)), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
   "function",
   [
     jax.lax.erf,

@@ -31,14 +31,15 @@ class Largest(masks.Relaxation):
   keep: int = 1
 
   def __post_init__(self):
-    self._check("keep", above=0)
+    self._check("keep", above=0, below=7)
 
   def sample(self, logits, *, beta, key):
     del key
     return jax.nn.sigmoid(beta * logits)
 
   def expected_size(self, logits, *, beta):
-    return jax.nn.sigmoid(beta * logits)
+    del beta
+    return self.harden(logits).astype(jnp.float32)
 
   def harden(self, logits):
     order = jnp.argsort(-logits.ravel())
@@ -100,6 +101,7 @@ def test_history_is_that_of_the_hard_mask_of_the_relaxation():
   for row in last:
     mask = trees.row(jax.device_get(result.masks), row["candidate"])
     assert row["density"] == pytest.approx(2 * KEEP / 30)
+    assert row["train/size"] == pytest.approx(2 * KEEP)
     assert row["validation/hard/loss"] == pytest.approx(loss_of(mask), rel=1e-5)
     assert row["validation/hard/loss"] != pytest.approx(nothing, rel=1e-4)
   losses = [row["validation/hard/loss"] for row in last]
@@ -158,7 +160,7 @@ def test_a_search_of_another_parameter_is_another_program():
 @pytest.mark.parametrize(
   ("relaxation", "message"),
   [
-    ({"name": "largest", "keep": 0}, "largest: keep 0 must be .* above 0"),
+    ({"name": "largest", "keep": 0}, "keep 0 must be .* above 0 and below 7$"),
     ({"name": "largest", "top": 3}, "'top'; its parameters are keep"),
     ({"keep": 3}, "unknown relaxation {'keep': 3}; use one of"),
   ],

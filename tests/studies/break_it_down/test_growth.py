@@ -256,7 +256,7 @@ def test_what_is_done_is_said_and_tidied_up(small, grown, caplog):
   job = base_networks.Training(
     task="base", config=None, start=None, directory=directory, label=""
   )
-  with caplog.at_level("INFO"):
+  with caplog.at_level("INFO", logger="absl"):
     work.train("scratch", job)
     masks = work.paths.masks("scratch", 3, "inside")
     fingerprint = work.fingerprint("scratch", 3)
