@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from structcomp_jax import trees, types
-from structcomp_jax.engine import batching, memory, parallel, programs
+from structcomp_jax.engine import memory, parallel, programs
 from structcomp_jax.engine.feed import make_feed
 from structcomp_jax.engine.learner import Keys, Learner, Setup
 from structcomp_jax.engine.plan import Machine, Plan
@@ -63,13 +63,6 @@ class Job:
     Raises:
       UserError: the data set is smaller than one batch.
     """
-    num_examples = trees.num_rows(self.dataset)
-    if self.plan.with_replacement:
-      steps_per_epoch = max(num_examples // self.plan.batch_size, 1)
-    else:
-      steps_per_epoch = batching.steps_per_epoch(
-        self.dataset, self.plan.batch_size
-      )
     return Setup(
       learner=self.learner,
       plan=self.plan,
@@ -77,7 +70,7 @@ class Job:
       mesh=parallel.row_mesh(
         trees.num_rows(self.rows), self.devices, self.machine.data_devices
       ),
-      steps_per_epoch=steps_per_epoch,
+      steps_per_epoch=self.plan.steps_per_epoch(self.dataset),
       fixed_has_rows=self.fixed_has_rows,
     )
 

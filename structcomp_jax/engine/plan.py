@@ -3,7 +3,9 @@
 import dataclasses
 from typing import Any, Self
 
-from structcomp_jax.types import UserError
+from structcomp_jax import trees
+from structcomp_jax.engine import batching
+from structcomp_jax.types import Batch, UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,20 @@ class Plan(_Part):
         f"unknown data_order {self.data_order!r}; choose per_candidate or "
         "shared"
       )
+
+  def steps_per_epoch(self, dataset: Batch) -> int:
+    """Returns the full batches of a data set; at least one if drawn from it.
+
+    >>> dataset = {"x": batching.empty((10, 2), "float32")}
+    >>> Plan(batch_size=4).steps_per_epoch(dataset)
+    2
+
+    Raises:
+      UserError: the data set is smaller than one batch.
+    """
+    if self.with_replacement:
+      return max(trees.num_rows(dataset) // self.batch_size, 1)
+    return batching.steps_per_epoch(dataset, self.batch_size)
 
   def total_steps(self, steps_per_epoch: int) -> int:
     """Returns how many steps the plan has.

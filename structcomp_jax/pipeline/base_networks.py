@@ -10,7 +10,6 @@ import jax.numpy as jnp
 from absl import logging
 
 from structcomp_jax import training, trees, types
-from structcomp_jax.engine import batching
 from structcomp_jax.io import checkpoints, files, metrics
 from structcomp_jax.pipeline import resumable
 from structcomp_jax.pipeline.study import param_shapes
@@ -63,12 +62,11 @@ def train(
       for seed in seeds
     ]
   )
-  steps_per_epoch = batching.steps_per_epoch(dataset, job.config.batch_size)
   work.say_once(COMPILING)
   with resumable.Run(
     job.directory,
     state,
-    total_steps=job.config.total_steps(steps_per_epoch),
+    total_steps=job.config.total_steps(job.config.steps_per_epoch(dataset)),
     label=job.label,
     checkpoint_seconds=work.runtime.checkpoint_seconds,
     accuracy="validation/accuracy",

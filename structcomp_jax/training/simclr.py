@@ -16,7 +16,7 @@ import numpy as np
 import optax
 
 from structcomp_jax import trees, types
-from structcomp_jax.engine import batching, loop
+from structcomp_jax.engine import loop
 from structcomp_jax.engine.plan import Machine, Plan
 from structcomp_jax.training import augment, supervised
 
@@ -151,9 +151,7 @@ def run(
     config.train_config(),
     key=order_key,
     draw_key=view_key,
-    optimizer=AdamW(
-      config, batching.steps_per_epoch(dataset, config.batch_size)
-    ),
+    optimizer=AdamW(config, config.steps_per_epoch(dataset)),
     score_fn=_minus_top_5,
     on_call=on_call,
     devices=devices,

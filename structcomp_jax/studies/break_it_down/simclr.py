@@ -7,7 +7,6 @@ import jax.numpy as jnp
 from absl import logging
 
 from structcomp_jax import training, trees, types
-from structcomp_jax.engine import batching
 from structcomp_jax.io import checkpoints, files
 from structcomp_jax.pipeline import base_networks, resumable
 from structcomp_jax.pipeline.experiment import Experiment
@@ -83,12 +82,11 @@ def _run(study: Any, work: Experiment) -> training.TrainState:
   dataset = _pictures(study, work, "train")
   params = fresh_params(study.network, work.key("pretraining", 0))
   state = simclr.init_state(jnp.int32(work.config.seed), params, config)
-  steps_per_epoch = batching.steps_per_epoch(dataset, config.batch_size)
   work.say_once(COMPILING)
   with resumable.Run(
     work.paths.pretraining() / _RUN,
     trees.stack([state]),
-    total_steps=config.total_steps(steps_per_epoch),
+    total_steps=config.total_steps(config.steps_per_epoch(dataset)),
     label="SimCLR pretraining",
     checkpoint_seconds=work.runtime.checkpoint_seconds,
     accuracy="validation/top_5",
