@@ -10,7 +10,7 @@ import numpy as np
 from absl import logging
 
 from structcomp_jax import search, trees, types
-from structcomp_jax.engine import batching, parallel
+from structcomp_jax.engine import parallel
 from structcomp_jax.io import (
   files,
   hosts,
@@ -108,14 +108,17 @@ def learn(frozen: FrozenNetwork, job: Search) -> mask_sets.MaskSet:
     UserError: no candidate stayed finite, or a file is damaged.
   """
   seeds = job.config.seeds
-  if not is_complete(job.directory, seeds, frozen.fingerprint):
+  is_new = not is_complete(job.directory, seeds, frozen.fingerprint)
+  if is_new:
     if files.is_done(job.directory):
       _add(frozen, job)
     else:
       _search(frozen, job)
-    _mark_done(frozen, job)
+  found = mask_sets.load(frozen, job.directory, job.masked_from)
+  if is_new:
+    _mark_done(job, found, frozen.fingerprint)
   forget_leftovers(job.directory)
-  return mask_sets.load(frozen, job.directory, job.masked_from)
+  return found
 
 
 def forget_leftovers(directory: pathlib.Path) -> None:
@@ -128,14 +131,13 @@ def forget_leftovers(directory: pathlib.Path) -> None:
   files.remove(directory / _ADDED)
 
 
-def _mark_done(frozen: FrozenNetwork, job: Search) -> None:
-  found = mask_sets.load(frozen, job.directory, job.masked_from)
+def _mark_done(job: Search, found: mask_sets.MaskSet, fingerprint: str) -> None:
   files.mark_done(
     job.directory,
     {
       **job.info,
       "masked_from": job.masked_from,
-      "fingerprint": frozen.fingerprint,
+      "fingerprint": fingerprint,
       "mask_seeds": found.seeds,
       "finite": found.finite.tolist(),
     },
@@ -157,9 +159,7 @@ def _search(frozen: FrozenNetwork, job: Search) -> None:
     search.initial_state(
       candidates, spec, config, start=job.start, held=job.held
     ),
-    total_steps=config.total_steps(
-      batching.steps_per_epoch(dataset, config.batch_size)
-    ),
+    total_steps=config.total_steps(config.steps_per_epoch(dataset)),
     label=job.label,
     checkpoint_seconds=frozen.work.runtime.checkpoint_seconds,
     accuracy="validation/hard/accuracy",
@@ -204,9 +204,7 @@ def _add(frozen: FrozenNetwork, job: Search) -> None:
     config=dataclasses.replace(job.config, seeds=seeds),
     label=f"{job.label}, {len(seeds)} more",
   )
-  if not is_complete(added.directory, seeds, frozen.fingerprint):
-    _search(frozen, added)
-    _mark_done(frozen, added)
+  learn(frozen, added)
   read = hosts.by_first(mask_files.load)
   old, columns = read(job.directory / layout.MASKS, frozen.fingerprint)
   new, more = read(added.directory / layout.MASKS, frozen.fingerprint)
