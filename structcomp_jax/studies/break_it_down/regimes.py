@@ -28,6 +28,13 @@ class Regime:
   colour: str
   needs: str = ""
 
+  def data_to_prepare(self, study: Any) -> dict[str, Mapping[str, int]]:
+    """Returns {builder/config: sizes} that it needs beside the tasks."""
+    return {}
+
+  def prepare(self, study: Any, work: Experiment) -> None:
+    """Does what comes before all networks."""
+
   def make(self, study: Any, work: Experiment) -> None:
     """Makes the networks that are not there yet."""
     for seed in work.missing_seeds(self.name):
@@ -37,18 +44,16 @@ class Regime:
     """Raises UserError for settings that cannot make such networks."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Trained(Regime):
   """Networks that learn the composite task.
 
   Attributes:
     start: (study, work, base seed) -> weights to start from.
-    prepare: (study, work): what comes before; None: nothing.
     is_pretrained: they start from weights that learned something else.
   """
 
-  start: Callable[[Any, Experiment, int], types.Params] | None = None
-  prepare: Callable[[Any, Experiment], None] | None = None
+  start: Callable[[Any, Experiment, int], types.Params]
   is_pretrained: bool = False
 
   def make(self, study: Any, work: Experiment) -> None:
@@ -57,7 +62,7 @@ class Trained(Regime):
     job = base_networks.Training(
       task="base",
       config=study.train_config(is_pretrained=self.is_pretrained),
-      start=lambda seed: self.start(study, work, seed),  # type: ignore[misc]
+      start=lambda seed: self.start(study, work, seed),
       directory=directory,
       label=f"training {self.name}",
     )
@@ -107,9 +112,17 @@ class Pruned(Regime):
       pruned.search_config(study).candidates()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Contrastive(Trained):
   """Networks whose backbone was pretrained by SimCLR."""
+
+  def data_to_prepare(self, study: Any) -> dict[str, Mapping[str, int]]:
+    """Returns the pictures to pretrain on."""
+    return simclr.data_sets(study)
+
+  def prepare(self, study: Any, work: Experiment) -> None:
+    """Pretrains the backbone unless it is there."""
+    simclr.pretrain(study, work)
 
   def check(self, study: Any) -> None:
     """Raises UserError for a pretraining or training that cannot run."""
@@ -152,7 +165,6 @@ REGIMES: Mapping[str, Regime] = {
       "SimCLR, then trained",
       "#CC79A7",
       start=_backbone,
-      prepare=simclr.pretrain,
       is_pretrained=True,
     ),
     Pruned("pruned", "trained, then pruned", "#009E73", needs="scratch"),
@@ -173,17 +185,17 @@ def check(study: Any) -> None:
 
 def data_to_prepare(study: Any) -> dict[str, Mapping[str, int]]:
   """Returns {builder/config: sizes} that regimes need beside the tasks."""
-  if "simclr" not in study.config.regimes:
-    return {}
-  return simclr.data_sets(study)
+  needed: dict[str, Mapping[str, int]] = {}
+  for name in study.config.regimes:
+    needed |= REGIMES[name].data_to_prepare(study)
+  return needed
 
 
 def train(study: Any, work: Experiment) -> None:
   """Makes the networks of every regime of the config."""
   wanted = [REGIMES[name] for name in work.config.regimes]
   for regime in wanted:
-    if isinstance(regime, Trained) and regime.prepare is not None:
-      regime.prepare(study, work)
+    regime.prepare(study, work)
   # A regime that needs another one comes after it.
   for regime in sorted(wanted, key=lambda one: bool(one.needs)):
     if work.missing_seeds(regime.name):
