@@ -8,6 +8,7 @@ functions of whole masks.
 
 import abc
 import dataclasses
+import functools
 import inspect
 import math
 import numbers
@@ -17,6 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from structcomp_jax.masks import noise
 from structcomp_jax.types import UserError
 
 
@@ -77,16 +79,6 @@ def above_zero(logits: jax.Array) -> jax.Array:
   return logits > 0
 
 
-def _open_uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-  """Returns f32 uniforms strictly between 0 and 1.
-
-  The values are 23 random bits plus half a step, all exact in float32. Neither
-  0 nor 1 can occur, whose log-odds are infinite.
-  """
-  bits = jax.random.bits(key, shape, jnp.uint32) >> 9
-  return bits.astype(jnp.float32) * 2.0**-23 + 2.0**-24
-
-
 def _logistic(u: jax.Array) -> jax.Array:
   """Returns the log-odds of uniforms, which are logistic noise."""
   return jnp.log(u) - jnp.log1p(-u)
@@ -136,13 +128,11 @@ class GumbelSigmoid(Relaxation):
   ) -> jax.Array:
     """Draws 0 or 1; with one uniform u, s > 1/2 where u > sigmoid(-l)."""
     del beta
-    u = _open_uniform(key, logits.shape)
-    fixed = jax.lax.stop_gradient(logits)
-    hard = (u > jax.nn.sigmoid(-fixed)).astype(jnp.float32)
-    # The second term is exactly zero; it only carries the gradient.
-    return hard + self._slope(fixed, u) * (logits - fixed)
+    return _straight_through(
+      self, logits, noise.open_uniform(key, logits.shape)
+    )
 
-  def _slope(self, logits: jax.Array, u: jax.Array) -> jax.Array:
+  def slope(self, logits: jax.Array, u: jax.Array) -> jax.Array:
     """Returns ds/dl = s (1 - s) / tau, where g = log(u / (1 - u)).
 
     At tau = 1 it needs no logarithms: with exp(-|l|), which cannot overflow,
@@ -168,6 +158,24 @@ class GumbelSigmoid(Relaxation):
     """Returns the raw logit: Csordas et al. 2021 penalise the sum of logits."""
     del beta
     return logits
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _straight_through(
+  relaxation: GumbelSigmoid, logits: jax.Array, u: jax.Array
+) -> jax.Array:
+  """Returns the bits, whose derivative is the slope of the relaxed sample.
+
+  The slope is computed where a derivative is asked for, and only there.
+  """
+  return (u > jax.nn.sigmoid(-logits)).astype(jnp.float32)
+
+
+@_straight_through.defjvp
+def _straight_through_jvp(relaxation, primals, tangents):
+  logits, u = primals
+  hard = _straight_through(relaxation, logits, u)
+  return hard, relaxation.slope(logits, u) * tangents[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,8 +205,8 @@ class HardConcrete(Relaxation):
   ) -> jax.Array:
     """Draws from the distribution of eq. 10-11."""
     del beta
-    noise = _logistic(_open_uniform(key, logits.shape))
-    concrete = jax.nn.sigmoid((noise + logits) / self.tau)
+    logistic = _logistic(noise.open_uniform(key, logits.shape))
+    concrete = jax.nn.sigmoid((logistic + logits) / self.tau)
     stretched = concrete * (self.zeta - self.gamma) + self.gamma
     return jnp.clip(stretched, 0.0, 1.0)
 

@@ -157,7 +157,12 @@ def _search(frozen: FrozenNetwork, job: Search) -> None:
   with resumable.Run(
     job.directory,
     search.initial_state(
-      candidates, spec, config, start=job.start, held=job.held
+      candidates,
+      spec,
+      config,
+      start=job.start,
+      held=job.held,
+      params=params,
     ),
     total_steps=config.total_steps(config.steps_per_epoch(dataset)),
     label=job.label,

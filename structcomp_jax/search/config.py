@@ -6,7 +6,7 @@ from typing import Any
 
 from structcomp_jax import masks, types
 from structcomp_jax.engine.plan import Machine, Plan, check_parts
-from structcomp_jax.search import candidates, schedules
+from structcomp_jax.search import candidates, clipping, schedules
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,8 @@ class SearchConfig(Plan, Machine):
       which sees its own sample of a stochastic relaxation.
     clip_norm: the gradient of all logits of a candidate is scaled down to this
       Euclidean norm where it is larger; 0: never.
+    clip_scope: over what that norm is taken: "masks", the logits; "reference",
+      also the frozen weights, see `search.clipping`.
     patience: looks without a lower validation loss of the hard mask before a
       candidate stops; its logits of the best look are kept. 0: candidates go
       on to the end, and the last logits are kept.
@@ -44,6 +46,7 @@ class SearchConfig(Plan, Machine):
   constant_beta: tuple[str, ...] = ()
   num_mask_samples: int = 1
   clip_norm: float = 0.0
+  clip_scope: str = "masks"
   patience: int = 0
   loss_draws: bool = False
   seeds: tuple[int, ...] = (0,)
@@ -67,12 +70,22 @@ class SearchConfig(Plan, Machine):
         raise types.UserError(
           f"{name} {getattr(self, name)} must be at least 0"
         )
+    if self.clip_scope not in clipping.SCOPES:
+      raise types.UserError(
+        f"unknown clip_scope {self.clip_scope!r}; choose from "
+        f"{', '.join(clipping.SCOPES)}"
+      )
     check_parts(
       self.batch_size,
       self.num_mask_samples,
       self.data_devices,
       "num_mask_samples",
     )
+
+  @property
+  def clips_all(self) -> bool:
+    """Whether gradients of the frozen weights count in the norm."""
+    return bool(self.clip_norm) and self.clip_scope == "reference"
 
   def candidates(self) -> candidates.Candidate:
     """Returns the stacked candidates, seeds varying fastest."""

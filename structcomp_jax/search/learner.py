@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from structcomp_jax import masks, types
+from structcomp_jax import masks, trees, types
 from structcomp_jax.engine import batching
 from structcomp_jax.engine.learner import Now
-from structcomp_jax.search import candidates, schedules
+from structcomp_jax.search import candidates, clipping, schedules
 from structcomp_jax.search.config import SearchConfig
 from structcomp_jax.search.state import ADAM, SearchState, learned_logits
 
@@ -78,19 +78,22 @@ class MaskLearner:
       ).example_keys()
       batch = {**batch, "key": keys}
 
-    def sample_loss(key, chunk):
-      soft_mask = self._soft_mask(mask_logits, betas, key)
-      return self.loss_fn(masks.merge(frozen, soft_mask), chunk)
-
     num_samples = self.config.num_mask_samples
     if num_samples == 1:
-      task_loss = sample_loss(now.key, batch)
+      soft_mask = self._soft_mask(mask_logits, betas, now.key)
+      task_loss = self.loss_fn(masks.merge(frozen, soft_mask), batch)
     else:
+      keys = jax.random.split(now.key, num_samples)
+      leaves = self._masked_leaves(mask_logits, frozen, betas, keys)
       chunks = jax.tree.map(
         lambda array: array.reshape(num_samples, -1, *array.shape[1:]), batch
       )
-      keys = jax.random.split(now.key, num_samples)
-      task_loss = jnp.mean(jax.vmap(sample_loss)(keys, chunks))
+      losses = jax.vmap(
+        lambda leaves, chunk: self.loss_fn(
+          trees.replace_leaves(frozen, leaves), chunk
+        )
+      )(leaves, chunks)
+      task_loss = jnp.mean(losses)
     if now.setup.data_axis:
       # The transpose of a mean over devices averages the gradient, too.
       task_loss = jax.lax.pmean(task_loss, now.setup.data_axis)
@@ -111,15 +114,16 @@ class MaskLearner:
   ) -> SearchState:
     """Takes one Adam step on the mask logits alone; see `engine.Learner`."""
 
-    def loss_of(learned):
+    def loss_of(learned, frozen):
       logits = {**state.mask_logits, **learned}
-      return self.objective(logits, fixed, batch, row.penalty, now=now)
+      return self.objective(logits, frozen, batch, row.penalty, now=now)
 
     learned = learned_logits(state.mask_logits, self.held)
-    (loss, (task_loss, size)), gradient = jax.value_and_grad(
-      loss_of, has_aux=True
-    )(learned)
-    norm = optax.tree.norm(gradient)
+    wanted = (0, 1) if self.config.clips_all else (0,)
+    (loss, (task_loss, size)), (gradient, *frozen_gradient) = (
+      jax.value_and_grad(loss_of, argnums=wanted, has_aux=True)(learned, fixed)
+    )
+    norm = optax.tree.norm((gradient, frozen_gradient))
     # One number that is not finite makes a norm so. A finite gradient moves
     # logits by a few learning rates; theirs stops a candidate that runs away.
     finite = (
@@ -128,9 +132,14 @@ class MaskLearner:
       & jnp.isfinite(norm)
       & jnp.isfinite(optax.tree.norm(learned))
     )
+    stale = state.stale
     if self.config.clip_norm:
-      scale = self.config.clip_norm / jnp.maximum(norm, self.config.clip_norm)
-      gradient = optax.tree.scale(scale, gradient)
+      gradient, stale = clipping.clip(
+        gradient,
+        frozen_gradient[0] if frozen_gradient else None,
+        state.stale,
+        self.config.clip_norm,
+      )
     is_first = now.steps_since_look == 0
     state = state.replace(
       finite=finite,
@@ -146,6 +155,7 @@ class MaskLearner:
       return state.replace(
         mask_logits={**state.mask_logits, **moved},
         opt_state=opt_state,
+        stale=stale,
         loss_sum=state.loss_sum + task_loss,
         size_sum=state.size_sum + size,
       )
@@ -218,6 +228,26 @@ class MaskLearner:
       for index, name in enumerate(("soft", "hard"))
       for metric, values in means.items()
     }
+
+  def _masked_leaves(self, mask_logits, frozen, betas, keys):
+    """Returns {path: [samples, ...]}: masked weights, one draw for each key.
+
+    The draws are written out, not mapped: XLA then adds up their gradients in
+    one pass over the weights. They are drawn again for the gradient, which
+    costs less than to keep a mask for every sample.
+    """
+    weights = trees.leaves_by_path(frozen)
+    weights = {path: weights[path] for path in mask_logits}
+
+    def draw(mask_logits, weights):
+      return trees.stack(
+        [
+          masks.merge(weights, self._soft_mask(mask_logits, betas, key))
+          for key in keys
+        ]
+      )
+
+    return jax.checkpoint(draw)(mask_logits, weights)
 
   def _soft_mask(self, mask_logits, betas, key):
     """Draws a mask; that of a held leaf is hard."""

@@ -122,8 +122,14 @@ def run(
     )
   rows = config.candidates()
 
+  one_network = jax.eval_shape(
+    lambda: trees.row(params, 0) if params_have_rows else params
+  )
+
   def init():
-    return initial_state(rows, spec, config, start=start, held=held)
+    return initial_state(
+      rows, spec, config, start=start, held=held, params=one_network
+    )
 
   jax.eval_shape(init)  # Raises if `start` does not fit.
   learner = MaskLearner(
@@ -189,7 +195,7 @@ def choose_width(
   rows = config.candidates()
   job = loop.Job(
     learner=MaskLearner(loss_fn, None, spec, config.objective()),
-    init=lambda: initial_state(rows, spec, config),
+    init=lambda: initial_state(rows, spec, config, params=params),
     rows=rows,
     dataset=dataset,
     plan=Plan.of(config),

@@ -29,6 +29,8 @@ class SearchState(flax.struct.PyTreeNode):
     loss_sum: f32, task loss summed over the steps since the last look.
     size_sum: f32, expected kept weights, summed likewise.
     best: the logits of the best look, for early stopping; else None.
+    stale: gradients of the frozen weights, summed up and clipped again at every
+      step, where `clip_scope` is "reference"; else None.
   """
 
   step: jax.Array
@@ -38,6 +40,7 @@ class SearchState(flax.struct.PyTreeNode):
   loss_sum: jax.Array
   size_sum: jax.Array
   best: Best | None = None
+  stale: types.Params | None = None
 
 
 def learned_logits(
@@ -58,6 +61,7 @@ def initial_state(
   *,
   start: types.MaskLogits | None = None,
   held: Sequence[str] = (),
+  params: types.Params | None = None,
 ) -> SearchState:
   """Returns the stacked state of K candidates before their first step.
 
@@ -69,16 +73,18 @@ def initial_state(
   Args:
     candidate: the rows.
     spec: the masked leaves.
-    config: of the search; only its `patience` matters.
+    config: of the search; only its `patience` and `clip_scope` matter.
     start: see `search.run`.
     held: see `search.run`.
+    params: one frozen network, or its shapes; needed where `clip_scope` is
+      "reference".
 
   Raises:
     UserError: `start` does not have the shapes of the masked leaves, or a
       regex of `held` matches none.
   """
   held_paths = masks.matching(spec, held, "held")
-  patience = (config or SearchConfig()).patience
+  config = config or SearchConfig()
 
   def init(row, start):
     if start is None:
@@ -92,7 +98,8 @@ def initial_state(
       finite=jnp.bool_(True),
       loss_sum=jnp.float32(0),
       size_sum=jnp.float32(0),
-      best=Best.start(mask_logits) if patience else None,
+      best=Best.start(mask_logits) if config.patience else None,
+      stale=optax.tree.zeros_like(params) if config.clips_all else None,
     )
 
   if start is None:

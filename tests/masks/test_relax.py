@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from structcomp_jax import masks
+from structcomp_jax.masks import noise
 from structcomp_jax.types import UserError
 
 LOGITS = (-200.0, -5.0, -2.0, -0.3, 0.0, 0.3, 2.0, 5.0, 200.0)
@@ -45,9 +46,9 @@ def draw_many(setting):
 def give_bits(monkeypatch, bits):
   """Replaces the random bits, of which samples take the upper 23."""
   monkeypatch.setattr(
-    jax.random,
+    noise,
     "bits",
-    lambda key, shape, dtype: jnp.broadcast_to(jnp.asarray(bits, dtype), shape),
+    lambda key, shape: jnp.broadcast_to(jnp.asarray(bits, jnp.uint32), shape),
   )
 
 

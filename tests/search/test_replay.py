@@ -62,11 +62,26 @@ def replay(config, seed):
   adam = optax.adam(0.3, b1=0.9, b2=0.999, eps=1e-8)
   moments, losses, sizes, norms = adam.init(logits), [], [], []
 
-  @jax.jit
-  def loss_of(logits, betas, key, batch):
+  def chunk_loss(logits, weights, betas, key, chunk):
     mask = masks.sample(relaxation, logits, beta=betas, key=key)
-    network = {path: tiny.NETWORK.params[path] * mask[path] for path in mask}
-    task_loss = tiny.loss_fn(network, batch)
+    network = {path: weights[path] * mask[path] for path in mask}
+    return tiny.loss_fn(network, chunk)
+
+  def loss_of(logits, weights, betas, key, batch):
+    num_samples = config.num_mask_samples
+    keys = [key] if num_samples == 1 else jax.random.split(key, num_samples)
+    size = 4 // num_samples
+    task_loss = sum(
+      chunk_loss(
+        logits,
+        weights,
+        betas,
+        keys[index],
+        {k: v[index * size : (index + 1) * size] for k, v in batch.items()},
+      )
+      / num_samples
+      for index in range(num_samples)
+    )
     cost, size = (
       sum(
         amount(logits[path], beta=betas[path]).sum() for path in sorted(logits)
@@ -75,22 +90,31 @@ def replay(config, seed):
     )
     return task_loss + 0.02 * cost, (task_loss, size)
 
-  gradient_of = jax.jit(jax.value_and_grad(loss_of, has_aux=True))
+  gradient_of = jax.jit(
+    jax.value_and_grad(loss_of, argnums=(0, 1), has_aux=True)
+  )
+  stale = {path: 0.0 for path in logits}
   for step in range(config.total_steps(4)):
     betas = {
       path: 1.0 if path in config.constant_beta else beta_of(config, step)
       for path in logits
     }
-    (_, (task_loss, size)), gradient = gradient_of(
+    (_, (task_loss, size)), (gradient, of_weights) = gradient_of(
       logits,
+      tiny.NETWORK.params,
       betas,
       jax.random.fold_in(noise_key, step),
       batch_of(config, seed, step),
     )
     if config.clip_norm:
-      norm = np.sqrt(sum(float((leaf**2).sum()) for leaf in gradient.values()))
+      leaves = list(gradient.values())
+      if config.clip_scope == "reference":
+        stale = {path: stale[path] + of_weights[path] for path in stale}
+        leaves += stale.values()
+      norm = np.sqrt(sum(float((leaf**2).sum()) for leaf in leaves))
       scale = min(1.0, config.clip_norm / norm)
       gradient = {path: scale * leaf for path, leaf in gradient.items()}
+      stale = {path: scale * leaf for path, leaf in stale.items()}
       norms.append(norm)
     update, moments = adam.update(gradient, moments)
     logits = optax.apply_updates(logits, update)
@@ -111,7 +135,10 @@ def replay(config, seed):
     {"relaxation": "gumbel_sigmoid"},
     {"relaxation": "gumbel_sigmoid", "data_order": "shared"},
     {"relaxation": "hard_concrete", "data_order": "shared"},
+    {"relaxation": "gumbel_sigmoid", "num_mask_samples": 2},
+    {"relaxation": "hard_concrete", "num_mask_samples": 4},
     {"clip_norm": 0.15},
+    {"clip_norm": 0.4, "clip_scope": "reference"},
     {"with_replacement": True},
     {"with_replacement": True, "data_order": "shared", "feed": "host"},
     {"num_steps": 6},
