@@ -58,3 +58,15 @@ class Best(flax.struct.PyTreeNode):
       look=last,
       active=self.active & (look - last < patience),
     )
+
+  def latest(self, value: Any, score: jax.Array, look: jax.Array) -> "Best":
+    """Returns the state after a look where the last value is kept.
+
+    >>> last = Best.start(jnp.float32(7)).latest(jnp.float32(8), jnp.inf, 1)
+    >>> float(last.value), int(last.look), bool(last.active)
+    (8.0, 1, True)
+
+    Args:
+      value, score, look: as for `after`; the row goes on whatever they are.
+    """
+    return self.replace(value=value, score=score, look=look)

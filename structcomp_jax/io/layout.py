@@ -72,6 +72,10 @@ class Paths:
     """The masks of one subroutine in one base network."""
     return self._all_masks(regime) / _of_seed(base_seed) / subroutine
 
+  def masks_together(self, regime: str, subroutine: str) -> pathlib.Path:
+    """Where masks of all base networks lie while they are searched together."""
+    return self._all_masks(regime) / "together" / subroutine
+
   def found_masks(self, regime: str) -> dict[tuple[int, str], pathlib.Path]:
     """{(base seed, subroutine): directory} of the masks that are there."""
     return {

@@ -29,6 +29,7 @@ class Training:
     start: base seed -> weights to start from.
     directory: of its files while it runs.
     label: for progress.
+    loss_draws: the loss draws at random, see `training.run`.
   """
 
   task: str
@@ -36,6 +37,7 @@ class Training:
   start: StartFn
   directory: pathlib.Path
   label: str
+  loss_draws: bool = False
 
 
 def missing_seeds(work: Workplace, regime: str) -> list[int]:
@@ -79,6 +81,7 @@ def train(
       work.load(job.task, "validation"),
       job.config,
       key=work.key("training"),
+      draw_key=work.key("draws") if job.loss_draws else None,
       on_call=run,
     )
 

@@ -3,10 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+from absl import logging
 from ml_collections import ConfigDict
 
 from structcomp_jax import types
-from structcomp_jax.pipeline import base_networks, mask_search, mask_sets
+from structcomp_jax.pipeline import (
+  base_networks,
+  mask_search,
+  mask_sets,
+  search_together,
+)
 from structcomp_jax.pipeline.frozen import FrozenNetwork
 from structcomp_jax.pipeline.study import Study
 from structcomp_jax.pipeline.workplace import Workplace
@@ -57,3 +63,29 @@ class Experiment(Workplace):
   ) -> mask_sets.MaskSet:
     """Searches masks in a frozen network."""
     return mask_search.learn(frozen, job)
+
+  def learn_together(self, regime: str, job: mask_search.Search) -> None:
+    """Searches masks of one subroutine in all base networks of a regime.
+
+    The rows of one program are base networks and mask seeds, see
+    `search_together`. Networks are read only if a mask is missing.
+
+    Args:
+      regime: of the networks.
+      job: what is searched in each of them; its `task` names the masks, and its
+        directory is that of the search, `paths.masks_together`.
+    """
+    seeds = self.config.base_seeds
+    directories = {
+      seed: self.paths.masks(regime, seed, job.task) for seed in seeds
+    }
+    fingerprints = {seed: self.fingerprint(regime, seed) for seed in seeds}
+    wanted = job.config.seeds
+    if not search_together.missing_rows(fingerprints, directories, wanted):
+      search_together.forget(job.directory)
+      logging.info("%s: done before", job.label)
+      return
+    frozen = {seed: self.frozen(regime, seed) for seed in seeds}
+    search_together.learn(
+      search_together.Networks(frozen=frozen, directories=directories), job
+    )

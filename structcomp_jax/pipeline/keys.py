@@ -11,6 +11,7 @@ _PURPOSES = (
   "control",
   "pruning",
   "pretraining",
+  "draws",
 )
 
 

@@ -13,11 +13,7 @@ from structcomp_jax import search, trees, types
 from structcomp_jax.engine import parallel
 from structcomp_jax.io import (
   files,
-  hosts,
   layout,
-  logit_files,
-  mask_files,
-  metrics,
 )
 from structcomp_jax.io.values import plain
 from structcomp_jax.pipeline import mask_sets, resumable, widths
@@ -195,7 +191,7 @@ def _search(frozen: FrozenNetwork, job: Search) -> None:
     job.directory,
     parallel.fetch(result.masks),
     parallel.fetch(result.mask_logits),
-    _columns(result),
+    columns(result),
   )
 
 
@@ -210,41 +206,19 @@ def _add(frozen: FrozenNetwork, job: Search) -> None:
     label=f"{job.label}, {len(seeds)} more",
   )
   learn(frozen, added)
-  read = hosts.by_first(mask_files.load)
-  old, columns = read(job.directory / layout.MASKS, frozen.fingerprint)
-  new, more = read(added.directory / layout.MASKS, frozen.fingerprint)
-  # Where a kill came after the masks were written and before the mark, the
-  # file holds more rows than the mark knows.
-  num_old = len(known)
-  _append_metrics(job.directory, added.directory, num_old)
-  logits, more_logits = (
-    hosts.by_first(logit_files.load)(
-      directory / layout.LOGITS, frozen.fingerprint
-    )
-    for directory in (job.directory, added.directory)
-  )
-
-  def appended(first, last):
-    return np.concatenate([first[:num_old], last])
-
-  mask_sets.save(
-    frozen,
-    job.directory,
-    jax.tree.map(appended, old, new),
-    jax.tree.map(appended, logits, more_logits),
-    {name: columns[name][:num_old] + more[name] for name in columns},
+  mask_sets.append(
+    frozen, job.directory, mask_sets.read(added.directory, frozen.fingerprint)
   )
 
 
-def _append_metrics(
-  directory: pathlib.Path, added: pathlib.Path, num_old: int
-) -> None:
-  """Appends the history of added candidates, numbered after the others."""
-  path = directory / resumable.METRICS
-  metrics.rewind(path, lambda row: row["candidate"] < num_old)
-  with metrics.MetricsWriter(path) as writer:
-    for row in metrics.read(added / resumable.METRICS):
-      writer.write(row | {"candidate": row["candidate"] + num_old})
+def store(frozen: FrozenNetwork, job: Search, found: mask_sets.Found) -> None:
+  """Writes masks of a finished search, after those that are there by then.
+
+  A kill at any moment leaves what was there, or all of it.
+  """
+  mask_sets.append(frozen, job.directory, found)
+  masks = mask_sets.load(frozen, job.directory, job.masked_from)
+  _mark_done(job, masks, frozen.fingerprint)
 
 
 def _with_width(
@@ -270,7 +244,7 @@ def _with_width(
   return dataclasses.replace(config, vmap_width=width)
 
 
-def _columns(result: search.SearchResult) -> dict[str, Any]:
+def columns(result: search.SearchResult) -> dict[str, Any]:
   """Returns the columns of all candidates as JSON lists."""
   rows = jax.device_get(result.candidates)
   columns = {

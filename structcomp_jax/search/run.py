@@ -122,9 +122,7 @@ def run(
     )
   rows = config.candidates()
 
-  one_network = jax.eval_shape(
-    lambda: trees.row(params, 0) if params_have_rows else params
-  )
+  one_network = _one_network(params, params_have_rows)
 
   def init():
     return initial_state(
@@ -167,6 +165,7 @@ def choose_width(
   config: SearchConfig | None = None,
   *,
   key: jax.Array,
+  params_have_rows: bool = False,
   devices: Sequence[Any] | None = None,
 ) -> width.Width:
   """Measures how many candidates a device should compute at once.
@@ -185,26 +184,35 @@ def choose_width(
   See `engine.width.choose_width`.
 
   Args:
-    loss_fn, params, spec, dataset, config, key, devices: as for `run`; the
-      `vmap_width` of `config` is not looked at.
+    loss_fn, params, spec, dataset, config, key, params_have_rows, devices: as
+      for `run`; the `vmap_width` of `config` is not looked at.
 
   Raises:
     UserError: not even one candidate at a time fits in memory.
   """
   config = SearchConfig() if config is None else config
   rows = config.candidates()
+  one_network = _one_network(params, params_have_rows)
   job = loop.Job(
     learner=MaskLearner(loss_fn, None, spec, config.objective()),
-    init=lambda: initial_state(rows, spec, config, params=params),
+    init=lambda: initial_state(rows, spec, config, params=one_network),
     rows=rows,
     dataset=dataset,
     plan=Plan.of(config),
     machine=Machine.of(config),
     keys=Keys(*jax.random.split(key)),
     fixed=params,
+    fixed_has_rows=params_have_rows,
     devices=devices,
   )
   return width.choose_width(job)
+
+
+def _one_network(params, params_have_rows):
+  """Returns the shapes of one network."""
+  return jax.eval_shape(
+    lambda params: trees.row(params, 0) if params_have_rows else params, params
+  )
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -32,12 +32,15 @@ class TrainConfig(Plan, Machine):
       a seed stops. Lepori et al. 2023 used 30 for language and 75 for vision.
     clip_norm: the gradient of a network is scaled down to this Euclidean norm
       where it is larger; 0: never.
+    keep: which weights are the result: "best", those of the lowest validation
+      loss; "last", those of the last step, and no seed stops early.
   """
 
   num_epochs: int = 100
   learning_rate: float = 1e-4
   patience: int = 30
   clip_norm: float = 0.0
+  keep: str = "best"
 
   def __post_init__(self) -> None:
     """Raises UserError for values no training can run with."""
@@ -51,6 +54,8 @@ class TrainConfig(Plan, Machine):
       )
     if not self.clip_norm >= 0:
       raise types.UserError(f"clip_norm {self.clip_norm} must be at least 0")
+    if self.keep not in ("best", "last"):
+      raise types.UserError(f"unknown keep {self.keep!r}; choose best or last")
     check_parts(self.batch_size, 1, self.data_devices, "one chunk")
 
 
@@ -62,7 +67,7 @@ class TrainState(flax.struct.PyTreeNode):
     step: i32, optimiser steps done.
     params: weights now.
     opt_state: the optimiser's.
-    best: weights at the lowest validation score so far.
+    best: weights at the lowest validation score so far, or of the last look.
     loss_sum: f32, training loss summed over the steps since the last look.
   """
 
@@ -100,6 +105,7 @@ class Supervised:
     score_fn: of validation metrics; the weights of the lowest score are kept.
     patience: looks without a lower score before a row stops.
     loss_draws: the loss draws at random: every batch has a field "key".
+    keeps_last: no row stops, and its last weights are kept.
   """
 
   loss_fn: types.LossFn
@@ -108,6 +114,7 @@ class Supervised:
   score_fn: ScoreFn
   patience: int
   loss_draws: bool = False
+  keeps_last: bool = False
   row_name = "seed"
   num_chunks = 1
 
@@ -162,9 +169,11 @@ class Supervised:
       now.setup.machine.eval_batch_size,
       data_axis=now.setup.data_axis,
     )
-    best = state.best.after(
-      state.params, self.score_fn(metrics), now.look, self.patience
-    )
+    score = self.score_fn(metrics)
+    if self.keeps_last:
+      best = state.best.latest(state.params, score, now.look)
+    else:
+      best = state.best.after(state.params, score, now.look, self.patience)
     return state.replace(best=best), {
       "seed": state.seed,
       "active": state.best.active,
@@ -254,6 +263,7 @@ def run(
       score_fn=score_fn,
       patience=config.patience,
       loss_draws=draw_key is not None,
+      keeps_last=config.keep == "last",
     ),
     init=lambda: state,
     state=state,

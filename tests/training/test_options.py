@@ -121,6 +121,27 @@ def test_every_step_is_the_one_written_out(changes):
     assert (np.asarray(final.best.look) <= 4).all()
 
 
+def test_the_last_weights_are_kept_where_that_is_asked_for():
+  """Although an earlier look was better, and patience is short."""
+  config = dataclasses.replace(CONFIG, keep="last", patience=1, num_epochs=9)
+  final, _, history = train(fresh((4, 9), config), config)
+  losses = {
+    seed: [row["validation/loss"] for row in history if row["seed"] == seed]
+    for seed in (4, 9)
+  }
+  best, _, _ = train(fresh((4, 9)), dataclasses.replace(config, keep="best"))
+  assert (np.asarray(best.best.look) < 9).any()
+  assert all(len(values) == 9 for values in losses.values())
+  kept = training.fetch_best(final)
+  chex.assert_trees_all_equal(kept["params"], jax.device_get(final.params))
+  assert kept["epoch"].tolist() == [9, 9]
+  np.testing.assert_allclose(
+    kept["loss"], [values[-1] for values in losses.values()], rtol=1e-6
+  )
+  with pytest.raises(UserError, match="unknown keep 'first'; choose best"):
+    dataclasses.replace(CONFIG, keep="first")
+
+
 def test_equal_settings_are_equal_learners():
   """Then programs are found again, whoever asks for them."""
   first, second = (

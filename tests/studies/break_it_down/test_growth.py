@@ -180,7 +180,7 @@ def test_what_is_there_is_not_tested_again(grown, monkeypatch):
 @pytest.mark.parametrize(
   ("module", "name"),
   [
-    (mask_search, "_append_metrics"),
+    (mask_sets, "_append_metrics"),
     (mask_sets, "save"),
     (mask_search, "_mark_done"),
   ],

@@ -1,0 +1,233 @@
+"""Masks of several base networks, searched as rows of one program.
+
+A row is a base network and a mask seed. While the search runs its files lie in
+a directory of its own; then every base network gets its masks, as if they had
+been searched by themselves. Rows that are wanted later are a search of their
+own, and what was found before stays as it is.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+from structcomp_jax import search, trees
+from structcomp_jax.engine import parallel
+from structcomp_jax.io import files, metrics
+from structcomp_jax.pipeline import mask_search, mask_sets, resumable, widths
+from structcomp_jax.pipeline.frozen import FrozenNetwork
+from structcomp_jax.pipeline.mask_search import Search
+from structcomp_jax.pipeline.workplace import COMPILING
+
+_ROWS = "rows.json"
+# (base seed, mask seed)
+Row = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Networks:
+  """Base networks, and where the masks of each one lie.
+
+  Attributes:
+    frozen: {base seed: network}; the first stage of all of them is masked, so
+      that all of them see the same examples.
+    directories: {base seed: directory of its masks}.
+  """
+
+  frozen: Mapping[int, FrozenNetwork]
+  directories: Mapping[int, pathlib.Path]
+
+
+def row_seed(base_seed: int, mask_seed: int) -> int:
+  """Returns the seed of a row: of its noise and of its order of examples.
+
+  >>> row_seed(0, 1) != row_seed(1, 0)
+  True
+  """
+  words = np.random.SeedSequence((base_seed, mask_seed)).generate_state(1)
+  return int(words[0] >> 1)
+
+
+def missing_rows(
+  fingerprints: Mapping[int, str],
+  directories: Mapping[int, pathlib.Path],
+  mask_seeds: Sequence[int],
+) -> list[Row]:
+  """Returns the rows that are not stored yet; reads no weights.
+
+  Args:
+    fingerprints: {base seed: fingerprint of the network}.
+    directories: {base seed: directory of its masks}.
+    mask_seeds: wanted of each network.
+
+  Raises:
+    UserError: masks belong to another network, or their file is lost.
+  """
+  return [
+    (base_seed, mask_seed)
+    for base_seed, directory in directories.items()
+    for mask_seed in mask_seeds
+    if not mask_search.is_complete(
+      directory, [mask_seed], fingerprints[base_seed]
+    )
+  ]
+
+
+def learn(networks: Networks, job: Search) -> None:
+  """Searches the masks that are not there yet, and stores them.
+
+  Args:
+    networks: in which masks are searched.
+    job: what is searched in each of them; its directory is that of the search.
+
+  Raises:
+    UserError: no candidate stayed finite, or a file is damaged.
+  """
+  fingerprints = {
+    seed: frozen.fingerprint for seed, frozen in networks.frozen.items()
+  }
+  record = job.directory / _ROWS
+  missing = missing_rows(fingerprints, networks.directories, job.config.seeds)
+  begun = [(base, mask) for base, mask in files.read_json(record, [])]
+  if not set(begun) & set(missing):
+    begun = []
+    forget(job.directory)
+  for rows in (begun, [row for row in missing if row not in begun]):
+    if rows:
+      files.write_json(record, rows)
+      result = _search(networks, job, rows)
+      _store(networks, job, rows, result)
+      forget(job.directory)
+
+
+def forget(directory: pathlib.Path) -> None:
+  """Removes what a search needed whose masks are stored by now.
+
+  The record goes last: without it a torn checkpoint would be taken for one of
+  a search that goes on.
+  """
+  resumable.forget_checkpoint(directory)
+  files.remove(directory / resumable.METRICS)
+  files.remove(directory / _ROWS)
+
+
+def _search(
+  networks: Networks, job: Search, rows: Sequence[Row]
+) -> search.SearchResult:
+  """Runs the search of some rows, going on where it was."""
+  first = next(iter(networks.frozen.values()))
+  work, spec = first.work, first.mask_spec(job.masked_from)
+  work.say_once(f"masked leaves:\n{spec.describe()}")
+  dataset = first.examples(job.masked_from, job.task, "train")
+  params = trees.stack([networks.frozen[base].params for base, _ in rows])
+  network = first.network(job.masked_from)
+  config = dataclasses.replace(
+    job.config, seeds=tuple(row_seed(*row) for row in rows)
+  )
+  width = widths.for_search(
+    work,
+    job.masked_from,
+    num_candidates=len(rows),
+    batch_size=config.batch_size,
+    measure=lambda: search.choose_width(
+      network.loss_fn,
+      params,
+      spec,
+      dataset,
+      config,
+      key=job.key,
+      params_have_rows=True,
+    ),
+  )
+  config = dataclasses.replace(config, vmap_width=width)
+  work.say_once(COMPILING)
+  with resumable.Run(
+    job.directory,
+    search.initial_state(
+      config.candidates(), spec, config, params=trees.row(params, 0)
+    ),
+    total_steps=config.total_steps(config.steps_per_epoch(dataset)),
+    label=job.label,
+    checkpoint_seconds=work.runtime.checkpoint_seconds,
+    accuracy="validation/hard/accuracy",
+    fingerprint=trees.fingerprint(params),
+  ) as run:
+    result = search.run(
+      network.loss_fn,
+      params,
+      spec,
+      dataset,
+      config,
+      key=job.key,
+      validation=first.examples(job.masked_from, job.task, "validation"),
+      metrics_fn=network.metrics_fn,
+      params_have_rows=True,
+      state=run.state,
+      on_call=lambda state, history: run(state, _named(history, rows)),
+    )
+  for index, (base, _) in enumerate(rows):
+    if trees.fingerprint(trees.row(params, index)) != (
+      networks.frozen[base].fingerprint
+    ):
+      raise RuntimeError(f"the search in {job.directory} changed base {base}")
+  for (base, mask), finite in zip(rows, result.finite, strict=True):
+    if not finite:
+      logging.warning(
+        "%s: mask seed %d of base seed %d stopped: its loss is not a finite "
+        "number; the others went on",
+        job.directory,
+        mask,
+        base,
+      )
+  return result
+
+
+def _named(
+  history: Sequence[dict[str, Any]], rows: Sequence[Row]
+) -> list[dict[str, Any]]:
+  """Returns the history with the seeds that a reader knows."""
+  return [
+    line
+    | dict(
+      zip(("base_seed", "mask_seed"), rows[line["candidate"]], strict=True)
+    )
+    for line in history
+  ]
+
+
+def _store(
+  networks: Networks,
+  job: Search,
+  rows: Sequence[Row],
+  result: search.SearchResult,
+) -> None:
+  """Gives every base network its masks, unless a kill came after it."""
+  masks, logits = parallel.fetch((result.masks, result.mask_logits))
+  columns = mask_search.columns(result)
+  history = metrics.read(job.directory / resumable.METRICS)
+  for base in dict.fromkeys(base for base, _ in rows):
+    frozen, directory = networks.frozen[base], networks.directories[base]
+    own = [index for index, row in enumerate(rows) if row[0] == base]
+    seeds = [rows[index][1] for index in own]
+    if mask_search.is_complete(directory, seeds, frozen.fingerprint):
+      continue
+    found = mask_sets.Found(
+      masks=trees.row(masks, np.array(own)),
+      logits=trees.row(logits, np.array(own)),
+      columns={
+        name: [values[index] for index in own]
+        for name, values in columns.items()
+      }
+      | {"mask_seed": seeds},
+      history=[
+        line | {"candidate": own.index(line["candidate"])}
+        for line in history
+        if line["candidate"] in own
+      ],
+    )
+    mask_search.store(
+      frozen, dataclasses.replace(job, directory=directory), found
+    )
