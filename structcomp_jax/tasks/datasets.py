@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # {builder name: (module, class)}
 _BUILDERS = {
+  "arithmetic": ("structcomp_jax.tasks.arithmetic.builder", "Arithmetic"),
   "shape_subroutines": (
     "structcomp_jax.tasks.shape_subroutines",
     "ShapeSubroutines",
