@@ -1,6 +1,7 @@
 """Divisions of the commands: rules, sizes, order, and reading back."""
 
 import collections
+import importlib
 import itertools
 
 import numpy as np
@@ -30,6 +31,13 @@ def test_divisions_and_configs():
   assert tuple(_PUBLISHED) == scan.NAMES
   assert tuple(builder.Scan.builder_configs) == scan.NAMES
   assert builder.Scan.name == "scan"
+
+
+def test_builder_lives_beside_the_one_that_tfds_has():
+  """TFDS refuses a second builder of one name, unless it is not registered."""
+  module = "tensorflow_datasets.datasets.scan.scan_dataset_builder"
+  other = importlib.import_module(module).Builder
+  assert other.name == builder.Scan.name
 
 
 @pytest.mark.parametrize("name", scan.NAMES)
