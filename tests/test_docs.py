@@ -13,6 +13,7 @@ import pytest
 
 import structcomp_jax
 from configs.common import language, vision
+from structcomp_jax.tasks import arithmetic
 from structcomp_jax.tasks.odd_one_out import names
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -120,7 +121,10 @@ def config_fields():
 
 
 MODULES, FIELDS = modules(), config_fields()
-DATA_SETS = {*names.SYNTAX.dataset_names, *names.SHAPES.dataset_names}
+DATA_SETS = {
+  *(*names.SYNTAX.dataset_names, *names.SHAPES.dataset_names),
+  *arithmetic.NAMES,
+}
 
 
 def is_in_module(module, attributes):

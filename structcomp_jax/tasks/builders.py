@@ -21,11 +21,13 @@ class ProblemsBuilder(
 ):
   """Stores problems, each as one feature, in the order in which they are made.
 
-  Files are array_records and need no TensorFlow. A subclass sets VERSION and
-  BUILDER_CONFIGS and defines `_info` (with `disable_shuffling=True` and a
-  single feature), `available_problems` and `make_problems`.
+  Files are array_records and need no TensorFlow. A subclass sets VERSION,
+  BUILDER_CONFIGS, DESCRIPTION and CITATION and defines `feature`,
+  `available_problems` and `make_problems`.
   """
 
+  DESCRIPTION: str
+  CITATION: str
   # Whether building takes minutes, so that callers should show progress.
   IS_SLOW = False
   # Called after each problem with its split and the number of problems in it.
@@ -58,12 +60,31 @@ class ProblemsBuilder(
     )
 
   @abc.abstractmethod
+  def feature(self) -> tuple[str, tfds.features.FeatureConnector]:
+    """Returns name and type of the feature that holds a problem."""
+
+  def metadata(self) -> tfds.core.MetadataDict | None:
+    """Returns what is stored beside the problems, if anything."""
+    return None
+
+  @abc.abstractmethod
   def available_problems(self) -> dict[str, int]:
     """Returns {split: number of its problems} of the splits that exist."""
 
   @abc.abstractmethod
   def make_problems(self, split: str, count: int) -> Iterable[np.ndarray]:
     """Makes the first `count` problems of a split, in order."""
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    name, feature = self.feature()
+    return tfds.core.DatasetInfo(
+      builder=self,
+      description=self.DESCRIPTION,
+      citation=self.CITATION,
+      features=tfds.features.FeaturesDict({name: feature}),
+      disable_shuffling=True,
+      metadata=self.metadata(),
+    )
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
     del dl_manager  # Nothing is downloaded.

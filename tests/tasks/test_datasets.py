@@ -42,6 +42,27 @@ def test_round_trip_keeps_the_first_problems_in_order(prepared):
     assert type(problems[0, 0]) is str
 
 
+@pytest.mark.parametrize("chunk", [1, 7, 30, 64])
+def test_problems_are_read_in_order_whatever_the_chunk(
+  prepared, monkeypatch, chunk
+):
+  monkeypatch.setattr(datasets, "_PLAIN_CHUNK", chunk)
+  made = syntax.make_datasets("sv_singular")["base"]["train"][:30]
+  assert datasets.load(_NAME, prepared, "train").tolist() == made.tolist()
+
+
+def test_problems_are_read_in_order_from_several_files(tmp_path, monkeypatch):
+  from tensorflow_datasets.core.utils import shard_utils
+
+  monkeypatch.setattr(
+    shard_utils.ShardConfig, "get_number_shards", lambda *_, **__: 3
+  )
+  datasets.prepare(_NAME, tmp_path, _SIZES)
+  assert len(list(_version_dir(tmp_path).glob("*-train.array_record*"))) == 3
+  made = syntax.make_datasets("sv_singular")["base"]["train"][:30]
+  assert datasets.load(_NAME, tmp_path, "train").tolist() == made.tolist()
+
+
 @pytest.mark.parametrize(
   "name",
   ["sv_singular.odd_verb", "anaphora_plural.antecedent.disjoint"],

@@ -44,29 +44,9 @@ class OddOneOutBuilder(
   """
 
   FAMILY: names.Family
-  DESCRIPTION: str
   CITATION = CITATION
 
   @property
   def dataset_name(self) -> names.DatasetName:
     """Experiment, role and policy of the data set that is built."""
     return self.FAMILY.dataset_names[self.builder_config.name]
-
-  @abc.abstractmethod
-  def feature(self) -> tuple[str, tfds.features.FeatureConnector]:
-    """Returns name and type of the feature that holds a problem."""
-
-  def metadata(self) -> tfds.core.MetadataDict | None:
-    """Returns what is stored beside the problems, if anything."""
-    return None
-
-  def _info(self) -> tfds.core.DatasetInfo:
-    name, feature = self.feature()
-    return tfds.core.DatasetInfo(
-      builder=self,
-      description=self.DESCRIPTION,
-      citation=self.CITATION,
-      features=tfds.features.FeaturesDict({name: feature}),
-      disable_shuffling=True,
-      metadata=self.metadata(),
-    )
