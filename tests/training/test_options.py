@@ -123,7 +123,9 @@ def test_every_step_is_the_one_written_out(changes):
 
 def test_the_last_weights_are_kept_where_that_is_asked_for():
   """Although an earlier look was better, and patience is short."""
-  config = dataclasses.replace(CONFIG, keep="last", patience=1, num_epochs=9)
+  config = dataclasses.replace(
+    CONFIG, keep="last", patience=1, num_epochs=9, learning_rate=2.0
+  )
   final, _, history = train(fresh((4, 9), config), config)
   losses = {
     seed: [row["validation/loss"] for row in history if row["seed"] == seed]
