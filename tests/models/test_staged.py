@@ -15,6 +15,8 @@ import pytest
 from structcomp_jax import trees
 from structcomp_jax.models import staged
 from structcomp_jax.models.bert import Bert
+from structcomp_jax.models.lstm import Lstm
+from structcomp_jax.models.mlp import Mlp
 from structcomp_jax.models.resnet import ResNet
 from structcomp_jax.models.vit import ViT
 from structcomp_jax.types import UserError
@@ -32,7 +34,12 @@ NETWORKS = {
   "vit": (ViT(tiny.VIT), tiny.IMAGES, 0.1),
   "resnet, bottlenecks": (ResNet(tiny.BOTTLENECKS), tiny.IMAGES, 0.0),
   "resnet, basic blocks": (ResNet(tiny.BASIC), tiny.IMAGES, 0.0),
+  "mlp": (Mlp(tiny.MLP), tiny.features(4, 6), 0.3),
+  "lstm": (Lstm(tiny.LSTM), tiny.features(4, 3, 6), 0.3),
 }
+# Networks that return a vector for every position of an item.
+SEQUENCES = ("lstm",)
+
 LATER_STAGES = [
   (name, stage)
   for name, (model, *_) in NETWORKS.items()
@@ -71,7 +78,7 @@ def test_stages_name_the_parameters(name):
 def test_every_item_has_a_vector_of_its_own(name):
   model, inputs, _ = NETWORKS[name]
   together = run(weights(name), inputs, model=model)
-  chex.assert_rank(together, 2)
+  chex.assert_rank(together, 3 if name in SEQUENCES else 2)
   assert len(together) == trees.num_rows(inputs)
   alone = run(weights(name), trees.row(inputs, slice(1, 2)), model=model)
   # Products of one item and of several add up in another order.

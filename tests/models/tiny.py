@@ -3,7 +3,10 @@
 import jax
 import numpy as np
 
+from structcomp_jax import trees
 from structcomp_jax.models.bert import BertConfig
+from structcomp_jax.models.lstm import LstmConfig
+from structcomp_jax.models.mlp import MlpConfig
 from structcomp_jax.models.resnet import ResNetConfig
 from structcomp_jax.models.vit import ViTConfig
 
@@ -44,7 +47,15 @@ BASIC = ResNetConfig(
   stem_pool=False,
   head_sizes=(5,),
 )
+MLP = MlpConfig(num_inputs=6, hidden_sizes=(8, 5), num_outputs=4)
+LSTM = LstmConfig(num_inputs=6, num_outputs=4, hidden_size=5, dropout=0.5)
 IMAGES = {"images": formula.images(32)}
+
+
+def features(*shape: int) -> dict[str, np.ndarray]:
+  """Returns random features, such as of an MLP or an LSTM."""
+  random = np.random.default_rng(0)
+  return {"features": random.standard_normal(shape, np.float32)}
 
 
 def sentences(*lengths: int, padded_to: int = 14) -> dict[str, np.ndarray]:
@@ -70,4 +81,13 @@ def spread(variables, scale: float = 0.3):
   return jax.tree.map(
     lambda leaf: leaf + scale * random.standard_normal(leaf.shape, np.float32),
     variables,
+  )
+
+
+def num_weights(model, inputs, endings: tuple[str, ...] = ("kernel",)) -> int:
+  """Returns the size of all leaves whose paths have one of some endings."""
+  params = jax.eval_shape(model.init, jax.random.key(0), inputs)["params"]
+  leaves = trees.leaves_by_path(params)
+  return sum(
+    leaf.size for path, leaf in leaves.items() if path.endswith(endings)
   )

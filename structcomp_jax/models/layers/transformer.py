@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
+from structcomp_jax.models.layers.dense import product_of_rows
+
 
 def dense(
   features: int, initializer_range: float, dtype: Any, name: str | None = None
@@ -21,7 +23,7 @@ def dense(
     features,
     dtype=dtype,
     kernel_init=nn.initializers.normal(stddev=initializer_range),
-    dot_general=_product_of_rows,
+    dot_general=product_of_rows,
     name=name,
   )
 
@@ -93,21 +95,3 @@ def attend(
   weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
   mixed = jnp.einsum("bhqk,bhkd->bhqd", weights, value).swapaxes(1, 2)
   return mixed.reshape(*mixed.shape[:2], -1)
-
-
-def _product_of_rows(
-  inputs: jax.Array, kernel: jax.Array, dimension_numbers: Any, **options: Any
-) -> jax.Array:
-  """A dense layer's product, with all leading axes of the inputs as one.
-
-  The kernel's gradient sums over the leading axes. If there are two of them,
-  XLA:CPU first transposes the cotangent, in one loop with the arithmetic that
-  computes it. That took a fifth of a search step.
-  """
-  # They always say: sum over the last axis of inputs, the first of the kernel.
-  del dimension_numbers
-  rows = inputs.reshape(-1, inputs.shape[-1])
-  product = jax.lax.dot_general(
-    rows, kernel, (((1,), (0,)), ((), ())), **options
-  )
-  return product.reshape(*inputs.shape[:-1], -1)
