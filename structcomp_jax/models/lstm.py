@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from structcomp_jax.models import sizes, staged
 from structcomp_jax.models.layers import recurrence
 from structcomp_jax.models.layers.dense import dense
+from structcomp_jax.models.layers.dropout import Dropout
 from structcomp_jax.types import Batch
 
 
@@ -69,7 +70,7 @@ class Lstm(nn.Module):
       for width in widths[:-1]
     ]
     self.output = dense(config.hidden_size, config.num_outputs, self.dtype)
-    self.dropout = nn.Dropout(config.dropout)
+    self.dropout = Dropout(config.dropout)
 
   @property
   def stages(self) -> tuple[str, ...]:
@@ -100,8 +101,6 @@ class Lstm(nn.Module):
       else:
         number = int(name.removeprefix("cell_"))
         if number > 0:
-          features = self.dropout(
-            features, deterministic=not self.has_rng("dropout")
-          )
+          features = self.dropout(features)
         features = recurrence.run_short(self.cell[number](), features)
     return features

@@ -8,6 +8,8 @@ from structcomp_jax.models.bert import BertConfig
 from structcomp_jax.models.lstm import LstmConfig
 from structcomp_jax.models.mlp import MlpConfig
 from structcomp_jax.models.resnet import ResNetConfig
+from structcomp_jax.models.seq2seq.lstm import Seq2SeqLstmConfig
+from structcomp_jax.models.seq2seq.transformer import Seq2SeqTransformerConfig
 from structcomp_jax.models.vit import ViTConfig
 
 from . import formula
@@ -49,6 +51,17 @@ BASIC = ResNetConfig(
 )
 MLP = MlpConfig(num_inputs=6, hidden_sizes=(8, 5), num_outputs=4)
 LSTM = LstmConfig(num_inputs=6, num_outputs=4, hidden_size=5, dropout=0.5)
+SEQ2SEQ_LSTM = Seq2SeqLstmConfig(
+  source_vocabulary=6, target_vocabulary=5, embedding_size=4, hidden_size=5
+)
+SEQ2SEQ_TRANSFORMER = Seq2SeqTransformerConfig(
+  source_vocabulary=6,
+  target_vocabulary=5,
+  hidden_size=12,
+  num_layers=2,
+  num_heads=3,
+  intermediate_size=10,
+)
 IMAGES = {"images": formula.images(32)}
 
 
@@ -91,3 +104,32 @@ def num_weights(model, inputs, endings: tuple[str, ...] = ("kernel",)) -> int:
   return sum(
     leaf.size for path, leaf in leaves.items() if path.endswith(endings)
   )
+
+
+def commands(
+  *lengths: tuple[int, int], padded_to: tuple[int, int] = (7, 9)
+) -> dict[str, np.ndarray]:
+  """Returns random sources and targets of the encoder-decoders above.
+
+  Args:
+    *lengths: tokens of every source and target, without end tokens.
+    padded_to: columns of sources and of targets.
+  """
+  random = np.random.default_rng(0)
+  vocabularies = SEQ2SEQ_LSTM.source_vocabulary, SEQ2SEQ_LSTM.target_vocabulary
+  rows = [
+    [
+      [*random.integers(0, end := vocabulary - 1, length), end]
+      for length, vocabulary in zip(both, vocabularies, strict=True)
+    ]
+    for both in lengths
+  ]
+  sides = zip(*rows, strict=True)
+  return {
+    name: np.array(
+      [row + [-1] * (columns - len(row)) for row in side], np.int32
+    )
+    for name, side, columns in zip(
+      ("source", "target"), sides, padded_to, strict=True
+    )
+  }

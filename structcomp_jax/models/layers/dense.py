@@ -1,4 +1,4 @@
-"""Dense layers for any number of leading axes, initialised as in PyTorch."""
+"""Dense layers for any number of leading axes, and their initial weights."""
 
 from typing import Any
 
@@ -25,6 +25,23 @@ def dense(
   )
 
 
+def glorot_dense(
+  features: int, dtype: Any, gain: float = 1.0, use_bias: bool = True
+) -> nn.Dense:
+  """Returns a dense layer that starts as Glorot & Bengio 2010 have it.
+
+  Weights are drawn from a uniform distribution with variance 2 gain^2 / (inputs
+  + outputs), biases are zero.
+  """
+  return nn.Dense(
+    features,
+    dtype=dtype,
+    use_bias=use_bias,
+    kernel_init=nn.initializers.variance_scaling(gain**2, "fan_avg", "uniform"),
+    dot_general=product_of_rows,
+  )
+
+
 def product_of_rows(
   inputs: jax.Array, kernel: jax.Array, dimension_numbers: Any, **options: Any
 ) -> jax.Array:
@@ -40,7 +57,7 @@ def product_of_rows(
   product = jax.lax.dot_general(
     rows, kernel, (((1,), (0,)), ((), ())), **options
   )
-  return product.reshape(*inputs.shape[:-1], -1)
+  return product.reshape(*inputs.shape[:-1], product.shape[-1])
 
 
 def _symmetric_uniform(bound: float) -> nn.initializers.Initializer:
