@@ -36,6 +36,24 @@ def alike(*arrays: Any) -> list[jax.Array]:
   ]
 
 
+def with_axes_of(tree: Any, others: Any) -> Any:
+  """Casts a PyTree so that it varies along all axes along which others vary.
+
+  What a loop starts from is often a constant; what its steps return varies as
+  the weights and inputs that the loop reads. `lax.scan` refuses the difference.
+
+  >>> with_axes_of({"start": 1.0}, [2.0, 3.0])
+  {'start': 1.0}
+
+  Args:
+    tree: PyTree of arrays.
+    others: PyTree of arrays.
+  """
+  leaves, structure = jax.tree.flatten(tree)
+  cast = alike(*leaves, *jax.tree.leaves(others))[: len(leaves)]
+  return jax.tree.unflatten(structure, cast)
+
+
 def mend_primitives() -> None:
   """Lets two primitives of JAX take operands that vary along different axes.
 

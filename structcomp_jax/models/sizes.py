@@ -5,9 +5,12 @@ A config is a frozen dataclass of sizes. It is hashable and made of JSON values.
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 from structcomp_jax.types import UserError
+
+# The type of a field that says which share of some values is set to zero.
+Rate: TypeAlias = Annotated[float, "from 0 on, below 1"]
 
 
 def check(config: Any, model: str) -> None:
@@ -21,8 +24,8 @@ def check(config: Any, model: str) -> None:
     model: name of the network, for the error.
 
   Raises:
-    UserError: a number is not positive or not of its field's type, or a
-      sequence is empty.
+    UserError: a number is not positive or not of its field's type, a `Rate`
+      is not in [0, 1), or a sequence is empty.
   """
   for field in dataclasses.fields(config):
     value = getattr(config, field.name)
@@ -35,6 +38,9 @@ def check(config: Any, model: str) -> None:
       is_usable, wanted = _is_positive(value, int), "a positive integer"
     elif field.type is float:
       is_usable, wanted = _is_positive(value, float), "a positive number"
+    elif field.type == Rate:
+      is_usable = isinstance(value, int | float) and 0 <= value < 1
+      wanted = "a number from 0 on, below 1"
     else:
       continue
     if not is_usable:

@@ -8,6 +8,7 @@ Inputs and features are dicts of arrays with one row per item. Inputs are
 
     {"token_ids": i32[N, length], "attention_mask": bool[N, length]}
     {"images": u8[N, height, width, 3]}
+    {"features": float[N, ...]}
 
 and features {"hidden", "attention_mask"} and {"features"}.
 """
@@ -43,7 +44,10 @@ class Staged(Protocol):
     """
 
   def __call__(self, inputs: Batch) -> jax.Array:
-    """Returns float[N, features], one vector for every item."""
+    """Returns a vector for every item, or for every position of an item.
+
+    They are float[N, features] or float[N, positions, features].
+    """
 
   def features_before(self, inputs: Batch, stage: str) -> Batch:
     """Returns what enters `stage`, arrays [N, ...].

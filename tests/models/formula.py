@@ -40,3 +40,37 @@ def images(size: int) -> np.ndarray:
   pictures[0] = random.integers(0, 256, (size, size, 3))
   pictures[1, size // 4 : size // 2, size // 3 :] = (200, 30, 90)
   return pictures
+
+
+def lstm(
+  kernel: np.ndarray,
+  recurrent: np.ndarray,
+  bias: np.ndarray,
+  inputs: np.ndarray,
+  state: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+  """Returns f64[N, time, units] and (h, c) after the last step.
+
+  Args:
+    kernel: [inputs, 4 units]; gates input, forget, cell, output.
+    recurrent: [units, 4 units].
+    bias: [4 units].
+    inputs: [N, time, inputs].
+    state: (h, c) before the first step, each [N, units]; None means zeros.
+  """
+  units = len(recurrent)
+  weights = np.concatenate([kernel, recurrent]).astype(np.float64)
+  hidden, memory = state or np.zeros((2, len(inputs), units))
+  outputs = np.zeros((len(inputs), inputs.shape[1], units))
+  for time in range(inputs.shape[1]):
+    both = np.concatenate([inputs[:, time], hidden], axis=1)
+    i, f, g, o = np.split(both @ weights + np.asarray(bias), 4, axis=1)
+    memory = sigmoid(f) * memory + sigmoid(i) * np.tanh(g)
+    hidden = sigmoid(o) * np.tanh(memory)
+    outputs[:, time] = hidden
+  return outputs, (hidden, memory)
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+  """Returns the logistic function."""
+  return 1 / (1 + np.exp(-x))

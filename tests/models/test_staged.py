@@ -10,17 +10,23 @@ import json
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from structcomp_jax import trees
 from structcomp_jax.models import staged
 from structcomp_jax.models.bert import Bert
+from structcomp_jax.models.lstm import Lstm
+from structcomp_jax.models.mlp import Mlp
 from structcomp_jax.models.resnet import ResNet
+from structcomp_jax.models.seq2seq.lstm import Seq2SeqLstm
+from structcomp_jax.models.seq2seq.transformer import Seq2SeqTransformer
 from structcomp_jax.models.vit import ViT
 from structcomp_jax.types import UserError
 
 from . import tiny
 
+COMMANDS = tiny.commands((6, 2), (3, 8), (1, 1), (4, 4))
 # {name: (network, what it reads, noise that is added to its initial weights)}
 NETWORKS = {
   "bert": (Bert(tiny.BERT), tiny.sentences(14, 9, 5, 2), 0.3),
@@ -32,7 +38,18 @@ NETWORKS = {
   "vit": (ViT(tiny.VIT), tiny.IMAGES, 0.1),
   "resnet, bottlenecks": (ResNet(tiny.BOTTLENECKS), tiny.IMAGES, 0.0),
   "resnet, basic blocks": (ResNet(tiny.BASIC), tiny.IMAGES, 0.0),
+  "mlp": (Mlp(tiny.MLP), tiny.features(4, 6), 0.3),
+  "lstm": (Lstm(tiny.LSTM), tiny.features(4, 3, 6), 0.3),
+  "seq2seq lstm": (Seq2SeqLstm(tiny.SEQ2SEQ_LSTM), COMMANDS, 0.3),
+  "seq2seq transformer": (
+    Seq2SeqTransformer(tiny.SEQ2SEQ_TRANSFORMER),
+    COMMANDS,
+    0.1,
+  ),
 }
+# Networks that return a vector for every position of an item.
+SEQUENCES = ("lstm", "seq2seq lstm", "seq2seq transformer")
+
 LATER_STAGES = [
   (name, stage)
   for name, (model, *_) in NETWORKS.items()
@@ -71,7 +88,7 @@ def test_stages_name_the_parameters(name):
 def test_every_item_has_a_vector_of_its_own(name):
   model, inputs, _ = NETWORKS[name]
   together = run(weights(name), inputs, model=model)
-  chex.assert_rank(together, 2)
+  chex.assert_rank(together, 3 if name in SEQUENCES else 2)
   assert len(together) == trees.num_rows(inputs)
   alone = run(weights(name), trees.row(inputs, slice(1, 2)), model=model)
   # Products of one item and of several add up in another order.
@@ -132,6 +149,23 @@ def test_vmap_over_weights_equals_one_by_one(name):
   both = jax.vmap(lambda row: run(row, inputs, model=model))(trees.stack(rows))
   single = jnp.stack([run(row, inputs, model=model) for row in rows])
   chex.assert_trees_all_close(both, single, atol=1e-5)
+
+
+def test_chunks_with_masks_of_their_own_equal_separate_runs(name):
+  """A search calls a network once for each mask sample, on its own items."""
+  model, inputs, _ = NETWORKS[name]
+  random = np.random.default_rng(0)
+  rows = [
+    jax.tree.map(lambda leaf: leaf * random.integers(0, 2, leaf.shape), whole)
+    for whole in [weights(name)] * 2
+  ]
+  chunks = [trees.row(inputs, slice(half, None, 2)) for half in (0, 1)]
+  together = jax.vmap(lambda row, chunk: run(row, chunk, model=model))(
+    trees.stack(rows), jax.tree.map(lambda *leaves: jnp.stack(leaves), *chunks)
+  )
+  for row, chunk, output in zip(rows, chunks, together, strict=True):
+    alone = run(row, chunk, model=model)
+    chex.assert_trees_all_close(output, alone, atol=1e-5)
 
 
 def test_bfloat16_is_close(name):

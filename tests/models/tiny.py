@@ -3,8 +3,13 @@
 import jax
 import numpy as np
 
+from structcomp_jax import trees
 from structcomp_jax.models.bert import BertConfig
+from structcomp_jax.models.lstm import LstmConfig
+from structcomp_jax.models.mlp import MlpConfig
 from structcomp_jax.models.resnet import ResNetConfig
+from structcomp_jax.models.seq2seq.lstm import Seq2SeqLstmConfig
+from structcomp_jax.models.seq2seq.transformer import Seq2SeqTransformerConfig
 from structcomp_jax.models.vit import ViTConfig
 
 from . import formula
@@ -44,7 +49,26 @@ BASIC = ResNetConfig(
   stem_pool=False,
   head_sizes=(5,),
 )
+MLP = MlpConfig(num_inputs=6, hidden_sizes=(8, 5), num_outputs=4)
+LSTM = LstmConfig(num_inputs=6, num_outputs=4, hidden_size=5, dropout=0.5)
+SEQ2SEQ_LSTM = Seq2SeqLstmConfig(
+  source_vocabulary=6, target_vocabulary=5, embedding_size=4, hidden_size=5
+)
+SEQ2SEQ_TRANSFORMER = Seq2SeqTransformerConfig(
+  source_vocabulary=6,
+  target_vocabulary=5,
+  hidden_size=12,
+  num_layers=2,
+  num_heads=3,
+  intermediate_size=10,
+)
 IMAGES = {"images": formula.images(32)}
+
+
+def features(*shape: int) -> dict[str, np.ndarray]:
+  """Returns random features, such as of an MLP or an LSTM."""
+  random = np.random.default_rng(0)
+  return {"features": random.standard_normal(shape, np.float32)}
 
 
 def sentences(*lengths: int, padded_to: int = 14) -> dict[str, np.ndarray]:
@@ -71,3 +95,41 @@ def spread(variables, scale: float = 0.3):
     lambda leaf: leaf + scale * random.standard_normal(leaf.shape, np.float32),
     variables,
   )
+
+
+def num_weights(model, inputs, endings: tuple[str, ...] = ("kernel",)) -> int:
+  """Returns the size of all leaves whose paths have one of some endings."""
+  params = jax.eval_shape(model.init, jax.random.key(0), inputs)["params"]
+  leaves = trees.leaves_by_path(params)
+  return sum(
+    leaf.size for path, leaf in leaves.items() if path.endswith(endings)
+  )
+
+
+def commands(
+  *lengths: tuple[int, int], padded_to: tuple[int, int] = (7, 9)
+) -> dict[str, np.ndarray]:
+  """Returns random sources and targets of the encoder-decoders above.
+
+  Args:
+    *lengths: tokens of every source and target, without end tokens.
+    padded_to: columns of sources and of targets.
+  """
+  random = np.random.default_rng(0)
+  vocabularies = SEQ2SEQ_LSTM.source_vocabulary, SEQ2SEQ_LSTM.target_vocabulary
+  rows = [
+    [
+      [*random.integers(0, end := vocabulary - 1, length), end]
+      for length, vocabulary in zip(both, vocabularies, strict=True)
+    ]
+    for both in lengths
+  ]
+  sides = zip(*rows, strict=True)
+  return {
+    name: np.array(
+      [row + [-1] * (columns - len(row)) for row in side], np.int32
+    )
+    for name, side, columns in zip(
+      ("source", "target"), sides, padded_to, strict=True
+    )
+  }

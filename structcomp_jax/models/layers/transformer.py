@@ -1,16 +1,20 @@
-"""What all transformers compute: dense layers, GELU, attention, norms.
+"""What transformers compute: dense layers, GELU, positions, attention, norms.
 
 Every function below equals the formula of its paper. Among equal ways to
 compute it, the one with the shortest measured time was chosen; see
 docs/design/step_cost.md.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float
+
+from structcomp_jax.models.layers.dense import product_of_rows
 
 
 def dense(
@@ -21,7 +25,7 @@ def dense(
     features,
     dtype=dtype,
     kernel_init=nn.initializers.normal(stddev=initializer_range),
-    dot_general=_product_of_rows,
+    dot_general=product_of_rows,
     name=name,
   )
 
@@ -34,6 +38,39 @@ def layer_norm(
   return nn.LayerNorm(
     epsilon=epsilon, dtype=dtype, use_fast_variance=False, name=name
   )
+
+
+class StdNorm(nn.Module):
+  """Layer norm that divides by a standard deviation plus a small number.
+
+  `layer_norm` divides by the root of a variance plus a small number, and its
+  variance is a mean of squares. Here they are summed and divided by one less
+  than their number.
+
+  Attributes:
+    epsilon: number added to the standard deviation.
+    dtype: of the result; it is computed in float32.
+  """
+
+  epsilon: float = 1e-5
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, inputs: Float[Array, "... features"]
+  ) -> Float[Array, "... features"]:
+    size = inputs.shape[-1:]
+    scale = self.param("scale", nn.initializers.ones, size)
+    shift = self.param("bias", nn.initializers.zeros, size)
+    wide = inputs.astype(jnp.float32)
+    centred = wide - wide.mean(-1, keepdims=True)
+    variance = (centred**2).sum(-1, keepdims=True) / (size[0] - 1)
+    # The slope of a root is infinite at zero, where a mask left nothing.
+    is_flat = variance == 0
+    deviation = jnp.sqrt(jnp.where(is_flat, 1.0, variance))
+    deviation = jnp.where(is_flat, 0.0, deviation)
+    normal = centred / (deviation + self.epsilon)
+    return (normal * scale + shift).astype(self.dtype)
 
 
 def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -50,6 +87,18 @@ def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
   return (wide * (0.5 + 0.5 * jax.lax.erf(wide * 0.5**0.5))).astype(x.dtype)
 
 
+def position_vectors(length: int, size: int) -> Float[Array, "length size"]:
+  """Returns sines and cosines in turn (Vaswani et al. 2017, section 3.5).
+
+  >>> position_vectors(2, 4).round(4).tolist()
+  [[0.0, 1.0, 0.0, 1.0], [0.8415, 0.5403, 0.01, 1.0]]
+  """
+  places = np.arange(length)[:, None]
+  angles = places / 10000.0 ** (2 * (np.arange(size)[None] // 2) / size)
+  is_even = np.arange(size) % 2 == 0
+  return jnp.asarray(np.where(is_even, np.sin(angles), np.cos(angles)), "f4")
+
+
 def attend(
   query: Float[Array, "batch queries hidden"],
   key: Float[Array, "batch tokens hidden"],
@@ -59,6 +108,7 @@ def attend(
   attention_mask: Bool[Array, "batch tokens"]
   | Bool[Array, "batch #queries tokens"]
   | None = None,
+  dropout: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Float[Array, "batch queries hidden"]:
   """Scaled dot-product attention (Vaswani et al. 2017, section 3.2).
 
@@ -71,6 +121,7 @@ def attend(
     attention_mask: true at tokens that may be looked at, by all queries or by
       each; None: all of them. A query that sees no token returns the mean of
       the values.
+    dropout: sets some of the weights to zero.
 
   Returns:
     The weighted values, heads side by side. Scores are in float32.
@@ -91,23 +142,7 @@ def attend(
       attention_mask = attention_mask[:, None]
     scores = jnp.where(attention_mask[:, None], scores, masked_score)
   weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
+  if dropout is not None:
+    weights = dropout(weights)
   mixed = jnp.einsum("bhqk,bhkd->bhqd", weights, value).swapaxes(1, 2)
   return mixed.reshape(*mixed.shape[:2], -1)
-
-
-def _product_of_rows(
-  inputs: jax.Array, kernel: jax.Array, dimension_numbers: Any, **options: Any
-) -> jax.Array:
-  """A dense layer's product, with all leading axes of the inputs as one.
-
-  The kernel's gradient sums over the leading axes. If there are two of them,
-  XLA:CPU first transposes the cotangent, in one loop with the arithmetic that
-  computes it. That took a fifth of a search step.
-  """
-  # They always say: sum over the last axis of inputs, the first of the kernel.
-  del dimension_numbers
-  rows = inputs.reshape(-1, inputs.shape[-1])
-  product = jax.lax.dot_general(
-    rows, kernel, (((1,), (0,)), ((), ())), **options
-  )
-  return product.reshape(*inputs.shape[:-1], -1)

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, UInt8
 
+from structcomp_jax.models.layers.dense import dense
+
 # Mean and scale of every colour channel of an image in 0 ... 1. They are those
 # of mostly white pictures.
 _MEAN, _SCALE = 0.9, 0.1
@@ -47,21 +49,6 @@ class Head(nn.Module):
     for index, size in enumerate(self.sizes, start=1):
       if index > 1:
         features = jax.nn.relu(features)
-      bound = features.shape[-1] ** -0.5
-      features = nn.Dense(
-        size,
-        dtype=self.dtype,
-        kernel_init=_symmetric_uniform(bound),
-        bias_init=_symmetric_uniform(bound),
-        name=f"dense_{index}",
-      )(features)
+      layer = dense(features.shape[-1], size, self.dtype, f"dense_{index}")
+      features = layer(features)
     return features
-
-
-def _symmetric_uniform(bound: float) -> nn.initializers.Initializer:
-  """U(-bound, bound); with bound = 1/sqrt(inputs) PyTorch's for Linear."""
-
-  def draw(key, shape, dtype=jnp.float32):
-    return jax.random.uniform(key, shape, dtype, -bound, bound)
-
-  return draw

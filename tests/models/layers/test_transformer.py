@@ -91,3 +91,49 @@ def test_attention_equals_that_of_jax(num_queries, masked):
     chex.assert_trees_all_close(
       jax.jit(fn)(inputs), jax.jit(other)(inputs), atol=1e-5
     )
+
+
+def test_std_norm_divides_by_the_deviation_of_a_sample():
+  inputs = 3 * normal(0, 2, 3, 7) + 1
+  variables = {"params": {"scale": normal(1, 7), "bias": normal(2, 7)}}
+  initial = transformer.StdNorm().init(jax.random.key(0), inputs)
+  chex.assert_trees_all_equal_shapes(initial, variables)
+  normed = transformer.StdNorm(epsilon=0.5).apply(variables, inputs)
+  deviation = np.std(inputs, axis=-1, ddof=1, keepdims=True)
+  expected = (inputs - inputs.mean(-1, keepdims=True)) / (deviation + 0.5)
+  expected = expected * variables["params"]["scale"]
+  chex.assert_trees_all_close(
+    normed, expected + variables["params"]["bias"], atol=1e-5
+  )
+
+
+def test_std_norm_of_equal_values_has_a_finite_gradient():
+  """A mask can leave nothing of what enters a norm."""
+  norm = transformer.StdNorm()
+  variables = norm.init(jax.random.key(0), jnp.zeros(4))
+  value, gradient = jax.value_and_grad(
+    lambda x: (norm.apply(variables, x) * jnp.arange(4.0)).sum()
+  )(jnp.zeros(4))
+  assert float(value) == 0
+  assert bool(jnp.isfinite(gradient).all())
+
+
+def test_attention_weights_pass_through_dropout():
+  inputs = [normal(0, 2, 3, 8), normal(1, 2, 5, 8), normal(2, 2, 5, 8)]
+  plain = transformer.attend(*inputs, num_heads=4)
+  doubled = transformer.attend(
+    *inputs, num_heads=4, dropout=lambda weights: 2 * weights
+  )
+  chex.assert_trees_all_close(doubled, 2 * plain, atol=1e-6)
+
+
+def test_positions_repeat_with_periods_from_2_pi_on():
+  vectors = transformer.position_vectors(50, 8)
+  place = np.arange(50)
+  for pair, turn in enumerate([1.0, 10.0, 100.0, 1000.0]):
+    np.testing.assert_allclose(
+      vectors[:, 2 * pair], np.sin(place / turn), atol=1e-6
+    )
+    np.testing.assert_allclose(
+      vectors[:, 2 * pair + 1], np.cos(place / turn), atol=1e-6
+    )

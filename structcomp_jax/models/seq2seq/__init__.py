@@ -1,0 +1,1 @@
+"""Encoder-decoders; `base` says what they read and return."""
