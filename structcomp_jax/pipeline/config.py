@@ -5,6 +5,8 @@ from typing import Any, Self
 
 import jax
 
+from structcomp_jax import search, training
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Runtime:
@@ -65,4 +67,41 @@ class Features:
     """Returns these fields of a section that has more."""
     return cls(
       **{field.name: section[field.name] for field in dataclasses.fields(cls)}
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaskSearch(search.SearchConfig, Features):
+  """How masks are searched: the section `search`; studies add fields.
+
+  Attributes (besides those of `search.SearchConfig` and `Features`):
+    masked_from: first masked stages; each is a search of its own.
+  """
+
+  masked_from: tuple[Any, ...] = ()
+
+  def search_config(
+    self, runtime: Runtime, eval_batch_size: int, **changes: Any
+  ) -> search.SearchConfig:
+    """Returns the settings of one search, some of them changed."""
+    return dataclasses.replace(
+      search.SearchConfig.of(self),
+      **runtime.machine(eval_batch_size),
+      data_devices=runtime.data_devices,
+      **changes,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BaseTraining(training.TrainConfig):
+  """How base networks are trained: the section `training`."""
+
+  def train_config(
+    self, runtime: Runtime, eval_batch_size: int, **changes: Any
+  ) -> training.TrainConfig:
+    """Returns the settings of one training, some of them changed."""
+    return dataclasses.replace(
+      training.TrainConfig.of(self),
+      **runtime.machine(eval_batch_size),
+      **changes,
     )

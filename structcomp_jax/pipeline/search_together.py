@@ -1,9 +1,10 @@
 """Masks of several base networks, searched as rows of one program.
 
-A row is a base network and a mask seed. While the search runs its files lie in
-a directory of its own; then every base network gets its masks, as if they had
-been searched by themselves. Rows that are wanted later are a search of their
-own, and what was found before stays as it is.
+A row is a base network and a mask seed, once for every setting of the search;
+all settings of a row see the same noise and examples. While the search runs its
+files lie in a directory of its own; then every base network gets its masks, as
+if they had been searched by themselves. Rows that are wanted later are a search
+of their own, and what was found before stays as it is.
 """
 
 import dataclasses
@@ -122,11 +123,12 @@ def _search(
   work, spec = first.work, first.mask_spec(job.masked_from)
   work.say_once(f"masked leaves:\n{spec.describe()}")
   dataset = first.examples(job.masked_from, job.task, "train")
-  params = trees.stack([networks.frozen[base].params for base, _ in rows])
   network = first.network(job.masked_from)
   config = dataclasses.replace(
     job.config, seeds=tuple(row_seed(*row) for row in rows)
   )
+  rows = _of_candidates(rows, trees.num_rows(config.candidates()))
+  params = trees.stack([networks.frozen[base].params for base, _ in rows])
   width = widths.for_search(
     work,
     job.masked_from,
@@ -185,6 +187,11 @@ def _search(
   return result
 
 
+def _of_candidates(rows: Sequence[Row], num_candidates: int) -> list[Row]:
+  """Returns the row of every candidate; seeds vary fastest."""
+  return list(rows) * (num_candidates // len(rows))
+
+
 def _named(
   history: Sequence[dict[str, Any]], rows: Sequence[Row]
 ) -> list[dict[str, Any]]:
@@ -208,6 +215,7 @@ def _store(
   masks, logits = parallel.fetch((result.masks, result.mask_logits))
   columns = mask_search.columns(result)
   history = metrics.read(job.directory / resumable.METRICS)
+  rows = _of_candidates(rows, len(result.finite))
   for base in dict.fromkeys(base for base, _ in rows):
     frozen, directory = networks.frozen[base], networks.directories[base]
     own = [index for index, row in enumerate(rows) if row[0] == base]

@@ -6,9 +6,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from structcomp_jax import search, training, types
-from structcomp_jax.pipeline import checks
-from structcomp_jax.pipeline.config import Features, Runtime
+from structcomp_jax import training, types
+from structcomp_jax.pipeline import checks, config
+from structcomp_jax.pipeline.config import Runtime
 
 _CHOICES = {
   "search.selection": ("own_task", "published"),
@@ -17,35 +17,22 @@ _CHOICES = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MaskSearch(search.SearchConfig, Features):
+class MaskSearch(config.MaskSearch):
   """How masks are searched: the section `search`.
 
-  Attributes (besides those of `search.SearchConfig` and `Features`):
+  Attributes (besides those of `pipeline.config.MaskSearch`):
     unit: "weight": one logit per weight; "neuron": one per output neuron.
-    masked_from: first masked stages; each is a search of its own.
     grid_seed: mask seed with which settings are compared.
     selection: rule that chooses the setting.
   """
 
   unit: str = "weight"
-  masked_from: tuple[Any, ...] = ()
   grid_seed: int = 0
   selection: str = "own_task"
 
-  def search_config(
-    self, runtime: Runtime, eval_batch_size: int, **changes: Any
-  ) -> search.SearchConfig:
-    """Returns the settings of one search, some of them changed."""
-    return dataclasses.replace(
-      search.SearchConfig.of(self),
-      **runtime.machine(eval_batch_size),
-      data_devices=runtime.data_devices,
-      **changes,
-    )
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BaseTraining(training.TrainConfig):
+class BaseTraining(config.BaseTraining):
   """How base networks are trained: the section `training`.
 
   Attributes (besides those of `training.TrainConfig`):
@@ -60,26 +47,13 @@ class BaseTraining(training.TrainConfig):
   pretrained_batch_size: int = 0
   sweep: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
 
-  def train_config(
-    self,
-    runtime: Runtime,
-    eval_batch_size: int,
-    *,
-    is_pretrained: bool,
-    **changes: Any,
-  ) -> training.TrainConfig:
-    """Returns the settings of one training, some of them changed."""
+  def of_regime(self, *, is_pretrained: bool) -> dict[str, Any]:
+    """Returns what differs in networks that start from other weights."""
     pretrained = {
       "learning_rate": self.pretrained_learning_rate,
       "batch_size": self.pretrained_batch_size,
     }
-    if is_pretrained:
-      changes = {k: v for k, v in pretrained.items() if v} | changes
-    return dataclasses.replace(
-      training.TrainConfig.of(self),
-      **runtime.machine(eval_batch_size),
-      **changes,
-    )
+    return {k: v for k, v in pretrained.items() if v and is_pretrained}
 
   def sweep_pairs(self) -> list[dict[str, Any]]:
     """Returns the changes that the sweep tries.

@@ -115,11 +115,11 @@ class BreakItDown:
     self, *, is_pretrained: bool, **changes: Any
   ) -> training.TrainConfig:
     """Returns the settings of one training, some of them changed."""
+    of_regime = self.base_training.of_regime(is_pretrained=is_pretrained)
     return self.base_training.train_config(
       self.runtime,
       self.config.evaluation.batch_size,
-      is_pretrained=is_pretrained,
-      **changes,
+      **of_regime | changes,
     )
 
   def data_to_prepare(self) -> dict[str, Mapping[str, int]]:
@@ -154,7 +154,8 @@ class BreakItDown:
     self, work: Experiment, regime: str, base_seed: int
   ) -> tuple[Sequence[Part], bool]:
     """Tests the base network and the networks that its masks make."""
-    return table_rows.of_base_network(self, work, regime, base_seed)
+    frozen = work.frozen(regime, base_seed)
+    return table_rows.Tests(self, frozen, regime, base_seed).parts()
 
   def report(self, workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> None:
     """Writes the page, and prints the verdicts and where it lies."""
