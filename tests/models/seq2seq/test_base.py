@@ -1,10 +1,13 @@
 """What holds for every encoder-decoder: reading, padding, self-feeding."""
 
+import collections
+
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 from jax.sharding import Mesh, PartitionSpec
 
 from .networks import COMMANDS, NETWORKS, expected, run, weights
@@ -188,3 +191,36 @@ def test_features_before_the_decoder_drop_what_it_does_not_read():
   )
   shapes = {key: leaf.shape for key, leaf in features.items()}
   assert shapes == {"states": (4, 2, 2, 5), "target": (4, 9)}
+
+
+def dropped(name):
+  """Returns {shape: calls} of all that goes through dropout, forced."""
+  calls = collections.Counter()
+
+  def record(call, args, kwargs, context):
+    if isinstance(context.module, nn.Dropout) and not kwargs["deterministic"]:
+      calls[args[0].shape] += 1
+    return call(*args, **kwargs)
+
+  rngs = {"dropout": jax.random.key(0)}
+  with nn.intercept_methods(record):
+    NETWORKS[name][0].apply(weights(name), COMMANDS, rngs=rngs)
+  return calls
+
+
+def test_an_lstm_drops_embeddings_and_what_passes_between_cells():
+  # The decoder reads 4 tokens at a time; its loop may be traced repeatedly.
+  assert set(dropped("lstm")) == {(4, 6, 4), (4, 6, 5), (4, 4), (4, 5)}
+
+
+def test_a_transformer_drops_embeddings_attention_and_all_that_is_added():
+  """Source and target have 7 and 9 positions, and 2 layers each."""
+  assert dropped("transformer") == {
+    (4, 7, 12): 1 + 2 * 2,
+    (4, 3, 7, 7): 2,
+    (4, 7, 10): 2,
+    (4, 9, 12): 1 + 2 * 3,
+    (4, 3, 9, 9): 2,
+    (4, 3, 9, 7): 2,
+    (4, 9, 10): 2,
+  }
