@@ -64,7 +64,9 @@ class Experiment(Workplace):
     """Searches masks in a frozen network."""
     return mask_search.learn(frozen, job)
 
-  def learn_together(self, regime: str, job: mask_search.Search) -> None:
+  def learn_together(
+    self, regime: str, subroutine: str, job: mask_search.Search
+  ) -> None:
     """Searches masks of one subroutine in all base networks of a regime.
 
     The rows of one program are base networks and mask seeds, see
@@ -72,12 +74,13 @@ class Experiment(Workplace):
 
     Args:
       regime: of the networks.
-      job: what is searched in each of them; its `task` names the masks, and its
-        directory is that of the search, `paths.masks_together`.
+      subroutine: what the masks are for.
+      job: what is searched in each of them; its directory is that of the
+        search, `paths.masks_together`.
     """
     seeds = self.config.base_seeds
     directories = {
-      seed: self.paths.masks(regime, seed, job.task) for seed in seeds
+      seed: self.paths.masks(regime, seed, subroutine) for seed in seeds
     }
     fingerprints = {seed: self.fingerprint(regime, seed) for seed in seeds}
     wanted = job.config.seeds

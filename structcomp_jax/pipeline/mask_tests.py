@@ -5,7 +5,7 @@ computed. A study says which networks it makes of a mask, and what it measures.
 """
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -35,6 +35,7 @@ class MaskTests(abc.ABC):
   Attributes:
     study: the study, with `subroutines`, `test_tasks` and `tables`.
     frozen: the network.
+    regime, base_seed: of the network.
     masks: {subroutine: its usable masks}.
     digests: {digest: (subroutine, row of its masks)} of all parts, in the order
       of the tables.
@@ -44,7 +45,7 @@ class MaskTests(abc.ABC):
     self, study: Any, frozen: FrozenNetwork, regime: str, base_seed: int
   ):
     self.study, self.frozen = study, frozen
-    self._regime, self._base_seed = regime, base_seed
+    self.regime, self.base_seed = regime, base_seed
     paths = frozen.work.paths
     self.masks = {
       subroutine: mask_sets.load_finished(
@@ -59,6 +60,7 @@ class MaskTests(abc.ABC):
       for row, setting in enumerate(found.settings):
         mask = trees.fingerprint(trees.row(found.stacked, row))
         digest = f"{frozen.fingerprint} {subroutine} {mask} {setting}"
+        digest += self.also_depends_on(subroutine, row)
         self.digests[digest] = (subroutine, row)
 
   @abc.abstractmethod
@@ -77,6 +79,14 @@ class MaskTests(abc.ABC):
       dense: {test task: of the network without a mask}.
     """
 
+  def also_depends_on(self, subroutine: str, row: int) -> str:
+    """Returns a digest of what the part of a mask needs beside the mask."""
+    return ""
+
+  def comparisons(self) -> Mapping[str, Callable[[], Part]]:
+    """Returns {digest: makes a part} of what is about several masks."""
+    return {}
+
   def num_problems(self, task: str) -> int:
     """Returns the number of problems of a test task."""
     return int(self.study.datasets[task].sizes["test"])
@@ -91,11 +101,17 @@ class MaskTests(abc.ABC):
     Raises:
       UserError: networks or masks are missing, torn, or do not belong together.
     """
+    comparisons = self.comparisons()
+
+    def make(digests):
+      found = {one: comparisons[one]() for one in digests if one in comparisons}
+      return found | self.make([one for one in digests if one not in found])
+
     return parts.recall(
-      self.frozen.work.paths.evaluation(self._regime, self._base_seed),
-      list(self.digests),
+      self.frozen.work.paths.evaluation(self.regime, self.base_seed),
+      [*self.digests, *comparisons],
       self.study.tables,
-      self.make,
+      make,
     )
 
   def make(self, digests: Sequence[str]) -> dict[str, Part]:
@@ -202,8 +218,8 @@ class MaskTests(abc.ABC):
   ) -> dict[str, Any]:
     """Returns the columns that tell which mask a row is about."""
     return {
-      "regime": self._regime,
-      "base_seed": self._base_seed,
+      "regime": self.regime,
+      "base_seed": self.base_seed,
       "subroutine": subroutine,
       **found.settings[index],
     }
@@ -244,8 +260,8 @@ class MaskTests(abc.ABC):
     return {
       "experiment": config.experiment,
       "model": config.model.name,
-      "regime": self._regime,
-      "base_seed": self._base_seed,
+      "regime": self.regime,
+      "base_seed": self.base_seed,
       "test_task": task,
       "accuracy": measured["accuracy"],
       "loss": measured["loss"],
@@ -256,5 +272,5 @@ class MaskTests(abc.ABC):
   def key(self, purpose: str, subroutine: str) -> jax.Array:
     """Returns the key of a base seed and subroutine, one for all regimes."""
     return self.frozen.work.key(
-      purpose, self._base_seed, self.study.subroutines.index(subroutine)
+      purpose, self.base_seed, self.study.subroutines.index(subroutine)
     )

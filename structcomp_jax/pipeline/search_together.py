@@ -33,8 +33,7 @@ class Networks:
   """Base networks, and where the masks of each one lie.
 
   Attributes:
-    frozen: {base seed: network}; the first stage of all of them is masked, so
-      that all of them see the same examples.
+    frozen: {base seed: network}.
     directories: {base seed: directory of its masks}.
   """
 
@@ -122,8 +121,9 @@ def _search(
   first = next(iter(networks.frozen.values()))
   work, spec = first.work, first.mask_spec(job.masked_from)
   work.say_once(f"masked leaves:\n{spec.describe()}")
-  dataset = first.examples(job.masked_from, job.task, "train")
-  network = first.network(job.masked_from)
+  # Not features, which every network has of its own.
+  dataset = work.load(job.task, "train")
+  network = work.study.frozen_network
   config = dataclasses.replace(
     job.config, seeds=tuple(row_seed(*row) for row in rows)
   )
@@ -164,7 +164,7 @@ def _search(
       dataset,
       config,
       key=job.key,
-      validation=first.examples(job.masked_from, job.task, "validation"),
+      validation=work.load(job.task, "validation"),
       metrics_fn=network.metrics_fn,
       params_have_rows=True,
       state=run.state,

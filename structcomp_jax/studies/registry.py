@@ -9,8 +9,14 @@ from ml_collections import ConfigDict
 from structcomp_jax import types
 from structcomp_jax.pipeline.study import Study
 from structcomp_jax.report import workdir
+from structcomp_jax.studies.are_nets_modular import study as are_nets_modular
+from structcomp_jax.studies.are_nets_modular.page import (
+  report as are_nets_modular_report,
+)
 from structcomp_jax.studies.break_it_down import study as break_it_down
-from structcomp_jax.studies.break_it_down.page import report
+from structcomp_jax.studies.break_it_down.page import (
+  report as break_it_down_report,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,10 +32,12 @@ class Entry:
   report: Callable[[Sequence[str | pathlib.Path], str | pathlib.Path], None]
 
 
-_BREAK_IT_DOWN = Entry(break_it_down.make, report.write)
+_BREAK_IT_DOWN = Entry(break_it_down.make, break_it_down_report.write)
+_ARE_NETS_MODULAR = Entry(are_nets_modular.make, are_nets_modular_report.write)
 # {experiment: its study}
 STUDIES: Mapping[str, Entry] = {
   **dict.fromkeys(break_it_down.EXPERIMENTS, _BREAK_IT_DOWN),
+  **dict.fromkeys(are_nets_modular.EXPERIMENTS, _ARE_NETS_MODULAR),
 }
 
 

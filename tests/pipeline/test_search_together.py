@@ -50,7 +50,7 @@ def job_of(work):
 
 
 def learn(work):
-  work.learn_together("scratch", job_of(work))
+  work.learn_together("scratch", "inside", job_of(work))
   return work
 
 

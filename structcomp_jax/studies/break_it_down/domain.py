@@ -1,14 +1,12 @@
 """What an experiment takes from its domain, language or vision."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from structcomp_jax import types
-from structcomp_jax.pipeline import checks
 from structcomp_jax.pipeline.study import Network
 
 
@@ -62,26 +60,3 @@ class PictureDomain(Domain, Protocol):
   @property
   def embed_images(self) -> Callable[[types.Params, jax.Array], jax.Array]:
     """(params, f32[N, height, width, 3] in 0..1) -> float[N, features]."""
-
-
-def make_sizes(
-  model: ConfigDict, config_class: Callable[..., Any], **fields: Any
-) -> Any:
-  """Returns the sizes of a network as its own config.
-
-  Args:
-    model: the section of the experiment's config; its `sizes` are fields.
-    config_class: class of the network's config.
-    **fields: further fields, which follow from something else.
-
-  Raises:
-    UserError: the sizes fit nothing, or are those of another family.
-  """
-  with checks.section("model"):
-    try:
-      return config_class(**fields, **model.sizes)
-    except TypeError as error:
-      raise types.UserError(
-        f"model.sizes does not describe a {model.family} ({error}); "
-        "start from a variant of that family"
-      ) from error

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from structcomp_jax import types
 from structcomp_jax.models import bert, staged
 from structcomp_jax.models.pretrained import hugging_face, tokenizers
-from structcomp_jax.studies.break_it_down.domain import make_sizes
+from structcomp_jax.pipeline.sizes import make_sizes
 from structcomp_jax.studies.break_it_down.network import Input, OddOneOutNetwork
 from structcomp_jax.tasks.odd_one_out import syntax
 

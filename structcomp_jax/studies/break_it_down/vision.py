@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from structcomp_jax import types
 from structcomp_jax.models import resnet, staged, vit
 from structcomp_jax.pipeline import checks
-from structcomp_jax.studies.break_it_down.domain import make_sizes
+from structcomp_jax.pipeline.sizes import make_sizes
 from structcomp_jax.studies.break_it_down.network import (
   EmbedImages,
   Input,

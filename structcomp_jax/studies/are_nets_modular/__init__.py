@@ -1,0 +1,1 @@
+"""Csordás et al. 2021: do networks specialise, and do they reuse weights?"""

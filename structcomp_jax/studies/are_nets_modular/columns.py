@@ -1,0 +1,64 @@
+"""Columns of the study's tables."""
+
+from structcomp_jax.io.tables import Schema
+from structcomp_jax.pipeline import tables
+
+_MADE_BY = "python -m launch.evaluate"
+# density: l0 / l0_max; beta: weight of the penalty; is_sum, is_product: share
+# of answers that are the sum, or the product, whatever was asked for.
+_MEASURES = {
+  "density": float,
+  "beta": float,
+  "is_sum": float,
+  "is_product": float,
+}
+# overlaps.csv: one row for two masks of a base network and a leaf, `both` of
+# whose weights both masks keep. Masks of one penalty alone are compared.
+_OVERLAPS = {
+  "regime": str,
+  "base_seed": float,
+  "first": str,
+  "first_seed": float,
+  "second": str,
+  "second_seed": float,
+  "beta": float,
+  "leaf": str,
+  "size": float,
+  "first_kept": float,
+  "second_kept": float,
+  "both": float,
+}
+# histograms.csv: how many logits l of a mask have sigmoid(l) in a bin of 500.
+_HISTOGRAMS = {
+  "regime": str,
+  "base_seed": float,
+  "subroutine": str,
+  "mask_seed": float,
+  "beta": float,
+  "bin": float,
+  "count": float,
+}
+# outputs.csv: how many weights of each output unit a mask keeps, and how many
+# of those of the control mask it has lost.
+_OUTPUTS = {
+  "regime": str,
+  "base_seed": float,
+  "subroutine": str,
+  "mask_seed": float,
+  "beta": float,
+  "output": str,
+  "size": float,
+  "kept": float,
+  "control_kept": float,
+  "lost": float,
+}
+# {name of the file: its columns}
+SCHEMAS = {
+  "results": tables.results_schema(**_MEASURES),
+  # Random masks with the kept counts of a learned one.
+  "controls": tables.results_schema(**_MEASURES, control=str),
+  "densities": tables.DENSITIES,
+  "overlaps": Schema(_OVERLAPS, _MADE_BY, filled=("size", "both")),
+  "histograms": Schema(_HISTOGRAMS, _MADE_BY, filled=("bin", "count")),
+  "outputs": Schema(_OUTPUTS, _MADE_BY, filled=("size", "kept")),
+}

@@ -1,0 +1,62 @@
+"""Sections of the study's config, each as an object, and their checks."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from structcomp_jax import search, types
+from structcomp_jax.pipeline import checks, config
+from structcomp_jax.pipeline.config import Runtime
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaskSearch(config.MaskSearch):
+  """How masks are searched: the section `search`.
+
+  Attributes (besides those of `pipeline.config.MaskSearch`):
+    betas: weights of the penalty; each is a mask of its own. The loss has
+      beta / `penalty_batch_size` for every logit, as in Csordás et al. 2021.
+    penalty_batch_size: b, the batch size of the base networks, whatever that of
+      the search is.
+  """
+
+  betas: tuple[float, ...] = ()
+  penalty_batch_size: int = 1
+
+  def search_config(
+    self, runtime: Runtime, eval_batch_size: int, **changes: Any
+  ) -> search.SearchConfig:
+    """Returns the settings of one search, some of them changed."""
+    penalties = tuple(beta / self.penalty_batch_size for beta in self.betas)
+    return super().search_config(
+      runtime, eval_batch_size, **{"penalties": penalties} | changes
+    )
+
+
+def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
+  """Checks every field that names something or that must be a number.
+
+  Args:
+    config: of an experiment.
+    choices: {field: its values} of the domain.
+
+  Raises:
+    UserError: a value, named by its field, means nothing.
+  """
+  checks.names(config, choices)
+  checks.check_common(config)
+  for field in ("search.learning_rates", "search.init_logits", "search.betas"):
+    checks.distinct(config, field)
+  checks.finite(config, "search.betas")
+  for section in ("training", "search"):
+    checks.integers(config, f"{section}.batch_size", 1)
+    checks.finite(config, f"{section}.clip_norm")
+  for field in ("search.masked_from", "search.learning_rates"):
+    values = config.search[field.partition(".")[2]]
+    if len(values) != 1:
+      raise types.UserError(
+        f"{field} {tuple(values)} must be one value: networks are searched "
+        "together, and search.betas alone may have several"
+      )

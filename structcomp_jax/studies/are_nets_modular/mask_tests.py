@@ -1,0 +1,245 @@
+"""What the study measures of a base network and its masks."""
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+from structcomp_jax import evaluation, trees, types
+from structcomp_jax.io import hosts, layout, logit_files
+from structcomp_jax.pipeline import mask_sets
+from structcomp_jax.pipeline.mask_tests import (
+  LEARNED,
+  RANDOM,
+  MaskTests,
+  Measured,
+  Variants,
+)
+from structcomp_jax.pipeline.parts import Part
+from structcomp_jax.studies.are_nets_modular.domain import CONTROL
+
+NUM_BINS = 500
+
+
+class Tests(MaskTests):
+  """Masks, their inverses, and what masks share (Csordás et al. 2021)."""
+
+  def variants(self, subroutine: str, found: mask_sets.MaskSet) -> Variants:
+    """Returns the networks to make of some masks.
+
+    Labels of learned masks:
+
+        none             what the mask keeps
+        zero             what it removes
+        zero_io_control  the same, but the first and last layer have the control
+                         mask, so that what enters and leaves is not cut
+        zero_io_free     the same, but they have no mask
+        half_<name>      the control mask, in one half of the leaves alone
+        rest_<name>      the control mask, in the other half alone
+    """
+    random = self.random_masks(subroutine, found)
+    stays = {
+      (LEARNED, "none"): (found.stacked, False),
+      (LEARNED, "zero"): (found.stacked, True),
+      (RANDOM, "none"): (random, False),
+      (RANDOM, "zero"): (random, True),
+    }
+    if subroutine == CONTROL:
+      for label, stacked in self._halves(found).items():
+        stays[LEARNED, label] = (stacked, False)
+    else:
+      for label, stacked in self._inverses(found).items():
+        stays[LEARNED, label] = (stacked, False)
+    return {
+      label: evaluation.Variant(stacked, found.seeds, inverted=inverted)
+      for label, (stacked, inverted) in stays.items()
+    }
+
+  def measures(
+    self, task: str, measured: Measured, dense: Mapping[str, Measured]
+  ) -> dict[str, Any]:
+    """Returns what the answers are, where that was measured."""
+    return {name: measured.get(name) for name in ("is_sum", "is_product")}
+
+  def mask_columns(self, density: float | None) -> dict[str, Any]:
+    """Returns the density; `mask_part` knows the penalty."""
+    return {"density": density, "beta": None}
+
+  def num_problems(self, task: str) -> int:
+    """Returns the number of problems that belong to the task."""
+    return trees.num_rows(self.frozen.work.load(task, "test"))
+
+  def also_depends_on(self, subroutine: str, row: int) -> str:
+    """Returns a digest of the control mask, of which some networks are made."""
+    if subroutine == CONTROL or not self.study.domain.ends()[0]:
+      return ""
+    control = self._partner(self.masks[subroutine].settings[row])
+    return "" if control is None else f" {trees.fingerprint(control)}"
+
+  def mask_part(
+    self,
+    subroutine: str,
+    found: mask_sets.MaskSet,
+    index: int,
+    metrics: Mapping[tuple[str, str], evaluation.TaskMetrics],
+    dense: Mapping[str, Measured],
+  ) -> Part:
+    """Returns the rows of one mask, with the histogram of its logits."""
+    part = super().mask_part(subroutine, found, index, metrics, dense)
+    beta = self._beta(found.settings[index])
+    for table in ("results", "controls"):
+      for row in part[table]:
+        row["beta"] = beta
+    part["histograms"] = self._histogram_rows(subroutine, found.settings[index])
+    part["outputs"] = self._output_rows(subroutine, found, index)
+    return part
+
+  def comparisons(self) -> Mapping[str, Callable[[], Part]]:
+    """Returns {digest: makes the rows of overlaps.csv} of all masks."""
+    every = hashlib.sha256("\n".join(self.digests).encode()).hexdigest()
+    return {f"overlaps {every}": lambda: {"overlaps": list(self._overlaps())}}
+
+  def _beta(self, setting: Mapping[str, Any]) -> float:
+    """Returns the weight of the penalty that a mask was searched with."""
+    penalty = setting["penalty"] * self.study.mask_search.penalty_batch_size
+    return min(
+      self.study.mask_search.betas, key=lambda beta: abs(beta - penalty)
+    )
+
+  def _partner(self, setting: Mapping[str, Any]) -> types.Mask | None:
+    """Returns the control mask of the same seed and penalty."""
+    control = self.masks[CONTROL]
+    for row, other in enumerate(control.settings):
+      if all(setting[name] == other[name] for name in ("mask_seed", "penalty")):
+        return trees.row(control.stacked, row)
+    return None
+
+  def _inverses(self, found: mask_sets.MaskSet) -> dict[str, types.AnyMask]:
+    """Returns inverse masks that leave the first and last layer to others."""
+    first, last = self.study.domain.ends()
+    ends = {*first, *last}
+    controls = [self._partner(setting) for setting in found.settings]
+    if not ends:
+      return {}
+    if any(control is None for control in controls):
+      logging.warning(
+        "%s: no inverse masks with the ends of the control mask, because a "
+        "search for control masks stopped",
+        self.frozen.work.paths.workdir,
+      )
+      return {}
+    control = trees.stack(controls)
+    inverse = {path: ~leaf for path, leaf in found.stacked.items()}
+    return {
+      "zero_io_control": {
+        path: control[path] if path in ends else leaf
+        for path, leaf in inverse.items()
+      },
+      "zero_io_free": {
+        path: np.ones_like(leaf) if path in ends else leaf
+        for path, leaf in inverse.items()
+      },
+    }
+
+  def _halves(self, found: mask_sets.MaskSet) -> dict[str, types.AnyMask]:
+    """Returns control masks that mask one half of the leaves alone."""
+    halves: dict[str, types.AnyMask] = {}
+    for name, half in self.study.domain.halves(list(found.stacked)).items():
+      for label, is_masked in (("half", True), ("rest", False)):
+        halves[f"{label}_{name}"] = {
+          path: leaf if (path in half) == is_masked else np.ones_like(leaf)
+          for path, leaf in found.stacked.items()
+        }
+    return halves
+
+  def _overlaps(self) -> Iterator[dict[str, Any]]:
+    """Yields one row for two masks and a leaf."""
+    labelled = [
+      (subroutine, setting, trees.row(found.stacked, row))
+      for subroutine, found in self.masks.items()
+      for row, setting in enumerate(found.settings)
+    ]
+    for (first, setting, mask), (
+      second,
+      other,
+      against,
+    ) in itertools.combinations(labelled, 2):
+      if setting["penalty"] != other["penalty"]:
+        continue
+      for path in sorted(mask):
+        leaf, compared = np.asarray(mask[path]), np.asarray(against[path])
+        yield {
+          "regime": self.regime,
+          "base_seed": self.base_seed,
+          "first": first,
+          "first_seed": setting["mask_seed"],
+          "second": second,
+          "second_seed": other["mask_seed"],
+          "beta": self._beta(setting),
+          "leaf": path,
+          "size": leaf.size,
+          "first_kept": int(leaf.sum()),
+          "second_kept": int(compared.sum()),
+          "both": int((leaf & compared).sum()),
+        }
+
+  def _histogram_rows(
+    self, subroutine: str, setting: Mapping[str, Any]
+  ) -> list[dict[str, Any]]:
+    """Returns how often sigmoid(logit) is in each bin that is not empty."""
+    directory = self.frozen.work.paths.masks(
+      self.regime, self.base_seed, subroutine
+    )
+    stacked = hosts.by_first(logit_files.load)(
+      directory / layout.LOGITS, self.frozen.fingerprint
+    )
+    logits = np.concatenate(
+      [leaf[setting["candidate"]].ravel() for leaf in stacked.values()]
+    ).astype(np.float64)
+    kept = 1 / (1 + np.exp(-np.clip(logits, -700, 700)))
+    counts, _ = np.histogram(kept, bins=NUM_BINS, range=(0, 1))
+    return [
+      {
+        **self._which(subroutine, setting),
+        "bin": int(place),
+        "count": int(counts[place]),
+      }
+      for place in np.flatnonzero(counts)
+    ]
+
+  def _output_rows(
+    self, subroutine: str, found: mask_sets.MaskSet, index: int
+  ) -> list[dict[str, Any]]:
+    """Returns how many weights of each output unit are kept and lost."""
+    path, names = self.study.domain.outputs()
+    control = self._partner(found.settings[index])
+    if not names or control is None:
+      return []
+    mask = np.asarray(trees.row(found.stacked[path], index))
+    before = np.asarray(control[path])
+    return [
+      {
+        **self._which(subroutine, found.settings[index]),
+        "output": name,
+        "size": len(mask),
+        "kept": int(mask[:, unit].sum()),
+        "control_kept": int(before[:, unit].sum()),
+        "lost": int((before[:, unit] & ~mask[:, unit]).sum()),
+      }
+      for unit, name in enumerate(names)
+    ]
+
+  def _which(
+    self, subroutine: str, setting: Mapping[str, Any]
+  ) -> dict[str, Any]:
+    """Returns the columns that tell which mask a row is about."""
+    return {
+      "regime": self.regime,
+      "base_seed": self.base_seed,
+      "subroutine": subroutine,
+      "mask_seed": setting["mask_seed"],
+      "beta": self._beta(setting),
+    }

@@ -1,0 +1,200 @@
+"""The study as a whole: its data, its networks, and its four steps."""
+
+import functools
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from structcomp_jax import masks, search, training, types
+from structcomp_jax.models import staged
+from structcomp_jax.pipeline import checks, mask_search
+from structcomp_jax.pipeline.config import BaseTraining, Runtime
+from structcomp_jax.pipeline.experiment import Experiment
+from structcomp_jax.pipeline.parts import Part
+from structcomp_jax.pipeline.study import DataSet, Network, param_shapes
+from structcomp_jax.studies.are_nets_modular import (
+  arithmetic,
+  columns,
+  mask_tests,
+  regimes,
+  scan,
+)
+from structcomp_jax.studies.are_nets_modular import config as sections
+from structcomp_jax.studies.are_nets_modular.domain import Domain
+from structcomp_jax.studies.are_nets_modular.page import report
+
+DOMAINS = (arithmetic, scan)
+EXPERIMENTS = tuple(name for domain in DOMAINS for name in domain.EXPERIMENTS)
+# Biases and embeddings are never masked, scale and shift of norms are.
+_MASKED = r"(kernel|norm/scale|norm/bias)"
+
+
+class AreNetsModular:
+  """A `pipeline.Study`: one mask per subtask, and what masks share.
+
+  Attributes:
+    config: the locked config.
+    domain: the problems and the network.
+    subroutines: names of the masks, the control first.
+    test_tasks: names of the test tasks.
+    runtime: how the machine is used.
+    mask_search, base_training: sections of the config.
+  """
+
+  tables = columns.SCHEMAS
+
+  def __init__(self, config: ConfigDict, domain: Domain):
+    self.config, self.domain = config, domain
+    self.subroutines = tuple(domain.subroutines)
+    self.test_tasks = tuple(domain.test_tasks)
+    self.runtime = Runtime(**config.runtime)
+    with checks.section("training"):
+      self.base_training = BaseTraining(**config.training.to_dict())
+    with checks.section("search"):
+      self.mask_search = sections.MaskSearch(
+        **config.search.to_dict(),
+        penalty_batch_size=config.training.batch_size,
+      )
+
+  @property
+  def network(self) -> Network:
+    """The network that is trained."""
+    return self.domain.network
+
+  @property
+  def frozen_network(self) -> Network:
+    """The network as searches and tests compute it."""
+    return self.domain.frozen_network
+
+  @functools.cached_property
+  def datasets(self) -> Mapping[str, DataSet]:
+    """{task: data set}; the sizes are the configured ones, or what there is."""
+    wanted = self.config.data.num_problems
+    return {
+      task: DataSet(
+        name=self.domain.dataset_name(task),
+        sizes={
+          split: min(wanted[split] or count, count)
+          for split, count in self.domain.available(task).items()
+        },
+        encode=functools.partial(self.domain.encode, task),
+      )
+      for task in self.domain.tasks()
+    }
+
+  @property
+  def used_together(self) -> list[list[tuple[str, str]]]:
+    """What one search reads, and the tests."""
+    return [
+      *(
+        [(task, "train"), (task, "validation")]
+        for task in self.domain.subroutines.values()
+      ),
+      [(task, "test") for task in self.test_tasks],
+    ]
+
+  def masked_stages(self, masked_from: Any) -> Sequence[str]:
+    """Returns the stages that are masked from a first one on."""
+    return staged.stages_from(
+      self.network.stages, masked_from, name="masked_from"
+    )
+
+  def mask_rules(self, masked_from: Any) -> list[tuple[str, str]]:
+    """Masks all weights but biases and embeddings, from a stage on."""
+    stages = "|".join(self.masked_stages(masked_from))
+    return [(rf"({stages})/(.*/)?{_MASKED}", "weight"), (".*", "frozen")]
+
+  def search_config(self, **changes: Any) -> search.SearchConfig:
+    """Returns the settings of one search, some of them changed."""
+    return self.mask_search.search_config(
+      self.runtime,
+      self.config.evaluation.batch_size,
+      loss_draws=self.domain.loss_draws,
+      **changes,
+    )
+
+  def train_config(self) -> training.TrainConfig:
+    """Returns the settings of the training of base networks."""
+    return self.base_training.train_config(
+      self.runtime, self.config.evaluation.batch_size
+    )
+
+  def data_to_prepare(self) -> dict[str, Mapping[str, int]]:
+    """Returns the data sets of the experiment."""
+    return {one.name: one.sizes for one in self.datasets.values()}
+
+  def about_data(self) -> list[str]:
+    """Says what the tests share with training."""
+    return self.domain.separation()
+
+  def train(self, work: Experiment) -> None:
+    """Makes the base networks of every regime that are not there yet."""
+    regimes.train(self, work)
+
+  def search(self, work: Experiment) -> None:
+    """Searches every mask in all base networks of a regime at once."""
+    todo = [
+      (regime, subroutine)
+      for regime in regimes.with_masks(work)
+      for subroutine in self.subroutines
+    ]
+    for number, (regime, subroutine) in enumerate(todo, start=1):
+      work.learn_together(
+        regime,
+        subroutine,
+        mask_search.Search(
+          directory=work.paths.masks_together(regime, subroutine),
+          task=self.domain.subroutines[subroutine],
+          masked_from=self.mask_search.masked_from[0],
+          config=self.search_config(),
+          key=work.key("search", self.subroutines.index(subroutine)),
+          label=f"masks {number}/{len(todo)}: {regime} {subroutine}",
+        ),
+      )
+
+  def test(
+    self, work: Experiment, regime: str, base_seed: int
+  ) -> tuple[Sequence[Part], bool]:
+    """Tests the base network and the networks that its masks make."""
+    frozen = work.frozen(regime, base_seed)
+    return mask_tests.Tests(self, frozen, regime, base_seed).parts()
+
+  def report(self, workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> None:
+    """Writes the page, and prints the verdicts and where it lies."""
+    report.write(workdirs, out)
+
+
+def make(config: ConfigDict) -> AreNetsModular:
+  """Checks a config and makes its objects; reads no data yet.
+
+  Raises:
+    UserError: a value names nothing that exists or fits nothing else.
+  """
+  domain = next(one for one in DOMAINS if config.experiment in one.EXPERIMENTS)
+  sections.check(config, domain.CHOICES)
+  study = AreNetsModular(config, domain.make(config))
+  # All raise on bad values: before the first hour of work, not after it.
+  _check_sizes(study)
+  regimes.check(study)
+  with checks.section("search"):
+    study.search_config().candidates()
+    masks.select(
+      param_shapes(study.network),
+      study.mask_rules(study.mask_search.masked_from[0]),
+    )
+  return study
+
+
+def _check_sizes(study: AreNetsModular) -> None:
+  """Raises UserError where there are fewer problems than wanted."""
+  for split, wanted in study.config.data.num_problems.items():
+    for task, dataset in study.datasets.items():
+      available = study.domain.available(task)[split]
+      # The smaller data sets of an experiment are used whole.
+      if task == study.domain.tasks()[0] and wanted > available:
+        raise types.UserError(
+          f"data.num_problems.{split} {wanted} is more than the {available} of "
+          f"{dataset.name}; lower it, or 0 for all"
+        )
