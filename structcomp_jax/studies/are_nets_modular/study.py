@@ -115,10 +115,10 @@ class AreNetsModular:
       **changes,
     )
 
-  def train_config(self) -> training.TrainConfig:
-    """Returns the settings of the training of base networks."""
+  def train_config(self, **changes: Any) -> training.TrainConfig:
+    """Returns the settings of base networks, some of them changed."""
     return self.base_training.train_config(
-      self.runtime, self.config.evaluation.batch_size
+      self.runtime, self.config.evaluation.batch_size, **changes
     )
 
   def data_to_prepare(self) -> dict[str, Mapping[str, int]]:
