@@ -232,7 +232,7 @@ def table(results: list[dict[str, Any]]) -> str:
           f"{batch}",
           f"{numbers['state_bytes'] / 1e9:.2f} GB",
           f"{numbers['temporary_bytes'] / 1e9:.2f} GB",
-          f"{flops / 1e12:.2f}",
+          f"{flops / 1e12:.3g}",
           f"{numbers['steps']}",
           f"{numbers['flops_of_run'] / 1e18:.3f} EFLOP",
         )
