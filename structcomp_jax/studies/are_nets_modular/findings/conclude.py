@@ -19,10 +19,23 @@ from structcomp_jax.studies.are_nets_modular.findings import (
   reuse,
   specialisation,
 )
-from structcomp_jax.studies.are_nets_modular.findings.evidence import Evidence
-from structcomp_jax.studies.are_nets_modular.findings.verdict import Verdict
+from structcomp_jax.studies.are_nets_modular.findings.evidence import (
+  COPIES,
+  UNTRAINED,
+  Evidence,
+)
+from structcomp_jax.studies.are_nets_modular.findings.verdict import (
+  CONTROL_LABEL,
+  Verdict,
+)
 from structcomp_jax.types import UserError
 
+_CONTROL_SENTENCES = {
+  COPIES: "Trained networks, then made to compute both subtasks with the same"
+  " weights: here sharing is there by construction.",
+  UNTRAINED: "Networks that were never trained: what a search finds where"
+  " nothing was learned.",
+}
 # What the page prints, by the kind of experiment.
 RULES = {
   "arithmetic": (*specialisation.RULES, *reuse.RULES),
@@ -100,9 +113,21 @@ def _judged(evidence: Evidence, regime: str) -> list[Verdict]:
 
 def _control(evidence: Evidence, regime: str) -> Verdict:
   """Returns what networks are that others are compared with."""
-  said = specialisation.control(evidence, regime)
   network = (evidence.experiment, evidence.model, regime)
-  return Verdict("control", "To compare with", network, **said)
+  effect = []
+  if kind(evidence.experiment) == "arithmetic":
+    effect = [
+      specialisation.numbers(evidence, regime),
+      reuse.numbers(evidence, regime, end_leaves(evidence.experiment)),
+    ]
+  return Verdict(
+    "control",
+    "To compare with",
+    network,
+    CONTROL_LABEL,
+    _CONTROL_SENTENCES[regime],
+    effect="; ".join(one for one in effect if one),
+  )
 
 
 def as_records(found: Sequence[Findings]) -> list[dict[str, Any]]:

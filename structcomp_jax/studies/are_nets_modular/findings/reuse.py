@@ -74,14 +74,8 @@ def judge(
   """
   network = (evidence.experiment, evidence.model, regime)
   found = verdict.networks(evidence.results, regime, evidence.subtasks)
-  rows = counted(
-    overlaps.of_subtasks(evidence.overlaps, evidence.subtasks), end_leaves
-  )
-  table = scores(rows)
-  by_regime = {
-    name: of_regime(table, name, _failed(evidence, name))
-    for name in {regime, *evidence.masked_regimes}
-  }
+  rows = _counted_rows(evidence, end_leaves)
+  by_regime = _by_regime(evidence, rows)
   ours = by_regime[regime]
   obstacle = specialisation.obstacle_of(found, evidence.subtasks) or _obstacle(
     rows, regime, ours
@@ -103,6 +97,28 @@ def judge(
     effects=(effect,),
     numbers=_numbers(ours),
   )
+
+
+def numbers(evidence: Evidence, regime: str, end_leaves: frozenset[str]) -> str:
+  """Returns the score of a regime that is not judged, short."""
+  rows = _counted_rows(evidence, end_leaves)
+  found = _by_regime(evidence, rows)[regime]
+  return "" if found.values.empty else f"reuse score {_score_words(found)}"
+
+
+def _counted_rows(
+  evidence: Evidence, end_leaves: frozenset[str]
+) -> pd.DataFrame:
+  pairs = overlaps.of_subtasks(evidence.overlaps, evidence.subtasks)
+  return counted(pairs, end_leaves)
+
+
+def _by_regime(evidence: Evidence, rows: pd.DataFrame) -> dict[str, Reuse]:
+  table = scores(rows)
+  return {
+    name: of_regime(table, name, _failed(evidence, name))
+    for name in evidence.masked_regimes
+  }
 
 
 def _failed(evidence: Evidence, regime: str) -> pd.DataFrame:

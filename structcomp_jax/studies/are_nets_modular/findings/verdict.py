@@ -8,6 +8,7 @@ import pandas as pd
 
 from structcomp_jax.report import markup
 from structcomp_jax.report.grades import Grade
+from structcomp_jax.studies.are_nets_modular.domain import CONTROL
 from structcomp_jax.studies.are_nets_modular.findings import accuracies
 from structcomp_jax.studies.are_nets_modular.findings.effects import Effect
 from structcomp_jax.studies.are_nets_modular.findings.evidence import SOLVED
@@ -69,12 +70,14 @@ class Networks:
     kept: one row per mask, see `accuracies.wide`, of the others.
     failed: base seeds of those whose control mask does not solve the tests.
     count: how many work.
+    control: mean accuracies under the control mask, of all networks.
     notes: who is left out.
   """
 
   kept: pd.DataFrame
   failed: tuple[Any, ...]
   count: int
+  control: str
   notes: tuple[str, ...]
 
 
@@ -86,10 +89,19 @@ def networks(
   out = accuracies.failed(of_regime, tests)
   kept = accuracies.wide(accuracies.working(of_regime, out))
   seeds = tuple(sorted(out["base_seed"]))
-  listed = ", ".join(f"{seed:g}" for seed in seeds)
-  note = f"left out, because their control mask fails: base seed {listed}"
-  count = kept.index.get_level_values("base_seed").nunique()
-  return Networks(kept, seeds, int(count), (note,) if seeds else ())
+  named = ", ".join(f"{seed:g}" for seed in seeds)
+  note = f"left out, because their control mask fails: base seed {named}"
+  count = int(kept.index.get_level_values("base_seed").nunique())
+  control = of_regime[
+    (of_regime["subroutine"] == CONTROL) & (of_regime["ablation"] == "none")
+  ]
+  words = ", ".join(
+    f"{test} "
+    + percent(control[control["test_task"] == test]["accuracy"].mean())
+    for test in tests
+  )
+  notes = (note,) if seeds and count else ()
+  return Networks(kept, seeds, count, words, notes)
 
 
 def stopped(
@@ -117,9 +129,10 @@ def too_few(found: Networks, tests: Sequence[str]) -> str:
   if not found.count:
     return (
       "The control mask, which learned the whole task, does not solve "
-      f"{listed(tests)} in any network (accuracy below {SOLVED:g}). What masks "
-      "of subtasks cannot do, the penalty or the short search may have cost. "
-      "Lower search.betas, or raise training.num_steps and search.num_steps."
+      f"{listed(tests)} in any network (accuracy below {SOLVED:g}; mean: "
+      f"{found.control}). What masks of subtasks cannot do, the penalty or the "
+      "short search may have cost. Lower search.betas, or raise "
+      "training.num_steps and search.num_steps."
     )
   if found.count < 2:
     return (

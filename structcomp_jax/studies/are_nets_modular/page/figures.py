@@ -126,11 +126,12 @@ def half_figure(halves: pd.DataFrame, tests: Sequence[str]) -> Figure:
   regimes = list(dict.fromkeys(halves["regime"]))
   names = list(dict.fromkeys(halves["half"]))
   colours = _PLAIN.colours_of(tests)
-  width = max(4.6, 0.9 * len(names))
+  is_wide = len(names) > 4
+  lines, columns = (len(regimes), 1) if is_wide else (1, len(regimes))
   figure, axes = style.panels(
-    1, len(regimes), width=width, height=2.8, sharey=True
+    lines, columns, width=9.5 if is_wide else 4.6, height=2.8, sharey=True
   )
-  for axis, regime in zip(axes[0], regimes, strict=True):
+  for axis, regime in zip(axes.flat, regimes, strict=True):
     step = 0.8 / len(tests)
     for index, test in enumerate(tests):
       rows = halves[
@@ -148,16 +149,19 @@ def half_figure(halves: pd.DataFrame, tests: Sequence[str]) -> Figure:
       )
     axis.axhline(0, color="#333333", linewidth=1)
     axis.set(title=LABELS.name(regime), xticks=np.arange(len(names)))
-    turned = {"rotation": 40, "ha": "right"} if len(names) > 4 else {}
+    turned = {"rotation": 30, "ha": "right"} if is_wide else {}
     axis.set_xticklabels([_half_words(name) for name in names], **turned)
     axis.grid(axis="x", visible=False)
-  axes[0][0].set_ylabel("accuracy lost (points)")
+  for axis in axes[:, 0]:
+    axis.set_ylabel("accuracy lost (points)")
   legend(figure, colours, "tested on", [])
   return figure
 
 
 def _half_words(name: str) -> str:
-  return f"{name} leaves\nmasked" if name in ("early", "late") else name
+  if name in ("early", "late"):
+    return f"{name} leaves\nmasked"
+  return name.replace("random_", "random half ")
 
 
 @style.styled

@@ -39,9 +39,9 @@ def overview(found: Sequence[Findings]) -> str:
   )
   rows = [
     (
-      f"{escape(findings.evidence.title)}<br>"
+      f"{escape(findings.evidence.title).replace(', ', ',<br>')}<br>"
       f"<small>{escape(LABELS.name(one.network[2]))}</small>",
-      escape(one.words),
+      escape(one.question),
       badge(one.label),
       _lines(one.effect),
       _lines(one.floor),
@@ -54,7 +54,8 @@ def overview(found: Sequence[Findings]) -> str:
 
 def _lines(words: str) -> str:
   """Returns short numbers, one below the other."""
-  return escape(words).replace("; ", "<br>") or markup.DASH
+  lines = escape(words).replace("; ", "<br>").replace(": own", ":<br>own")
+  return lines or markup.DASH
 
 
 def card(title: str, one: Verdict) -> str:
