@@ -31,11 +31,14 @@ class Schema:
       a truth value; `float` is any number, or a gap.
     made_by: the command that writes the table again, for error messages.
     filled: columns without gaps; one in them tells that the file is torn.
+    may_be_empty: some experiments have no rows; else no rows tell that the file
+      is torn.
   """
 
   columns: Mapping[str, type]
   made_by: str
   filled: tuple[str, ...] = ()
+  may_be_empty: bool = False
 
 
 def write(

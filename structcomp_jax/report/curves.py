@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from pandas.api.typing import SeriesGroupBy
 
 from structcomp_jax.report import style
 
@@ -72,13 +73,15 @@ def training_figure(
   *,
   chance: float | None = None,
   labels: style.Labels = _AS_IT_IS,
+  progress: str = "epoch",
 ) -> Figure:
-  """Draws validation accuracy and loss of the base networks by epoch.
+  """Draws validation accuracy and loss of the base networks over time.
 
   Args:
     training: metrics of base networks with columns regime and base_seed.
     chance: accuracy of guessing, shown as a line.
     labels: words and colours for the regimes.
+    progress: column of the x axis, `epoch` or `step`.
   """
   figure, axes = style.panels(1, 2, width=4.6, height=2.8)
   columns = {
@@ -90,7 +93,7 @@ def training_figure(
     for (regime, seed), rows in training.groupby(["regime", "base_seed"]):
       rows = rows.dropna(subset=[column])
       axis.plot(
-        rows["epoch"],
+        rows[progress],
         rows[column],
         color=colours[regime],
         marker=style.marker(seed),
@@ -98,7 +101,7 @@ def training_figure(
         markersize=5,
         linewidth=1.2,
       )
-    axis.set(xlabel="epoch", ylabel=label)
+    axis.set(xlabel=progress, ylabel=label)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     _from_zero(axis.set_ylim, training[column].max())
   axes[0][0].set_ylim(0, 1.04)
@@ -117,8 +120,9 @@ def search_figure(
   *,
   chance: float | None = None,
   labels: style.Labels = _AS_IT_IS,
+  progress: str = "epoch",
 ) -> Figure:
-  """Draws mask searches: soft and hard accuracy, and density, by epoch.
+  """Draws mask searches over time: soft and hard accuracy, and density.
 
   Lines are means over all candidates, bands reach from the 10th to the 90th
   percentile.
@@ -127,6 +131,7 @@ def search_figure(
     searches: metrics of searches with columns regime and subroutine.
     chance: accuracy of guessing, shown as a line.
     labels: words for the regimes.
+    progress: column of the x axis, `epoch` or `step`.
   """
   names = sorted(searches["subroutine"].unique())
   regimes = list(dict.fromkeys(searches["regime"]))
@@ -139,17 +144,21 @@ def search_figure(
         (searches["regime"] == regime) & (searches["subroutine"] == name)
       ]
       accuracy, density = axes[line][2 * column : 2 * column + 2]
-      _band(accuracy, rows, "validation/soft/accuracy", _SECOND, "soft")
-      _band(accuracy, rows, "validation/hard/accuracy", _FIRST, "hard")
+      for axis, measure, colour, label in (
+        (accuracy, "validation/soft/accuracy", _SECOND, "soft"),
+        (accuracy, "validation/hard/accuracy", _FIRST, "hard"),
+        (density, "density", _THIRD, "kept"),
+      ):
+        if not rows.empty and measure in rows:
+          _band(axis, rows.groupby(progress)[measure], colour, label)
       _chance_line(accuracy, chance)
-      _band(density, rows, "density", _THIRD, "kept")
       accuracy.set(title=f"“{name}”: accuracy", ylim=(0, 1.04))
       density.set(title=f"“{name}”: kept")
       _from_zero(density.set_ylim, rows["density"].max())
       for axis in (accuracy, density):
         axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         if line == len(regimes) - 1:
-          axis.set_xlabel("epoch")
+          axis.set_xlabel(progress)
     axes[line][0].set_ylabel(labels.name(regime).replace(" (", "\n("))
   figure.legend(
     *axes[0][0].get_legend_handles_labels(),
@@ -181,16 +190,11 @@ def _from_zero(set_limits: Callable[..., Any], largest: float) -> None:
   set_limits(-0.03 * top, 1.06 * top)
 
 
-def _band(
-  axis: Axes, rows: pd.DataFrame, column: str, colour: str, label: str
-) -> None:
-  if rows.empty or column not in rows:
-    return
-  by_epoch = rows.groupby("epoch")[column]
+def _band(axis: Axes, by_time: SeriesGroupBy, colour: str, label: str) -> None:
   mean, low, high = (
-    by_epoch.mean(),
-    by_epoch.quantile(0.1),
-    by_epoch.quantile(0.9),
+    by_time.mean(),
+    by_time.quantile(0.1),
+    by_time.quantile(0.9),
   )
   axis.plot(mean.index, mean, color=colour, label=label)
   axis.fill_between(mean.index, low, high, color=colour, alpha=0.2, linewidth=0)

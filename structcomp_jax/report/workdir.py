@@ -129,7 +129,7 @@ def _read_config(path: pathlib.Path) -> dict[str, Any]:
 
 def _read_table(path: pathlib.Path, schema: tables.Schema) -> pd.DataFrame:
   table = tables.read(path, schema)
-  if table.empty:
+  if table.empty and not schema.may_be_empty:
     raise tables.torn(path, schema)
   return table
 

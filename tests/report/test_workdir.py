@@ -1,5 +1,6 @@
 """Reading a work directory: everything, the minimum, and damage."""
 
+import dataclasses
 import json
 
 import pandas as pd
@@ -78,6 +79,17 @@ def test_damage_is_named(tmp_path, damage, message):
   with pytest.raises(UserError, match=message) as caught:
     read(path)
   assert "\n" not in str(caught.value)
+
+
+def test_only_some_tables_may_have_no_rows(tmp_path):
+  path = synthetic.write_workdir(tmp_path / "run")
+  header = (path / "densities.csv").read_text().partition("\n")[0]
+  (path / "densities.csv").write_text(header + "\n")
+  with pytest.raises(UserError, match=r"densities\.csv is torn"):
+    read(path)
+  schema = dataclasses.replace(SCHEMAS["densities"], may_be_empty=True)
+  one = workdir.read(path, {**SCHEMAS, "densities": schema})
+  assert one.tables["densities"].empty
 
 
 def test_no_such_directory(tmp_path):

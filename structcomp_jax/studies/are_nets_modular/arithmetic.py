@@ -27,6 +27,10 @@ _ALONE = "alone"
 _PAIR_INPUTS, _OPERATION_INPUTS, _RESULT_OUTPUTS = 40, 2, 20
 # The leaves that a name stands for, by family.
 _FAMILIES = {"mlp": ("layer_0", "output"), "lstm": ("cell_0/input", "output")}
+# Paths of all leaves that are the first or the last of their family.
+END_LEAVES = frozenset(
+  f"{end}/kernel" for ends in _FAMILIES.values() for end in ends
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -60,5 +60,8 @@ SCHEMAS = {
   "densities": tables.DENSITIES,
   "overlaps": Schema(_OVERLAPS, _MADE_BY, filled=("size", "both")),
   "histograms": Schema(_HISTOGRAMS, _MADE_BY, filled=("bin", "count")),
-  "outputs": Schema(_OUTPUTS, _MADE_BY, filled=("size", "kept")),
+  # Arithmetic has no outputs that are counted one by one.
+  "outputs": Schema(
+    _OUTPUTS, _MADE_BY, filled=("size", "kept"), may_be_empty=True
+  ),
 }

@@ -56,7 +56,7 @@ class Scan:
   test_tasks: tuple[str, ...] = ("simple", *_HELD_OUT)
   only_tasks: Mapping[str, str] = dataclasses.field(
     default_factory=lambda: {
-      _ONLY + division: division for division in _HELD_OUT
+      only_regime(division): division for division in _HELD_OUT
     }
   )
   loss_draws: bool = True
@@ -97,6 +97,11 @@ class Scan:
 
   def copied(self, params: types.Params) -> types.Params | None:
     return None
+
+
+def only_regime(division: str) -> str:
+  """Returns the regime of networks that are trained on a division alone."""
+  return _ONLY + division
 
 
 def make(config: ConfigDict) -> Scan:

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
+from structcomp_jax.report.grades import Grade, graded
 from structcomp_jax.studies.break_it_down.findings import verdict
 from structcomp_jax.studies.break_it_down.findings.effects import (
-  Grade,
-  graded,
+  MINIMUM_EFFECT,
 )
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
   MASK_KEY,
@@ -195,7 +195,8 @@ def test_each_comparison_has_its_own_grade(
   ],
 )
 def test_grades_at_their_limits(low, high, mean, smallest, largest, expected):
-  assert graded(low, high, mean, smallest, largest) == expected
+  found = graded(low, high, mean, smallest, largest, minimum=MINIMUM_EFFECT)
+  assert found == expected
 
 
 def test_effects_are_means_over_searches_and_over_a_network():

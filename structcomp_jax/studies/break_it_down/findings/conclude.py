@@ -8,14 +8,11 @@ from typing import Any
 import pandas as pd
 
 from structcomp_jax.report import workdir
-from structcomp_jax.report.clustered import Estimate
+from structcomp_jax.report.grades import comparison_record
 from structcomp_jax.studies.break_it_down.columns import SCHEMAS
 from structcomp_jax.studies.break_it_down.findings import collect
 from structcomp_jax.studies.break_it_down.findings.collect import Evidence
-from structcomp_jax.studies.break_it_down.findings.effects import (
-  Comparison,
-  Effect,
-)
+from structcomp_jax.studies.break_it_down.findings.effects import Effect
 from structcomp_jax.studies.break_it_down.findings.summary import summarise
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
   BASE_THRESHOLD,
@@ -100,25 +97,7 @@ def _effect_record(effect: Effect) -> dict[str, Any]:
     "num_networks": effect.num_networks,
     "support": effect.support().name.lower(),
     "against": {
-      name: one and _comparison_record(one, effect.sign)
+      name: one and comparison_record(one, sign=effect.sign)
       for name, one in compared.items()
     },
-  }
-
-
-def _comparison_record(one: Comparison, sign: int) -> dict[str, Any]:
-  record: dict[str, Any] = {"grade": one.grade.name.lower()}
-  if one.estimate is not None:
-    record |= _estimate_record(one.estimate, sign)
-  return record
-
-
-def _estimate_record(estimate: Estimate, sign: int) -> dict[str, Any]:
-  return {
-    "estimate": sign * estimate.value,
-    "standard_error": estimate.standard_error,
-    "interval": sorted(sign * bound for bound in estimate.interval),
-    "p_t": estimate.p_t,
-    "p_normal": estimate.p_normal,
-    "num_networks": estimate.num_clusters,
   }

@@ -1,44 +1,17 @@
 """One task difference of one subroutine, and all it must exceed."""
 
 import dataclasses
-import enum
 
 import pandas as pd
 
-from structcomp_jax.report.clustered import (
-  Estimate,
-  clustered_difference,
-  clustered_mean,
-)
+from structcomp_jax.report import grades
+from structcomp_jax.report.grades import Comparison, Grade
 from structcomp_jax.studies.break_it_down.findings.statistics import DIFFERENCES
 
 # A mean difference below this is not worth a claim, however consistent.
 MINIMUM_EFFECT = 0.05
 # The side on which a modular network's difference lies.
 _SIGNS = {"D_sub": 1, "D_abl": -1}
-
-
-class Grade(enum.IntEnum):
-  """How well one effect is supported."""
-
-  OPPOSITE = 0
-  UNCLEAR = 1
-  CONSISTENT = 2
-  CLEAR = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-  """How far an effect exceeds one thing it is compared with.
-
-  Attributes:
-    grade: how well it does.
-    estimate: by how much, oriented as the effect; None with too few base
-      networks for an error.
-  """
-
-  grade: Grade
-  estimate: Estimate | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,8 +80,12 @@ def measure(test: str, rows: pd.DataFrame, untrained: pd.DataFrame) -> Effect:
       None if matched.isna().all() else _above_zero(matched.dropna(), networks)
     ),
     against_untrained=(
-      _above_untrained(
-        oriented, networks, sign * untrained[column], untrained["base_seed"]
+      grades.above_other(
+        oriented,
+        networks,
+        sign * untrained[column],
+        untrained["base_seed"],
+        minimum=MINIMUM_EFFECT,
       )
       if is_fair
       else None
@@ -122,59 +99,4 @@ def has_learned(untrained: pd.DataFrame) -> bool:
 
 
 def _above_zero(effects: pd.Series, networks: pd.Series) -> Comparison:
-  """Grades effects > 0 with base networks as the unit.
-
-  Args:
-    effects: one per search.
-    networks: the base network of every search; of others, too.
-  """
-  networks = networks[effects.index]
-  means = effects.groupby(networks).mean()
-  estimate = clustered_mean(effects, networks)
-  low, high = estimate.interval if estimate else (-1.0, 1.0)
-  grade = graded(low, high, means.mean(), means.min(), means.max())
-  return Comparison(grade, estimate)
-
-
-def _above_untrained(
-  trained: pd.Series,
-  trained_networks: pd.Series,
-  untrained: pd.Series,
-  untrained_networks: pd.Series,
-) -> Comparison | None:
-  """Grades trained > untrained; needs two networks of each."""
-  estimate = clustered_difference(
-    trained, trained_networks, untrained, untrained_networks
-  )
-  if estimate is None:
-    return None
-  ours = trained.groupby(trained_networks).mean()
-  theirs = untrained.groupby(untrained_networks).mean()
-  grade = graded(
-    *estimate.interval,
-    estimate.value,
-    ours.min() - theirs.max(),
-    ours.max() - theirs.min(),
-  )
-  return Comparison(grade, estimate)
-
-
-def graded(
-  low: float, high: float, mean: float, smallest: float, largest: float
-) -> Grade:
-  """Returns the grade of "above zero".
-
-  Args:
-    low: end of the 95 % interval of the mean.
-    high: the other end.
-    mean: of the effect.
-    smallest: of a base network, or of a pair of them.
-    largest: the same.
-  """
-  if mean >= MINIMUM_EFFECT and low > 0:
-    return Grade.CLEAR
-  if mean >= MINIMUM_EFFECT and smallest > 0:
-    return Grade.CONSISTENT
-  if mean <= -MINIMUM_EFFECT and (high < 0 or largest < 0):
-    return Grade.OPPOSITE
-  return Grade.UNCLEAR
+  return grades.above_zero(effects, networks, minimum=MINIMUM_EFFECT)

@@ -12,11 +12,11 @@ import dataclasses
 
 import pandas as pd
 
+from structcomp_jax.report.grades import Grade
 from structcomp_jax.studies.break_it_down.findings import effects
 from structcomp_jax.studies.break_it_down.findings.effects import (
   MINIMUM_EFFECT,
   Effect,
-  Grade,
 )
 from structcomp_jax.studies.break_it_down.findings.statistics import DIFFERENCES
 from structcomp_jax.studies.break_it_down.findings.summary import (

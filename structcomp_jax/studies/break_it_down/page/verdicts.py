@@ -4,39 +4,27 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from structcomp_jax.report import markup
+from structcomp_jax.report import cards, markup
+from structcomp_jax.report.cards import grade_sign
 from structcomp_jax.report.markup import escape, number
 from structcomp_jax.studies.break_it_down.findings.conclude import Findings
-from structcomp_jax.studies.break_it_down.findings.effects import (
-  Comparison,
-  Effect,
-  Grade,
-)
+from structcomp_jax.studies.break_it_down.findings.effects import Effect
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
   UNTRAINED_REGIME,
 )
 from structcomp_jax.studies.break_it_down.findings.verdict import Verdict
 from structcomp_jax.studies.break_it_down.regimes import LABELS
 
-_GRADE_SIGNS = {
-  Grade.CLEAR: '<span class="yes">\u2713 clear</span>',
-  Grade.CONSISTENT: '<span class="yes">\u2713 consistent</span>',
-  Grade.UNCLEAR: '<span class="unsure">? unclear</span>',
-  Grade.OPPOSITE: '<span class="no">\u2717 opposite</span>',
-}
-
 
 def verdict_card(title: str, verdict: Verdict, *, fold: bool) -> str:
   """Returns one verdict with what supports it, behind a click if `fold`."""
-  regime = LABELS.name(verdict.network[2])
-  tests = _effects(verdict.effects) if verdict.effects else ""
-  notes = "".join(f"<li>{escape(note)}</li>" for note in verdict.notes)
-  return (
-    f'<div class="card"><h3>{escape(title)}: {escape(regime)}'
-    f" {badge(verdict.label)}</h3><p>{escape(verdict.sentence)}</p>"
-    + (f"<ul class='notes'>{notes}</ul>" if notes else "")
-    + (markup.folded("The tests behind it", tests) if fold and tests else tests)
-    + "</div>"
+  return cards.card(
+    f"{title}: {LABELS.name(verdict.network[2])}",
+    badge(verdict.label),
+    verdict.sentence,
+    notes=verdict.notes,
+    tests=_effects(verdict.effects) if verdict.effects else "",
+    fold=fold,
   )
 
 
@@ -83,7 +71,7 @@ def badge(label: str) -> str:
   kinds = {"not modular": "bad", "mixed": "middle"}
   stem = label.removeprefix("probably ")
   kind = "good" if stem.startswith("modular") else kinds.get(stem, "plain")
-  return f'<span class="badge {kind}">{escape(label)}</span>'
+  return cards.badge(label, kind)
 
 
 def _effects(effects: tuple[Effect, ...]) -> str:
@@ -98,8 +86,8 @@ def _effects(effects: tuple[Effect, ...]) -> str:
     (
       f"{escape(effect.subroutine)}: {_measure_words(effect.test)}",
       number(effect.mean, sign=True),
-      _sign(effect.against_zero),
-      _sign(effect.against_matched),
+      grade_sign(effect.against_zero),
+      grade_sign(effect.against_matched),
       _against_untrained(effect),
     )
     for effect in effects
@@ -109,14 +97,10 @@ def _effects(effects: tuple[Effect, ...]) -> str:
 
 def _against_untrained(effect: Effect) -> str:
   """Returns the grade; for D_sub it is shown but does not decide."""
-  sign = _sign(effect.against_untrained)
+  sign = grade_sign(effect.against_untrained)
   if effect.test == "D_sub":
     return f"{sign} <small>(shown only)</small>"
   return sign
-
-
-def _sign(compared: Comparison | None) -> str:
-  return markup.DASH if compared is None else _GRADE_SIGNS[compared.grade]
 
 
 def _measure_words(test: str) -> str:

@@ -1,0 +1,1 @@
+"""What follows from the tables of the study: overlaps, effects, verdicts."""

@@ -1,0 +1,337 @@
+"""SCAN: do the weights that a mask keeps still do what its training left out?
+
+The network has learned all commands. The mask of a split has learned without
+some of them: what it loses of these, compared with the control mask, is lost by
+the mask alone. The network needs other weights for them.
+"""
+
+import pandas as pd
+
+from structcomp_jax.report.grades import Comparison, Grade
+from structcomp_jax.studies.are_nets_modular.domain import CONTROL
+from structcomp_jax.studies.are_nets_modular.findings import (
+  accuracies,
+  effects,
+  verdict,
+)
+from structcomp_jax.studies.are_nets_modular.findings.accuracies import (
+  between_networks,
+)
+from structcomp_jax.studies.are_nets_modular.findings.effects import Effect
+from structcomp_jax.studies.are_nets_modular.findings.evidence import (
+  UNTRAINED,
+  Evidence,
+)
+from structcomp_jax.studies.are_nets_modular.findings.verdict import (
+  Verdict,
+  percent,
+)
+
+# What all commands are tested on.
+WHOLE = "simple"
+# The split whose mask must lose the weights of one action, and that action.
+SIGNATURE_SPLIT, SIGNATURE_OUTPUT = "jump", "I_JUMP"
+# A smaller difference is not worth a claim, however consistent.
+MINIMUM_EFFECT = 0.05
+
+LOSES, KEEPS, UNCLEAR = (
+  "loses what was left out",
+  "keeps what was left out",
+  "unclear",
+)
+CUT, NOT_CUT = "the row of I_JUMP is cut", "the row of I_JUMP is not cut"
+
+RULES = (
+  "<b>What was left out.</b> The drop is the accuracy on the commands that a"
+  " split leaves out under the control mask, minus that under the split's mask"
+  " of the same seed. Networks count whose control mask solves these commands"
+  f" and all commands. <b>{LOSES.capitalize()}</b>: the mean drop is at least"
+  f" {MINIMUM_EFFECT:g} and its 95 % t interval is above 0 (“probably”: every"
+  " network's is), and so is the drop beyond that on all commands, which tells"
+  f" a specific loss from a damaged network. <b>{KEEPS.capitalize()}</b>: the"
+  f" interval is below {MINIMUM_EFFECT:g}. Otherwise <b>{UNCLEAR}</b>.",
+  f"<b>Row of {SIGNATURE_OUTPUT}.</b> Of the weights that lead to an output and"
+  " that the control mask keeps, the share that the mask of"
+  f" {SIGNATURE_SPLIT} has lost. {CUT[0].upper()}{CUT[1:]} if its share exceeds"
+  " the largest one of all other outputs, by the same grades.",
+)
+
+
+def judge(evidence: Evidence, regime: str) -> list[Verdict]:
+  """Returns one verdict per split, and one about the row of I_JUMP."""
+  found = [_of_split(evidence, regime, split) for split in evidence.subtasks]
+  if SIGNATURE_SPLIT in evidence.subtasks:
+    found.append(_of_row(evidence, regime))
+  return found
+
+
+def _of_split(evidence: Evidence, regime: str, split: str) -> Verdict:
+  network = (evidence.experiment, evidence.model, regime)
+  question, words = f"left out: {split}", f"Without “{split}”: is it lost?"
+  tests = list(dict.fromkeys((split, WHOLE)))
+  networks = verdict.networks(evidence.results, regime, tests)
+  table = drops(networks.kept, split)
+  drop, of_whole = table["drop"], table["drop_whole"]
+  obstacle = verdict.too_few(networks, tests) or _too_few(drop, split)
+  if obstacle:
+    return verdict.stopped(question, words, network, obstacle, networks)
+  effect = _effect(
+    "drop",
+    split,
+    f"drop on the commands left out by {split}",
+    drop,
+    {
+      "zero": effects.above_zero(drop, MINIMUM_EFFECT),
+      "the drop on all commands": effects.above_zero(
+        drop - of_whole, MINIMUM_EFFECT
+      ),
+    },
+  )
+  numbers = (
+    f"control mask {percent(table['control'].mean())}, mask of {split}"
+    f" {percent(table['accuracy'].mean())}"
+  )
+  label, sentence = _drop_answer(effect, split, numbers)
+  return Verdict(
+    question,
+    words,
+    network,
+    label,
+    sentence,
+    effect=f"drop {_signed(drop)} ({numbers})",
+    floor=f"drop on all commands {_signed(of_whole)}",
+    notes=networks.notes,
+    effects=(effect,),
+  )
+
+
+def drops(masks: pd.DataFrame, split: str) -> pd.DataFrame:
+  """Returns what the masks of a split lose against the control mask.
+
+  Args:
+    masks: of `accuracies.wide`; masks of one network and seed are compared.
+    split: the name of the masks and of the test of what they left out.
+
+  Returns:
+    One row per mask, by `base_seed` and `mask_seed`: `control`, `accuracy`,
+    `drop` on what was left out, `drop_whole` on all commands.
+  """
+  names = ["control", "accuracy", "drop", "drop_whole"]
+  keys = ["base_seed", "mask_seed"]
+  if masks.empty:
+    index = pd.MultiIndex.from_arrays([[], []], names=keys)
+    return pd.DataFrame(columns=names, index=index, dtype=float)
+
+  def of(subroutine: str, test: str) -> pd.Series:
+    is_its = masks.index.get_level_values("subroutine") == subroutine
+    wanted = pd.MultiIndex.from_tuples([("none", test)])
+    found = masks[is_its].reindex(columns=wanted)["none", test]
+    return found.groupby(keys, sort=False).mean()
+
+  table = pd.DataFrame(
+    {
+      "control": of(CONTROL, split),
+      "accuracy": of(split, split),
+      "whole": of(CONTROL, WHOLE) - of(split, WHOLE),
+    }
+  )
+  drop = table["control"] - table["accuracy"]
+  table = table.assign(drop=drop, drop_whole=table["whole"])
+  return table[names].dropna(subset=["drop"])
+
+
+def _too_few(values: pd.Series, split: str) -> str:
+  count = len(effects.by_network(values))
+  if count < 2:
+    return (
+      f"Masks of {split} and of the control with the same seed are there in"
+      f" {count} networks; two are needed."
+    )
+  return ""
+
+
+def _effect(
+  name: str,
+  about: str,
+  words: str,
+  values: pd.Series,
+  against: dict[str, Comparison | None],
+) -> Effect:
+  per_network = effects.by_network(values)
+  return Effect(
+    name=name,
+    about=about,
+    words=words,
+    mean=float(pd.Series(per_network, dtype=float).mean()),
+    by_network=per_network,
+    num_masks=int(values.notna().sum()),
+    against=against,
+    deciding=tuple(name for name in against if name != "untrained networks"),
+  )
+
+
+def _drop_answer(effect: Effect, split: str, numbers: str) -> tuple[str, str]:
+  support = effect.support()
+  if support >= Grade.CONSISTENT:
+    return verdict.probably(LOSES, support), (
+      f"The commands that {split} leaves out need weights of their own: without"
+      f" them in training, the mask loses what the network can do ({numbers})."
+    )
+  if _is_below(effect):
+    return KEEPS, (
+      f"The weights that are kept without the commands of {split} still do them"
+      f" ({numbers}). A short search that has hardly begun to prune looks the"
+      " same."
+    )
+  return UNCLEAR, (
+    f"Whether the mask loses the commands of {split} in particular depends on"
+    f" the network, or other commands suffer as much ({numbers})."
+  )
+
+
+def _is_below(effect: Effect) -> bool:
+  """Returns whether an effect is too small to matter."""
+  compared = effect.against["zero"]
+  if compared is None or compared.estimate is None:
+    return False
+  return compared.estimate.interval[1] < MINIMUM_EFFECT
+
+
+def _signed(values: pd.Series) -> str:
+  means = pd.Series(effects.by_network(values), dtype=float)
+  return f"{100 * means.mean():+.1f} points"
+
+
+def output_table(outputs: pd.DataFrame) -> pd.DataFrame:
+  """Returns the share of an output's weights that a mask has lost.
+
+  Args:
+    outputs: rows of outputs.csv of one penalty.
+
+  Returns:
+    `regime`, `subroutine`, `output`, `lost_mean`, `lost_sd` (share of the
+    weights of the control mask), `num_networks`.
+  """
+  if outputs.empty:
+    return pd.DataFrame()
+  rows = outputs[outputs["subroutine"] != CONTROL]
+  return between_networks(
+    with_share(rows), ["regime", "subroutine", "output"], ["lost"]
+  )
+
+
+def with_share(rows: pd.DataFrame) -> pd.DataFrame:
+  """Makes `lost` the share of the weights that the control mask keeps."""
+  control = rows["control_kept"]
+  return rows.assign(lost=rows["lost"] / control.where(control > 0))
+
+
+def signature(outputs: pd.DataFrame, regime: str) -> pd.DataFrame:
+  """Returns what the row of I_JUMP and the others lose, mask by mask.
+
+  Returns:
+    By `base_seed` and `mask_seed`: `row`, `others` (the largest share).
+  """
+  if outputs.empty:
+    rows = pd.DataFrame(columns=["base_seed", "mask_seed", "output", "lost"])
+  else:
+    rows = with_share(
+      outputs[
+        (outputs["regime"] == regime)
+        & (outputs["subroutine"] == SIGNATURE_SPLIT)
+      ]
+    )
+  keys = ["base_seed", "mask_seed"]
+  is_row = rows["output"] == SIGNATURE_OUTPUT
+  return pd.DataFrame(
+    {
+      "row": rows[is_row].groupby(keys)["lost"].mean(),
+      "others": rows[~is_row].groupby(keys)["lost"].max(),
+    }
+  ).astype(float)
+
+
+def _of_row(evidence: Evidence, regime: str) -> Verdict:
+  network = (evidence.experiment, evidence.model, regime)
+  question, words = "output row", f"Is the row of {SIGNATURE_OUTPUT} cut?"
+  tests = (SIGNATURE_SPLIT, WHOLE)
+  networks = verdict.networks(evidence.results, regime, tests)
+  table = signature(evidence.outputs, regime)
+  alive = networks.kept.index.unique("base_seed") if networks.count else []
+  table = table[table.index.get_level_values("base_seed").isin(alive)]
+  beyond = table["row"] - table["others"]
+  obstacle = verdict.too_few(networks, tests) or _too_few(
+    beyond, SIGNATURE_SPLIT
+  )
+  if obstacle:
+    return verdict.stopped(question, words, network, obstacle, networks)
+  theirs = signature(evidence.outputs, UNTRAINED)
+  untrained = effects.above_other(
+    beyond, theirs["row"] - theirs["others"], MINIMUM_EFFECT
+  )
+  effect = _effect(
+    "row beyond others",
+    SIGNATURE_OUTPUT,
+    f"share of {SIGNATURE_OUTPUT} lost, beyond the largest other one",
+    beyond,
+    {
+      "zero": effects.above_zero(beyond, MINIMUM_EFFECT),
+      "untrained networks": untrained,
+    },
+  )
+  row, others = table["row"].mean(), table["others"].mean()
+  label, sentence = _row_answer(effect, f"{row:.1%} against {others:.1%}")
+  return Verdict(
+    question,
+    words,
+    network,
+    label,
+    sentence,
+    effect=f"lost of {SIGNATURE_OUTPUT}: {row:.1%}",
+    floor=f"most of any other output: {others:.1%}",
+    notes=(*networks.notes, *_row_notes(effect, untrained)),
+    effects=(effect,),
+  )
+
+
+def _row_answer(effect: Effect, numbers: str) -> tuple[str, str]:
+  support = effect.support()
+  if support >= Grade.CONSISTENT:
+    return verdict.probably(CUT, support), (
+      "The mask that saw “jump” alone loses more of the weights of the action"
+      f" {SIGNATURE_OUTPUT} than of any other output ({numbers})."
+    )
+  if _is_below(effect):
+    return NOT_CUT, (
+      f"The weights of the action {SIGNATURE_OUTPUT} are lost no more than"
+      f" those of other outputs ({numbers})."
+    )
+  return UNCLEAR, (
+    f"Whether the weights of {SIGNATURE_OUTPUT} are lost in particular depends"
+    f" on the network ({numbers})."
+  )
+
+
+def _row_notes(effect: Effect, untrained: Comparison | None) -> tuple[str, ...]:
+  if effect.support() < Grade.CONSISTENT or untrained is None:
+    return ()
+  if untrained.grade >= Grade.CONSISTENT:
+    return ()
+  return (
+    "untrained networks lose that row as much, so it is no evidence of"
+    " learning: commands with “jump” are rare in the training of the mask",
+  )
+
+
+def accuracy_table(evidence: Evidence) -> pd.DataFrame:
+  """Returns the accuracies on what splits leave out.
+
+  Returns:
+    `regime`, `subroutine` ("" for the dense network), `test_task`,
+    `accuracy_mean`, `accuracy_sd`, `num_networks`: of dense networks, control
+    masks, and the masks of splits.
+  """
+  rows = evidence.results[evidence.results["ablation"] == "none"]
+  return accuracies.between_networks(
+    rows, ["regime", "subroutine", "test_task"], ["accuracy"]
+  )
