@@ -159,7 +159,11 @@ class AreNetsModular:
   ) -> tuple[Sequence[Part], bool]:
     """Tests the base network and the networks that its masks make."""
     frozen = work.frozen(regime, base_seed)
-    return mask_tests.Tests(self, frozen, regime, base_seed).parts()
+    has_masks = regimes.REGIMES[regime].has_masks
+    tests = mask_tests.Tests(
+      self, frozen, regime, base_seed, has_masks=has_masks
+    )
+    return tests.parts()
 
   def report(self, workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> None:
     """Writes the page, and prints the verdicts and where it lies."""
