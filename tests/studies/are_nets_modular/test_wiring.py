@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from structcomp_jax import masks, trees
-from structcomp_jax.io import files, metrics
+from structcomp_jax.io import files, mask_files, metrics
 from structcomp_jax.pipeline import base_networks, run, workplace
 from structcomp_jax.pipeline.study import fresh_params
 from tests.search import compilations
@@ -329,6 +329,44 @@ def test_histograms_count_logits(work, tables, case):
 
 def test_units_of_arithmetic_are_not_counted(tables):
   assert tables["outputs"].empty
+
+
+def test_a_control_mask_that_stopped_takes_away_what_needs_it_alone(
+  work, tables
+):
+  case = ("scratch", 3, "control")
+  path = work.paths.masks(*case) / "masks.npz"
+  before = path.read_bytes()
+  stacked, columns = mask_files.load(path)
+  try:
+    mask_files.save(
+      path,
+      stacked,
+      fingerprint=work.fingerprint(*case[:2]),
+      metadata=columns | {"finite": [True, False, True, True]},
+      stacked=True,
+    )
+    run.evaluate(work)
+    found = {name: recomputed.read(work, name) for name in tables}
+  finally:
+    path.write_bytes(before)
+  run.evaluate(work)
+  for name, table in tables.items():
+    assert recomputed.read(work, name).equals(table)
+  results = tables["results"]
+  is_first = (results["regime"] == "scratch") & (results["base_seed"] == 3)
+  is_lost = (
+    is_first
+    & (results["candidate"] == 1)
+    & (
+      (results["subroutine"] == "control")
+      | (results["ablation"] == "zero_io_control")
+    )
+  )
+  # Four networks, and two of other subroutines, on two test tasks.
+  assert is_lost.sum() == (4 + 2) * 2
+  assert results[~is_lost].reset_index(drop=True).equals(found["results"])
+  assert len(found["overlaps"]) == len(tables["overlaps"]) - 5 * 3
 
 
 # All of it again.
