@@ -35,7 +35,7 @@ class SampledLinear(nn.Module):
       None if bias is None else nn.Parameter(torch.tensor(np.array(bias)))
     )
     self.mask_logits = nn.Parameter(torch.full_like(self.weight, init_logit))
-    self.masked = self.weight
+    self.masked = None
 
   def draw(self, num_samples: int) -> None:
     """Draws masks for the next forward pass."""

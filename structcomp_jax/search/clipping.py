@@ -18,34 +18,59 @@ than steps that are not clipped.
 
 from typing import Any
 
+import flax.struct
+import jax
 import jax.numpy as jnp
 import optax
+
+from structcomp_jax import types
 
 SCOPES = ("masks", "reference")
 # Of the reference; it keeps a gradient of zero from dividing by zero.
 _EPSILON = 1e-6
 
 
-def clip(
-  gradient: Any, frozen_gradient: Any, stale: Any, limit: float
-) -> tuple[Any, Any]:
-  """Returns the clipped gradient, and what piles up of the frozen weights.
+class Stale(flax.struct.PyTreeNode):
+  """Gradients of the frozen weights that have piled up.
+
+  Attributes:
+    total: G before it was clipped.
+    factor: f32, f: what it is to be multiplied with. Both are kept, because the
+      product is taken on the way to the next total and costs nothing there.
+  """
+
+  total: types.Params
+  factor: jax.Array | float
+
+  @classmethod
+  def start(cls, params: types.Params) -> "Stale":
+    """Returns that none has piled up; `params` gives the shapes."""
+    return cls(total=optax.tree.zeros_like(params), factor=jnp.float32(1))
+
+  def add(self, gradient: types.Params) -> types.Params:
+    """Returns the next total."""
+    return jax.tree.map(
+      lambda old, new: self.factor * old + new, self.total, gradient
+    )
+
+
+def norm_and_factor(
+  gradient: Any, piled_up: Any, limit: float
+) -> tuple[jax.Array, jax.Array | float]:
+  """Returns the norm, and what a step multiplies the gradient with.
 
   >>> gradient = {"kernel": jnp.array([3.0])}
-  >>> clip(gradient, None, None, 1.0)
-  ({'kernel': Array([1.], dtype=float32)}, None)
+  >>> [float(number) for number in norm_and_factor(gradient, None, limit=1.5)]
+  [3.0, 0.5]
 
   Args:
     gradient: of the logits.
-    frozen_gradient: of the frozen weights in this step; None: the norm is that
-      of `gradient` alone.
-    stale: what the last call returned of them; zeros at first.
-    limit: c, the largest norm.
+    piled_up: of the frozen weights, G; None: the norm is that of `gradient`.
+    limit: c, the largest norm; 0: nothing is clipped.
   """
-  if frozen_gradient is None:
-    norm = optax.tree.norm(gradient)
-    return optax.tree.scale(limit / jnp.maximum(norm, limit), gradient), None
-  stale = optax.tree.add(stale, frozen_gradient)
-  norm = optax.tree.norm((gradient, stale))
-  factor = jnp.minimum(1.0, limit / (norm + _EPSILON))
-  return optax.tree.scale(factor, gradient), optax.tree.scale(factor, stale)
+  norm = optax.tree.norm((gradient, piled_up))
+  if not limit:
+    return norm, 1.0
+  if piled_up is None:
+    return norm, limit / jnp.maximum(norm, limit)
+  return norm, jnp.minimum(1.0, limit / (norm + _EPSILON))

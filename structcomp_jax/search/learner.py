@@ -123,7 +123,12 @@ class MaskLearner:
     (loss, (task_loss, size)), (gradient, *frozen_gradient) = (
       jax.value_and_grad(loss_of, argnums=wanted, has_aux=True)(learned, fixed)
     )
-    norm = optax.tree.norm((gradient, frozen_gradient))
+    piled_up = None
+    if state.stale is not None:
+      piled_up = state.stale.add(frozen_gradient[0])
+    norm, factor = clipping.norm_and_factor(
+      gradient, piled_up, self.config.clip_norm
+    )
     # One number that is not finite makes a norm so. A finite gradient moves
     # logits by a few learning rates; theirs stops a candidate that runs away.
     finite = (
@@ -132,14 +137,6 @@ class MaskLearner:
       & jnp.isfinite(norm)
       & jnp.isfinite(optax.tree.norm(learned))
     )
-    stale = state.stale
-    if self.config.clip_norm:
-      gradient, stale = clipping.clip(
-        gradient,
-        frozen_gradient[0] if frozen_gradient else None,
-        state.stale,
-        self.config.clip_norm,
-      )
     is_first = now.steps_since_look == 0
     state = state.replace(
       finite=finite,
@@ -148,14 +145,18 @@ class MaskLearner:
     )
 
     def update(state: SearchState) -> SearchState:
-      direction, opt_state = ADAM.update(gradient, state.opt_state)
+      # Here, where gradients lie in memory: before, XLA would compute them once
+      # for the norm and once more for the product.
+      direction, opt_state = ADAM.update(
+        optax.tree.scale(factor, gradient), state.opt_state
+      )
       moved = optax.apply_updates(
         learned, optax.tree.scale(-row.learning_rate, direction)
       )
       return state.replace(
         mask_logits={**state.mask_logits, **moved},
         opt_state=opt_state,
-        stale=stale,
+        stale=None if piled_up is None else clipping.Stale(piled_up, factor),
         loss_sum=state.loss_sum + task_loss,
         size_sum=state.size_sum + size,
       )

@@ -10,7 +10,7 @@ import optax
 
 from structcomp_jax import masks, types
 from structcomp_jax.engine.best import Best
-from structcomp_jax.search import candidates
+from structcomp_jax.search import candidates, clipping
 from structcomp_jax.search.config import SearchConfig
 
 # Adam as both published systems use it; the step size is a candidate's data.
@@ -29,8 +29,8 @@ class SearchState(flax.struct.PyTreeNode):
     loss_sum: f32, task loss summed over the steps since the last look.
     size_sum: f32, expected kept weights, summed likewise.
     best: the logits of the best look, for early stopping; else None.
-    stale: gradients of the frozen weights, summed up and clipped again at every
-      step, where `clip_scope` is "reference"; else None.
+    stale: gradients of the frozen weights, where `clip_scope` is "reference";
+      else None.
   """
 
   step: jax.Array
@@ -40,7 +40,7 @@ class SearchState(flax.struct.PyTreeNode):
   loss_sum: jax.Array
   size_sum: jax.Array
   best: Best | None = None
-  stale: types.Params | None = None
+  stale: clipping.Stale | None = None
 
 
 def learned_logits(
@@ -99,7 +99,7 @@ def initial_state(
       loss_sum=jnp.float32(0),
       size_sum=jnp.float32(0),
       best=Best.start(mask_logits) if config.patience else None,
-      stale=optax.tree.zeros_like(params) if config.clips_all else None,
+      stale=clipping.Stale.start(params) if config.clips_all else None,
     )
 
   if start is None:
