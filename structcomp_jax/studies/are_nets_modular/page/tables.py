@@ -56,7 +56,8 @@ def _cells(
       for row, name in zip(rows, key, strict=True)
     ]
     lines.append([*names, *cells])
-  header = [*(head[row] for row in rows), *(escape(one) for one in columns)]
+  header = [*(head[row] for row in rows)]
+  header += [escape(one).replace(" (", "<br>(") for one in columns]
   return markup.table(header, lines, css_class="small")
 
 

@@ -35,7 +35,7 @@ def overview(found: Sequence[Findings]) -> str:
     "question",
     "answer",
     "effect",
-    "where there is nothing to find",
+    "noise floor",
   )
   rows = [
     (
@@ -49,12 +49,18 @@ def overview(found: Sequence[Findings]) -> str:
     for findings in found
     for one in findings.verdicts
   ]
-  return markup.table(header, rows)
+  return markup.table(header, rows, css_class="small")
 
 
 def _lines(words: str) -> str:
   """Returns short numbers, one below the other."""
-  lines = escape(words).replace("; ", "<br>").replace(": own", ":<br>own")
+  lines = escape(words)
+  for mark, broken in (
+    ("; ", "<br>"),
+    (" (control", "<br>(control"),
+    (": own", ":<br>own"),
+  ):
+    lines = lines.replace(mark, broken)
   return lines or markup.DASH
 
 
