@@ -74,6 +74,45 @@ def matmul_peak(dtype: str) -> float:
   return 2 * size**3 * products / min(elapsed(run) for _ in range(3))
 
 
+def product_flops(function: Callable[..., Any], *arguments: Any) -> float:
+  """Returns the arithmetic of all matrix products of a function.
+
+  XLA counts the body of a loop once, whatever its length. Here the body of
+  `lax.scan` counts as often as it runs; that of a loop whose length is data
+  counts once, and of several branches the dearest counts.
+
+  >>> matrix = jax.ShapeDtypeStruct((2, 2), "float32")
+  >>> product_flops(lambda x: jax.lax.fori_loop(0, 3, lambda i, y: y @ x, x),
+  ...               matrix)
+  48.0
+  """
+  return _products(jax.make_jaxpr(function)(*arguments).jaxpr)
+
+
+def _products(jaxpr: Any) -> float:
+  total = 0.0
+  for equation in jaxpr.eqns:
+    if equation.primitive.name == "dot_general":
+      (contracted, _), _ = equation.params["dimension_numbers"]
+      shape = equation.invars[0].aval.shape
+      depth = math.prod(shape[axis] for axis in contracted)
+      total += 2.0 * math.prod(equation.outvars[0].aval.shape) * depth
+      continue
+    inner = [
+      _products(getattr(part, "jaxpr", part))
+      for parameter in equation.params.values()
+      for part in (
+        parameter if isinstance(parameter, (tuple, list)) else (parameter,)
+      )
+      if hasattr(getattr(part, "jaxpr", part), "eqns")
+    ]
+    if equation.primitive.name == "cond":
+      total += max(inner)
+    else:
+      total += sum(inner) * equation.params.get("length", 1)
+  return total
+
+
 def program_bytes(compiled: Any) -> dict[str, int]:
   """Returns what a compiled program needs while it runs.
 

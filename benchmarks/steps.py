@@ -34,9 +34,14 @@ class Steps:
 
   @property
   def flops(self) -> float:
-    """What XLA counts for one step before it optimises anything."""
-    lowered = self.program.function.lower(*self._shapes())
-    return lowered.cost_analysis()["flops"]
+    """What XLA counts for one step before it optimises anything.
+
+    It counts one turn of a loop over time, so all products count for themselves
+    where they are more.
+    """
+    function, shapes = self.program.function, self._shapes()
+    counted = function.lower(*shapes).cost_analysis()["flops"]
+    return max(counted, measure.product_flops(function, *shapes))
 
   def _shapes(self) -> tuple[Any, ...]:
     state = jax.eval_shape(self.job.init)

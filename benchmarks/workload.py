@@ -1,7 +1,7 @@
 """The steps that benchmarks run: real networks, problems and programs.
 
 From a config to compiled loops over steps, by the code that experiments use.
-Pictures are noise, sentences are real; no data has to be prepared.
+Pictures are noise, all other problems are real; no data has to be prepared.
 """
 
 import dataclasses
@@ -15,27 +15,29 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import measure
 from benchmarks.steps import Steps
 from structcomp_jax import masks, search, training, trees, types
 from structcomp_jax.engine import loop
 from structcomp_jax.engine.learner import Keys
 from structcomp_jax.engine.plan import Machine, Plan
+from structcomp_jax.pipeline.staged_network import StagedNetwork
 from structcomp_jax.pipeline.study import fresh_params
 from structcomp_jax.studies import registry
+from structcomp_jax.studies.are_nets_modular.study import AreNetsModular
 from structcomp_jax.studies.break_it_down import regimes
-from structcomp_jax.studies.break_it_down.network import OddOneOutNetwork
 from structcomp_jax.studies.break_it_down.study import BreakItDown
+from structcomp_jax.tasks import arithmetic
 from structcomp_jax.tasks.odd_one_out import syntax
 from structcomp_jax.tasks.odd_one_out.shapes import drawing
+from structcomp_jax.tasks.scan import splits
 from structcomp_jax.training import supervised
 
 # No look comes in between, so that the sums of a state are over all its steps.
 _NO_LOOK = 2**30
 
 
-def load_study(
-  name: str, changes: Mapping[str, Any] | None = None
-) -> BreakItDown:
+def load_study(name: str, changes: Mapping[str, Any] | None = None) -> Any:
   """Returns the study of configs/FILE.py:VARIANT, some fields changed."""
   path, _, variant = name.partition(":")
   module = path.removesuffix(".py").replace("/", ".")
@@ -49,39 +51,41 @@ def reads(study: BreakItDown) -> str:
   return study.network.inputs[0].name
 
 
-def stored_problems(study: BreakItDown, num_problems: int) -> np.ndarray:
-  """Returns problems as a data set stores them: noise, or real sentences."""
-  return _PROBLEMS[reads(study)](study, num_problems)
-
-
-def _noise(study: BreakItDown, num_problems: int) -> np.ndarray:
-  shape = (num_problems, 4, drawing.SIDE, drawing.SIDE, 3)
-  return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-
-
-def _sentences(study: BreakItDown, num_problems: int) -> np.ndarray:
+def stored_problems(study: Any, num_problems: int) -> np.ndarray:
+  """Returns problems of the first task as its data set stores them."""
   config = study.config
+  if isinstance(study, AreNetsModular):
+    if config.experiment == "scan":
+      return splits.make_datasets("simple")["train"][:num_problems]
+    return arithmetic.make_problems(config.experiment, "train")[:num_problems]
+  if reads(study) == "images":
+    shape = (num_problems, 4, drawing.SIDE, drawing.SIDE, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
   datasets = syntax.make_datasets(config.experiment, config.data.policy)
   return datasets["base"]["train"][:num_problems]
 
 
-_PROBLEMS = {"images": _noise, "token_ids": _sentences}
-
-
-def encoded_problems(study: BreakItDown, num_problems: int) -> types.Batch:
+def encoded_problems(study: Any, num_problems: int) -> types.Batch:
   """Returns problems as the network reads them, on the device."""
-  encode = study.datasets["base"].encode
-  return jax.device_put(encode(stored_problems(study, num_problems)))
+  first = next(iter(study.datasets.values()))
+  return jax.device_put(first.encode(stored_problems(study, num_problems)))
 
 
-def train_config(study: BreakItDown, **changes: Any) -> training.TrainConfig:
+def train_config(study: Any, **changes: Any) -> training.TrainConfig:
   """Returns how networks of the first regime are trained, some of it changed.
 
   Where that regime trains nothing, networks start from fresh weights.
   """
+  if isinstance(study, AreNetsModular):
+    return study.train_config(**changes)
   regime = regimes.REGIMES[study.config.regimes[0]]
   is_pretrained = isinstance(regime, regimes.Trained) and regime.is_pretrained
   return study.train_config(is_pretrained=is_pretrained, **changes)
+
+
+def loss_draws(study: Any) -> bool:
+  """Returns whether the loss of the network draws at random."""
+  return isinstance(study, AreNetsModular) and study.domain.loss_draws
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,7 +100,7 @@ class Workload:
     known_features: {stage: what enters it}, filled by `features`.
   """
 
-  study: BreakItDown
+  study: Any
   params: types.Params
   problems: types.Batch
   batch_size: int
@@ -106,7 +110,7 @@ class Workload:
 
   @classmethod
   def make(
-    cls, study: BreakItDown, batch_size: int, num_batches: int = 4
+    cls, study: Any, batch_size: int, num_batches: int = 4
   ) -> "Workload":
     """Draws weights and takes problems."""
     return cls(
@@ -126,7 +130,7 @@ class Workload:
     )
 
   @property
-  def network(self) -> OddOneOutNetwork:
+  def network(self) -> StagedNetwork:
     """The network, computing in the dtype of the search."""
     return self.study.frozen_network
 
@@ -149,7 +153,7 @@ class Workload:
 
   def read(
     self, masked_from: Any, is_cached: bool
-  ) -> tuple[OddOneOutNetwork, types.Batch]:
+  ) -> tuple[StagedNetwork, types.Batch]:
     """Returns the network and what it reads: problems or their features."""
     if not is_cached:
       return self.network, self.problems
@@ -179,15 +183,15 @@ class Workload:
     self, num_candidates: int = 1, width: int = 0
   ) -> search.SearchConfig:
     """Returns the study's settings with so many seeds of one setting."""
-    settings = self.study.mask_search
-    config = self.study.search_config(
-      batch_size=self.batch_size,
+    config = self.study.search_config(batch_size=self.batch_size)
+    return dataclasses.replace(
+      config,
       seeds=tuple(range(num_candidates)),
-      learning_rates=settings.learning_rates[:1],
-      init_logits=settings.init_logits[:1],
-      penalties=settings.penalties[:1],
+      learning_rates=config.learning_rates[:1],
+      init_logits=config.init_logits[:1],
+      penalties=config.penalties[:1],
+      vmap_width=width,
     )
-    return dataclasses.replace(config, vmap_width=width)
 
   def search(
     self,
@@ -196,6 +200,7 @@ class Workload:
     is_cached: bool = False,
     num_candidates: int = 1,
     width: int = 0,
+    **changes: Any,
   ) -> Steps:
     """Returns the steps of a mask search.
 
@@ -204,16 +209,19 @@ class Workload:
       is_cached: whether it reads features instead of problems.
       num_candidates: rows.
       width: of them, computed at once; 0: all.
+      **changes: to the settings of the search.
     """
     network, problems = self.read(masked_from, is_cached)
     spec = self.spec(masked_from)
-    config = self.search_config(num_candidates, width)
+    config = dataclasses.replace(
+      self.search_config(num_candidates, width), **changes
+    )
     rows = config.candidates()
     job = loop.Job(
       learner=search.MaskLearner(
         network.loss_fn, None, spec, config.objective()
       ),
-      init=lambda: search.initial_state(rows, spec, config),
+      init=lambda: search.initial_state(rows, spec, config, params=self.params),
       rows=rows,
       dataset=problems,
       plan=dataclasses.replace(Plan.of(config), look_every=_NO_LOOK),
@@ -255,6 +263,7 @@ class Workload:
         optimizer=training.Adam(config.learning_rate, config.clip_norm),
         score_fn=supervised.validation_loss,
         patience=config.patience,
+        loss_draws=loss_draws(self.study),
       ),
       init=functools.partial(init, self.params),
       rows=supervised.Seed(jnp.zeros(1, jnp.int32)),
@@ -289,13 +298,23 @@ class Workload:
       """Counts a batch whose sentences are cut to `length`, if it is given."""
       batch = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(
-          (self.batch_size, 4, *length, *leaf.shape[2 + len(length) :]),
+          (
+            self.batch_size,
+            *leaf.shape[1:2],
+            *length,
+            *leaf.shape[2 + len(length) :],
+          ),
           leaf.dtype,
         ),
         dict(problems),
       )
-      lowered = jax.jit(jax.value_and_grad(loss)).lower(masked, batch)
-      return lowered.cost_analysis()["flops"]
+      if loss_draws(self.study):
+        batch["key"] = jax.eval_shape(
+          lambda: jax.random.split(jax.random.key(0), self.batch_size)
+        )
+      gradient = jax.jit(jax.value_and_grad(loss))
+      counted = gradient.lower(masked, batch).cost_analysis()["flops"]
+      return max(counted, measure.product_flops(gradient, masked, batch))
 
     if "attention_mask" not in self.problems:
       return count()

@@ -66,7 +66,7 @@ _VARIANTS = {
     {**_REDUCED, "regimes": ("scratch",), "search": {"num_steps": 3000}},
   ),
   "small": (
-    _FF_400,
+    feed_forward("ff_4x256", 256, 256, 256, 256),
     {
       **_COPIES,
       "base_seeds": (0, 1),

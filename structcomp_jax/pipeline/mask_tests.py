@@ -42,8 +42,24 @@ class MaskTests(abc.ABC):
   """
 
   def __init__(
-    self, study: Any, frozen: FrozenNetwork, regime: str, base_seed: int
+    self,
+    study: Any,
+    frozen: FrozenNetwork,
+    regime: str,
+    base_seed: int,
+    *,
+    has_masks: bool = True,
   ):
+    """Reads the masks of the network.
+
+    Args:
+      study, frozen, regime, base_seed: see the class.
+      has_masks: False: masks are never searched in such networks, and the
+        dense one alone is tested.
+
+    Raises:
+      UserError: masks are missing, torn, or of another network.
+    """
     self.study, self.frozen = study, frozen
     self.regime, self.base_seed = regime, base_seed
     paths = frozen.work.paths
@@ -51,7 +67,7 @@ class MaskTests(abc.ABC):
       subroutine: mask_sets.load_finished(
         frozen, paths.masks(regime, base_seed, subroutine)
       ).usable()
-      for subroutine in study.subroutines
+      for subroutine in (study.subroutines if has_masks else ())
     }
     self.digests: dict[str, tuple[str, int]] = {
       f"{_DENSE} {frozen.fingerprint}": ("", 0)
@@ -160,10 +176,13 @@ class MaskTests(abc.ABC):
 
   def _evaluate_dense(self) -> Mapping[str, Measured]:
     """Tests the dense network alone."""
-    found = next(iter(self.masks.values()))
+    masked_from = next(
+      (found.masked_from for found in self.masks.values()),
+      self.frozen.work.config.search.masked_from[0],
+    )
     metrics = self.frozen.evaluate(
-      found.masked_from,
-      {_DENSE: evaluation.dense(found.spec)},
+      masked_from,
+      {_DENSE: evaluation.dense(self.frozen.mask_spec(masked_from))},
       self.study.test_tasks,
       "test",
       key=self.key("ablation", self.study.subroutines[0]),

@@ -44,6 +44,43 @@ VARIANTS = {
     for name in ("inside_contact", "inside_count", "contact_count")
   },
   "quickstart": ("", "smoke"),
+  "arithmetic/add_mul": (
+    "",
+    "ff_big",
+    "ff_small",
+    "ff_medium",
+    "ff_huge",
+    "lstm",
+    "sensitivity",
+    "sensitivity_big",
+    "ff_small_three",
+    "lstm_reduced",
+    "small",
+    "smoke",
+  ),
+  "arithmetic/double_addition": (
+    "",
+    "ff_big",
+    "ff_big_copy_weight",
+    "ff_small",
+    "lstm_together",
+    "lstm_only_one_io",
+    "ff_400_reduced",
+    "copy_weight_reduced",
+    "lstm_reduced",
+    "small",
+    "smoke",
+  ),
+  "scan/scan": (
+    "",
+    "lstm",
+    "transformer",
+    "lstm_split_only",
+    "transformer_split_only",
+    "lstm_reduced",
+    "small",
+    "smoke",
+  ),
 }
 ALL = [(name, variant) for name in VARIANTS for variant in VARIANTS[name]]
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from absl import logging
 
 from structcomp_jax import evaluation, trees, types
 from structcomp_jax.io import hosts, layout, logit_files
@@ -73,8 +72,8 @@ class Tests(MaskTests):
     return trees.num_rows(self.frozen.work.load(task, "test"))
 
   def also_depends_on(self, subroutine: str, row: int) -> str:
-    """Returns a digest of the control mask, of which some networks are made."""
-    if subroutine == CONTROL or not self.study.domain.ends()[0]:
+    """Returns a digest of the control mask, with which the mask is compared."""
+    if subroutine == CONTROL:
       return ""
     control = self._partner(self.masks[subroutine].settings[row])
     return "" if control is None else f" {trees.fingerprint(control)}"
@@ -118,31 +117,32 @@ class Tests(MaskTests):
     return None
 
   def _inverses(self, found: mask_sets.MaskSet) -> dict[str, types.AnyMask]:
-    """Returns inverse masks that leave the first and last layer to others."""
+    """Returns inverse masks that leave the first and last layer to others.
+
+    Where the search for a control mask has stopped, what is computed with the
+    others in its place is not reported: that mask alone has no such label.
+    """
     first, last = self.study.domain.ends()
     ends = {*first, *last}
-    controls = [self._partner(setting) for setting in found.settings]
     if not ends:
       return {}
-    if any(control is None for control in controls):
-      logging.warning(
-        "%s: no inverse masks with the ends of the control mask, because a "
-        "search for control masks stopped",
-        self.frozen.work.paths.workdir,
-      )
-      return {}
-    control = trees.stack(controls)
     inverse = {path: ~leaf for path, leaf in found.stacked.items()}
-    return {
-      "zero_io_control": {
+    made: dict[str, types.AnyMask] = {}
+    controls = [self._partner(setting) for setting in found.settings]
+    known = [control for control in controls if control is not None]
+    if known:
+      control = trees.stack(
+        [known[0] if one is None else one for one in controls]
+      )
+      made["zero_io_control"] = {
         path: control[path] if path in ends else leaf
         for path, leaf in inverse.items()
-      },
-      "zero_io_free": {
-        path: np.ones_like(leaf) if path in ends else leaf
-        for path, leaf in inverse.items()
-      },
+      }
+    made["zero_io_free"] = {
+      path: np.ones_like(leaf) if path in ends else leaf
+      for path, leaf in inverse.items()
     }
+    return made
 
   def _halves(self, found: mask_sets.MaskSet) -> dict[str, types.AnyMask]:
     """Returns control masks that mask one half of the leaves alone."""

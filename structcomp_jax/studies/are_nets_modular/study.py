@@ -28,7 +28,7 @@ from structcomp_jax.studies.are_nets_modular.page import report
 DOMAINS = (arithmetic, scan)
 EXPERIMENTS = tuple(name for domain in DOMAINS for name in domain.EXPERIMENTS)
 # Biases and embeddings are never masked, scale and shift of norms are.
-_MASKED = r"(kernel|norm/scale|norm/bias)"
+_MASKED = r"((.*/)?kernel|.*norm/(scale|bias))"
 
 
 class AreNetsModular:
@@ -104,7 +104,7 @@ class AreNetsModular:
   def mask_rules(self, masked_from: Any) -> list[tuple[str, str]]:
     """Masks all weights but biases and embeddings, from a stage on."""
     stages = "|".join(self.masked_stages(masked_from))
-    return [(rf"({stages})/(.*/)?{_MASKED}", "weight"), (".*", "frozen")]
+    return [(rf"({stages})/{_MASKED}", "weight"), (".*", "frozen")]
 
   def search_config(self, **changes: Any) -> search.SearchConfig:
     """Returns the settings of one search, some of them changed."""
@@ -115,10 +115,10 @@ class AreNetsModular:
       **changes,
     )
 
-  def train_config(self) -> training.TrainConfig:
-    """Returns the settings of the training of base networks."""
+  def train_config(self, **changes: Any) -> training.TrainConfig:
+    """Returns the settings of base networks, some of them changed."""
     return self.base_training.train_config(
-      self.runtime, self.config.evaluation.batch_size
+      self.runtime, self.config.evaluation.batch_size, **changes
     )
 
   def data_to_prepare(self) -> dict[str, Mapping[str, int]]:
@@ -159,7 +159,11 @@ class AreNetsModular:
   ) -> tuple[Sequence[Part], bool]:
     """Tests the base network and the networks that its masks make."""
     frozen = work.frozen(regime, base_seed)
-    return mask_tests.Tests(self, frozen, regime, base_seed).parts()
+    has_masks = regimes.REGIMES[regime].has_masks
+    tests = mask_tests.Tests(
+      self, frozen, regime, base_seed, has_masks=has_masks
+    )
+    return tests.parts()
 
   def report(self, workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> None:
     """Writes the page, and prints the verdicts and where it lies."""

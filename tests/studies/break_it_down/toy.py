@@ -146,7 +146,7 @@ def make_config(**search):
   config.pruning.update(
     {
       "num_epochs": 2,
-      "learning_rates": (0.2, 0.05),
+      "learning_rates": (0.05, 0.2),
       "init_logits": (0.1,),
       "penalties": (0.001,),
       "masked_from": "layer_1",
