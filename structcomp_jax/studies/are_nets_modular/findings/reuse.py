@@ -267,7 +267,10 @@ def _notes(ours: Reuse, untrained: Reuse | None, label: str) -> tuple[str, ...]:
       " regimes"
     )
   elif untrained.values.empty:
-    notes.append("untrained networks have no score: no ceiling above chance")
+    notes.append(
+      "untrained networks have no score: their masks keep nothing, or those of"
+      " one subtask share no more than random ones; they are no control"
+    )
   elif label.endswith(DOES_NOT) and untrained.label().endswith(DOES_NOT):
     notes.append(
       "untrained networks give the same answer, so that the masks lie apart is"

@@ -102,6 +102,9 @@ def overlap_tables(rows: pd.DataFrame, subtasks: Sequence[str]) -> str:
   """
   by_leaf, pooled = overlaps.per_leaf(rows), overlaps.pooled(rows)
   table = pd.concat([by_leaf, pooled.assign(leaf="")])
+  # The row of all leaves follows those of its network and kind of pair.
+  groups = table.groupby(["regime", "kind"], sort=False).ngroup()
+  table = table.iloc[groups.argsort(kind="stable")]
   first, second = (escape(name) for name in subtasks)
   measures = {
     "iou": "IoU",
@@ -127,8 +130,9 @@ def overlap_tables(rows: pd.DataFrame, subtasks: Sequence[str]) -> str:
 
 
 def _with_random(row: pd.Series, name: str) -> str:
-  chance = number(row[f"random_{name}_mean"])
-  return f"{markup.spread(row[f'{name}_mean'], row[f'{name}_sd'])} ({chance})"
+  text = markup.spread(row[f"{name}_mean"], row[f"{name}_sd"])
+  chance = row[f"random_{name}_mean"]
+  return text if pd.isna(chance) else f"{text} ({number(chance)})"
 
 
 def score_table(scores: pd.DataFrame) -> str:

@@ -17,6 +17,7 @@ from structcomp_jax.studies.are_nets_modular.regimes import LABELS
 
 _KINDS = {
   specialisation.SPECIALISED: "good",
+  specialisation.PARTLY_SEPARABLE: "middle",
   specialisation.NOT_SEPARABLE: "middle",
   specialisation.NOT_SPECIALISED: "bad",
   reuse_score.REUSES: "good",
@@ -126,7 +127,7 @@ def as_text(found: Sequence[Findings]) -> str:
       lines.append(f"  {one.network[2]}, {one.question}: {one.label.upper()}.")
       lines.append(f"    {one.sentence}")
       for words, said in (("effect", one.effect), ("noise floor", one.floor)):
-        if said:
+        if said and said not in one.sentence:
           lines.append(f"    {words}: {said}")
       lines += [f"    [{note}]" for note in one.notes]
     lines.append("")
