@@ -112,6 +112,22 @@ def test_one_subtask_alone_takes_separability_away(tmp_path, rows, name):
   assert f"Without the weights of {other}" not in one.sentence
 
 
+@pytest.mark.parametrize(
+  ("left", "label"),
+  [
+    (0.55, "specialised"),
+    (0.4, "specialised, partly separable"),
+    (0.2, "specialised, not separable"),
+  ],
+)
+def test_how_much_of_the_other_subtask_goes_on(tmp_path, rows, left, label):
+  for name in synthetic.SUBTASKS[EXPERIMENT]:
+    other = "pair_2" if name == "pair_1" else "pair_1"
+    where = {"regime": "scratch", "subroutine": name, "ablation": "zero"}
+    rows = change(rows, left, test_task=other, **where)
+  assert verdict_of(tmp_path, rows, SPECIALISED).label == label
+
+
 def test_one_network_makes_it_unclear(tmp_path, rows):
   where = {"regime": "scratch", "base_seed": 1, "subroutine": "pair_1"}
   both = change(rows, 0.99, ablation="none", test_task="pair_2", **where)
@@ -128,13 +144,21 @@ def test_masks_that_do_everything_are_not_specialised(tmp_path, rows):
   assert one.label == "not specialised"
 
 
-def test_random_masks_must_be_exceeded(tmp_path, rows):
-  table = "controls"
-  where = {"table": table, "regime": "scratch", "ablation": "zero"}
-  same = change(rows, 0.9, subroutine="pair_1", test_task="pair_2", **where)
-  assert verdict_of(tmp_path, same, SPECIALISED).label == (
-    "specialised, not separable"
+@pytest.mark.parametrize(
+  ("accuracy", "label"),
+  [
+    (0.5, "specialised"),
+    (0.9, "specialised, partly separable"),
+    (0.99, "specialised, not separable"),
+  ],
+)
+def test_random_masks_must_be_exceeded(tmp_path, rows, accuracy, label):
+  """0.76 is removed; of that, random masks remove some as well."""
+  where = {"table": "controls", "regime": "scratch", "ablation": "zero"}
+  same = change(
+    rows, accuracy, subroutine="pair_1", test_task="pair_2", **where
   )
+  assert verdict_of(tmp_path, same, SPECIALISED).label == label
 
 
 def test_untrained_masks_that_are_as_specific(tmp_path, rows):

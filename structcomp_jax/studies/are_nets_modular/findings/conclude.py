@@ -120,13 +120,15 @@ def _control(evidence: Evidence, regime: str) -> Verdict:
       specialisation.numbers(evidence, regime),
       reuse.numbers(evidence, regime, end_leaves(evidence.experiment)),
     ]
+  words = "; ".join(one for one in effect if one)
+  sentence = _CONTROL_SENTENCES[regime]
   return Verdict(
     "control",
     "To compare with",
     network,
     CONTROL_LABEL,
-    _CONTROL_SENTENCES[regime],
-    effect="; ".join(one for one in effect if one),
+    f"{sentence} Here: {words}." if words else sentence,
+    effect=words,
   )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from structcomp_jax.report import markup
 from structcomp_jax.report.grades import Grade
 from structcomp_jax.studies.are_nets_modular.findings import (
   accuracies,
@@ -212,8 +213,9 @@ def _answer(
 
 
 _SENTENCES = {
-  DOES_NOT: "The weights of the two subtasks overlap about as random masks of"
-  " the same sizes do, far less than two masks of one subtask: score {}.",
+  DOES_NOT: "The overlap of the weights of the two subtasks is near that of"
+  " random masks of the same sizes, and far below that of two masks of one"
+  " subtask: score {}.",
   PARTLY: "The weights of the two subtasks overlap more than random masks of"
   " the same sizes, and less than two masks of one subtask: score {}.",
   REUSES: "The weights of the two subtasks overlap nearly as much as two masks"
@@ -225,8 +227,8 @@ def _score_words(one: Reuse) -> str:
   if one.values.empty:
     return "unknown"
   spread = one.values.std()
-  return f"{one.values.mean():.2f}" + (
-    "" if pd.isna(spread) else f" \u00b1 {spread:.2f}"
+  return markup.spread(float(one.values.mean()), float(spread)).replace(
+    "\u00a0", " "
   )
 
 
@@ -265,7 +267,10 @@ def _notes(ours: Reuse, untrained: Reuse | None, label: str) -> tuple[str, ...]:
       " regimes"
     )
   elif untrained.values.empty:
-    notes.append("untrained networks have no score: no ceiling above chance")
+    notes.append(
+      "untrained networks have no score: their masks keep nothing, or those of"
+      " one subtask share no more than random ones; they are no control"
+    )
   elif label.endswith(DOES_NOT) and untrained.label().endswith(DOES_NOT):
     notes.append(
       "untrained networks give the same answer, so that the masks lie apart is"

@@ -43,11 +43,12 @@ QUESTION = "specialisation"
 WORDS = "Do the subtasks have weights of their own?"
 # At least half of all problems; the published effects are close to 1.
 MINIMUM_EFFECT = 0.5
-# No network reaches this where nothing is specialised.
+# Less than this is no separation, and no specialisation in any network.
 SMALL_EFFECT = 0.25
 _MEASURES = {"kept": (KEPT, 1), "removed": (REMOVED, -1)}
 
 SPECIALISED = "specialised"
+PARTLY_SEPARABLE = "specialised, partly separable"
 NOT_SEPARABLE = "specialised, not separable"
 NOT_SPECIALISED = "not specialised"
 UNCLEAR = "unclear"
@@ -67,9 +68,12 @@ RULES = (
   " untrained networks have learned their subtask, <i>kept</i> must exceed"
   " those, too.",
   f"<b>{SPECIALISED.capitalize()}</b>: all four effects are at least"
-  f" consistent. <b>{NOT_SEPARABLE.capitalize()}</b>: both <i>kept</i> are, but"
-  " without its weights the network does not go on with the other subtask"
-  f" alone. <b>{NOT_SPECIALISED.capitalize()}</b>: no effect reaches"
+  f" consistent. <b>{PARTLY_SEPARABLE.capitalize()}</b>: both <i>kept</i> are,"
+  f" and both <i>removed</i> are if a mean of {SMALL_EFFECT:g} is enough: the"
+  " other subtask goes on, but suffers."
+  f" <b>{NOT_SEPARABLE.capitalize()}</b>: both <i>kept</i> are, but without the"
+  " weights of one subtask the network does not go on with the other alone."
+  f" <b>{NOT_SPECIALISED.capitalize()}</b>: no effect reaches"
   f" {SMALL_EFFECT:g} in any network. Otherwise <b>{UNCLEAR}</b>. "
   "“Probably” marks effects that are consistent, not clear.",
 )
@@ -84,9 +88,11 @@ def judge(evidence: Evidence, regime: str) -> Verdict:
     return verdict.stopped(QUESTION, WORDS, network, obstacle, found)
   random = _random(evidence, regime)
   untrained = _of_regime(evidence, UNTRAINED)
+  tables = found.kept, random, untrained
+  pairs = both_ways(evidence.subtasks)
   measured = tuple(
-    _measure(name, subtask, other, found.kept, random, untrained)
-    for subtask, other in both_ways(evidence.subtasks)
+    _measure(name, *pair, *tables, minimum=MINIMUM_EFFECT)
+    for pair in pairs
     for name in _MEASURES
   )
   lacking = [one.words for one in measured if len(one.by_network) < 2]
@@ -96,7 +102,11 @@ def judge(evidence: Evidence, regime: str) -> Verdict:
       " Run launch.evaluate."
     )
     return verdict.stopped(QUESTION, WORDS, network, sentence, found)
-  label, sentence = _answer(measured, found.kept, evidence.subtasks)
+  in_part = min(
+    _measure("removed", *pair, *tables, minimum=SMALL_EFFECT).support()
+    for pair in pairs
+  )
+  label, sentence = _answer(measured, in_part, found.kept, evidence.subtasks)
   return Verdict(
     QUESTION,
     WORDS,
@@ -160,6 +170,8 @@ def _measure(
   masks: pd.DataFrame,
   random: pd.DataFrame,
   untrained: pd.DataFrame,
+  *,
+  minimum: float,
 ) -> Effect:
   values = difference(masks, name, subtask, other).dropna()
   chance = difference(random, name, subtask, other)
@@ -176,8 +188,8 @@ def _measure(
     by_network=per_network,
     num_masks=len(values),
     against={
-      "zero": effects.above_zero(values, MINIMUM_EFFECT),
-      "random masks": effects.above_zero(beyond, MINIMUM_EFFECT),
+      "zero": effects.above_zero(values, minimum),
+      "random masks": effects.above_zero(beyond, minimum),
       "untrained networks": (
         effects.above_other(values, theirs, SMALL_EFFECT) if learned else None
       ),
@@ -191,8 +203,19 @@ def _measure(
 
 
 def _answer(
-  measured: tuple[Effect, ...], masks: pd.DataFrame, subtasks: tuple[str, ...]
+  measured: tuple[Effect, ...],
+  in_part: Grade,
+  masks: pd.DataFrame,
+  subtasks: tuple[str, ...],
 ) -> tuple[str, str]:
+  """Returns label and sentence.
+
+  Args:
+    measured: all effects.
+    in_part: the weakest grade of `removed` where a small effect is enough.
+    masks: accuracies of the networks that count.
+    subtasks: names of both.
+  """
   kept, removed = (
     [one for one in measured if one.name == name] for name in _MEASURES
   )
@@ -204,14 +227,21 @@ def _answer(
   if deciding >= Grade.CONSISTENT:
     return verdict.probably(SPECIALISED, deciding), (
       "Each subtask has weights of its own: kept alone they do their own"
-      f" subtask and not the other ({under_words(masks, 'none', subtasks)});"
+      f" subtask and not the other ({under_words(masks, KEPT, subtasks)});"
       " without them their own subtask is lost and the other goes on"
-      f" ({under_words(masks, 'zero', subtasks)})."
+      f" ({under_words(masks, REMOVED, subtasks)})."
+    )
+  if min(weakest["kept"], in_part) >= Grade.CONSISTENT:
+    return verdict.probably(PARTLY_SEPARABLE, min(weakest["kept"], in_part)), (
+      "Each subtask has weights of its own: kept alone they do their own"
+      f" subtask and not the other ({under_words(masks, KEPT, subtasks)});"
+      " without them their own subtask is lost and the other one suffers, but"
+      f" goes on ({under_words(masks, REMOVED, subtasks)})."
     )
   if weakest["kept"] >= Grade.CONSISTENT:
     return verdict.probably(NOT_SEPARABLE, weakest["kept"]), (
       "Under its mask the network does one subtask and not the other"
-      f" ({under_words(masks, 'none', subtasks)}). "
+      f" ({under_words(masks, KEPT, subtasks)}). "
       + " ".join(
         _left_over(masks, one.about, other)
         for one in removed
@@ -222,20 +252,20 @@ def _answer(
   if all(one.largest < SMALL_EFFECT for one in measured):
     return NOT_SPECIALISED, (
       "The weights that a mask of a subtask keeps do the other subtask, too,"
-      f" or neither ({under_words(masks, 'none', subtasks)}), and so do the"
-      f" weights it removes ({under_words(masks, 'zero', subtasks)})."
+      f" or neither ({under_words(masks, KEPT, subtasks)}), and so do the"
+      f" weights it removes ({under_words(masks, REMOVED, subtasks)})."
     )
   if any(_same_untrained(one) for one in kept):
     return UNCLEAR, (
       "Masks of networks that were never trained are as specific to their"
       " subtask, so that this one is no evidence of learning: the search can"
-      f" build it ({under_words(masks, 'none', subtasks)})."
+      f" build it ({under_words(masks, KEPT, subtasks)})."
     )
   weak = [one.words for one in measured if one.support() < Grade.CONSISTENT]
   return UNCLEAR, (
     "Not all effects are large and the same in all networks: "
-    f"{listed(weak)} ({under_words(masks, 'none', subtasks)}; inverses "
-    f"{under_words(masks, 'zero', subtasks)})."
+    f"{listed(weak)} ({under_words(masks, KEPT, subtasks)}; inverses "
+    f"{under_words(masks, REMOVED, subtasks)})."
   )
 
 

@@ -190,8 +190,8 @@ def histogram_figure(histograms: pd.DataFrame, num_bins: int) -> Figure:
       axes[line][1].step(places, share, color=colours[name], lw=1)
     axes[line][1].set_yscale("log")
     axes[line][0].set_ylabel("share of weights")
-    axes[line][0].set_title(f"{LABELS.name(regime)}: without the first bin")
-    axes[line][1].set_title("all, logarithmic")
+    axes[line][0].set_title(LABELS.name(regime))
+    axes[line][1].set_title("all bins, logarithmic")
     for axis in axes[line]:
       axis.axvline(0.5, color="#333333", linewidth=1, linestyle=":")
   for axis in axes[-1]:

@@ -56,7 +56,8 @@ def _cells(
       for row, name in zip(rows, key, strict=True)
     ]
     lines.append([*names, *cells])
-  header = [*(head[row] for row in rows), *(escape(one) for one in columns)]
+  header = [*(head[row] for row in rows)]
+  header += [escape(one).replace(" (", "<br>(") for one in columns]
   return markup.table(header, lines, css_class="small")
 
 
@@ -101,6 +102,9 @@ def overlap_tables(rows: pd.DataFrame, subtasks: Sequence[str]) -> str:
   """
   by_leaf, pooled = overlaps.per_leaf(rows), overlaps.pooled(rows)
   table = pd.concat([by_leaf, pooled.assign(leaf="")])
+  # The row of all leaves follows those of its network and kind of pair.
+  groups = table.groupby(["regime", "kind"], sort=False).ngroup()
+  table = table.iloc[groups.argsort(kind="stable")]
   first, second = (escape(name) for name in subtasks)
   measures = {
     "iou": "IoU",
@@ -126,8 +130,9 @@ def overlap_tables(rows: pd.DataFrame, subtasks: Sequence[str]) -> str:
 
 
 def _with_random(row: pd.Series, name: str) -> str:
-  chance = number(row[f"random_{name}_mean"])
-  return f"{markup.spread(row[f'{name}_mean'], row[f'{name}_sd'])} ({chance})"
+  text = markup.spread(row[f"{name}_mean"], row[f"{name}_sd"])
+  chance = row[f"random_{name}_mean"]
+  return text if pd.isna(chance) else f"{text} ({number(chance)})"
 
 
 def score_table(scores: pd.DataFrame) -> str:

@@ -17,6 +17,7 @@ from structcomp_jax.studies.are_nets_modular.regimes import LABELS
 
 _KINDS = {
   specialisation.SPECIALISED: "good",
+  specialisation.PARTLY_SEPARABLE: "middle",
   specialisation.NOT_SEPARABLE: "middle",
   specialisation.NOT_SPECIALISED: "bad",
   reuse_score.REUSES: "good",
@@ -35,7 +36,7 @@ def overview(found: Sequence[Findings]) -> str:
     "question",
     "answer",
     "effect",
-    "where there is nothing to find",
+    "noise floor",
   )
   rows = [
     (
@@ -49,12 +50,18 @@ def overview(found: Sequence[Findings]) -> str:
     for findings in found
     for one in findings.verdicts
   ]
-  return markup.table(header, rows)
+  return markup.table(header, rows, css_class="small")
 
 
 def _lines(words: str) -> str:
   """Returns short numbers, one below the other."""
-  lines = escape(words).replace("; ", "<br>").replace(": own", ":<br>own")
+  lines = escape(words)
+  for mark, broken in (
+    ("; ", "<br>"),
+    (" (control", "<br>(control"),
+    (": own", ":<br>own"),
+  ):
+    lines = lines.replace(mark, broken)
   return lines or markup.DASH
 
 
@@ -120,7 +127,7 @@ def as_text(found: Sequence[Findings]) -> str:
       lines.append(f"  {one.network[2]}, {one.question}: {one.label.upper()}.")
       lines.append(f"    {one.sentence}")
       for words, said in (("effect", one.effect), ("noise floor", one.floor)):
-        if said:
+        if said and said not in one.sentence:
           lines.append(f"    {words}: {said}")
       lines += [f"    [{note}]" for note in one.notes]
     lines.append("")

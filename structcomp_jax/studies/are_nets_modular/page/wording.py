@@ -95,7 +95,8 @@ CAPTIONS = {
   ),
   "histogram": (
     "<b>How sure the masks are.</b> Share of all masked weights by the"
-    " probability to keep them, in 500 bins, over all masks. A mask is decided"
+    " probability to keep them, in 500 bins, over all masks; on the left"
+    " without the first bin, which holds most of them. A mask is decided"
     " where nothing lies near the dotted line."
   ),
   "training": "<b>Training of the base networks</b> on the whole task.",
