@@ -126,6 +126,68 @@ BAD_SWEEPS = [
   ("-1.0", "16", "learning_rate -1.0"),
   ("1e-3", "65", "batch_sizes 65 is more"),
 ]
+# Of the study Are Neural Nets Modular: config, field, value, what is named.
+ADD_MUL = "configs/arithmetic/add_mul.py:smoke"
+DOUBLE_ADDITION = "configs/arithmetic/double_addition.py:smoke"
+LSTM = "configs/arithmetic/double_addition.py:lstm_together"
+SCAN = "configs/scan/scan.py:smoke"
+MODULAR_FIELDS = [
+  (LSTM, "model.mode", "apart", ["model.mode 'apart'", "only_one_io"]),
+  (DOUBLE_ADDITION, "model.family", "lstm", ["needs model.mode", "variant"]),
+  (ADD_MUL, "model.family", "cnn", ["model.family 'cnn'", "mlp, lstm"]),
+  (ADD_MUL, "model.family", "lstm", ["does not describe a lstm"]),
+  (SCAN, "model.family", "lstm", ["'lstm'", "seq2seq_transformer"]),
+  (ADD_MUL, "model.sizes.hidden_sizes", "(0,)", ["hidden_sizes is (0,)"]),
+  (SCAN, "model.sizes.dropout", "1.0", ["dropout is 1.0", "below 1"]),
+  (ADD_MUL, "regimes", "('only_jump',)", ["'only_jump'", "random_init"]),
+  (SCAN, "regimes", "('copy_weight',)", ["'copy_weight'", "only_length"]),
+  (ADD_MUL, "regimes", "('simclr',)", ["regimes 'simclr'", "scratch"]),
+  (
+    DOUBLE_ADDITION,
+    "regimes",
+    "('copy_weight',)",
+    ["needs the networks of scratch", "add scratch to regimes"],
+  ),
+  (
+    ADD_MUL,
+    "regimes",
+    "('scratch', 'copy_weight')",
+    ["needs the feed-forward network of double_addition", "remove it"],
+  ),
+  (
+    LSTM,
+    "regimes",
+    "('scratch', 'copy_weight')",
+    ["needs the feed-forward network of double_addition", "remove it"],
+  ),
+  (ADD_MUL, "data.policy", "balanced", ["'balanced'", "disjoint"]),
+  (SCAN, "data.policy", "disjoint", ["'disjoint'", "published"]),
+  (ADD_MUL, "data.num_problems.train", "2000000", ["1000000", "lower it"]),
+  (SCAN, "data.num_problems.test", "5000", ["5000", "4182", "scan/simple"]),
+  (ADD_MUL, "training.num_steps", "0", ["training.num_steps 0", "from 1"]),
+  (ADD_MUL, "training.batch_size", "0", ["training.batch_size 0"]),
+  (ADD_MUL, "training.clip_norm", "nan", ["training.clip_norm nan"]),
+  (ADD_MUL, "training.keep", "first", ["keep 'first'", "best or last"]),
+  (ADD_MUL, "search.num_steps", "0", ["search.num_steps 0", "from 1"]),
+  (ADD_MUL, "search.batch_size", "30", ["batch_size 30", "samples 4"]),
+  (ADD_MUL, "search.clip_scope", "all", ["clip_scope 'all'", "reference"]),
+  (ADD_MUL, "search.betas", "()", ["search.betas ()", "at least one"]),
+  (ADD_MUL, "search.betas", "('nan',)", ["search.betas 'nan'", "finite"]),
+  (ADD_MUL, "search.betas", "(1e999,)", ["search.betas inf", "finite"]),
+  (ADD_MUL, "search.betas", "(0.1, 0.1)", ["search.betas", "repetitions"]),
+  (
+    ADD_MUL,
+    "search.learning_rates",
+    "(0.1, 0.01)",
+    ["search.learning_rates (0.1, 0.01)", "one value", "search.betas"],
+  ),
+  (ADD_MUL, "search.init_logits", "(1.0, 2.0)", ["init_logits", "one value"]),
+  (ADD_MUL, "search.masked_from", "(0, 1)", ["masked_from", "one value"]),
+  (ADD_MUL, "search.masked_from", "()", ["masked_from", "one value"]),
+  (ADD_MUL, "search.masked_from", "('layer_9',)", ["'layer_9'", "layer_0"]),
+  (SCAN, "search.masked_from", "('decodr',)", ["'decodr'", "decoder"]),
+  (SCAN, "runtime.data_devices", "2", ["runtime.data_devices 2", "to 1"]),
+]
 
 
 @pytest.fixture
@@ -168,6 +230,19 @@ def test_bad_language_config(refusal, field, value, expected):
 def test_bad_vision_config(refusal, field, value, expected):
   changes = {"regimes": ALL_REGIMES, field: value}
   assert_clear(refusal(VISION, changes), *expected)
+
+
+@pytest.mark.parametrize(
+  ("config", "field", "value", "expected"), MODULAR_FIELDS
+)
+def test_bad_config_of_modular_nets(refusal, config, field, value, expected):
+  assert_clear(refusal(config, {field: value}), *expected)
+
+
+def test_features_of_two_passes_are_not_kept(refusal):
+  changes = {"search.masked_from": "('layer_1',)", "search.cache": "device"}
+  line = refusal(DOUBLE_ADDITION, changes)
+  assert_clear(line, "search.cache 'device'", "'layer_1'", "two passes", "off")
 
 
 @pytest.mark.parametrize(

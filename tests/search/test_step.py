@@ -127,6 +127,28 @@ def test_penalty_does_not_depend_on_the_batch_size(relaxation):
   np.testing.assert_allclose(costs[0], 2 * amount, rtol=1e-5)
 
 
+@pytest.mark.parametrize("num_samples", [1, 4])
+def test_penalty_pulls_every_raw_logit_as_much(num_samples):
+  """Of Gumbel-sigmoid masks, whatever the logit and the batch."""
+  config = config_at_beta_3(
+    relaxation="gumbel_sigmoid", num_mask_samples=num_samples
+  )
+
+  @jax.jit
+  def pull_of(logits, batch):
+    def cost(logits):
+      loss, task_loss, _ = objective(logits, batch, config, penalty=2.0)
+      return loss - task_loss
+
+    return jax.grad(cost)(logits)
+
+  for scale, num_examples in ((1, 16), (200, 16), (0, 16), (1, 8)):
+    logits = jax.tree.map(lambda leaf, by=scale: by * leaf, random_logits())
+    batch = trees.row(tiny.DATASET, slice(num_examples))
+    for leaf in jax.tree.leaves(pull_of(logits, batch)):
+      np.testing.assert_allclose(leaf, 2.0, rtol=1e-6)
+
+
 @functools.partial(jax.jit, static_argnames=("loss_fn", "config"))
 def take_step(state, candidate, batch, loss_fn=tiny.loss_fn, config=AT_BETA_3):
   """Returns the state after one step at beta = 3."""

@@ -123,7 +123,13 @@ def _depth(path: str) -> tuple[bool, str]:
 
 def _encode_add_mul(task: str, problems: np.ndarray) -> types.Batch:
   if task != _ALL:
-    problems = problems[problems[:, 2] == add_mul.OPERATIONS.index(task)]
+    is_asked = problems[:, 2] == add_mul.OPERATIONS.index(task)
+    if not is_asked.any():
+      raise types.UserError(
+        f"none of {len(problems)} problems of a split is one of task {task}; "
+        "raise data.num_problems"
+      )
+    problems = problems[is_asked]
   results = {
     name: add_mul.targets(
       np.concatenate(
@@ -176,7 +182,7 @@ def make(config: ConfigDict) -> Arithmetic:
   """Makes the network that the config describes, and what it reads.
 
   Raises:
-    UserError: sizes or mode fit nothing.
+    UserError: sizes, mode or search.cache fit nothing.
   """
   if config.experiment == "add_mul":
     parts, sees = add_mul.OPERATIONS, ""
@@ -203,11 +209,9 @@ def _add_mul_network(config: ConfigDict) -> AddMulNetwork:
 
 
 def _double_addition_network(config: ConfigDict) -> DoubleAdditionNetwork:
-  name = config.model.mode if config.model.family == "lstm" else ""
-  if config.model.family == "lstm" and name not in MODES:
-    raise types.UserError(
-      f"model.mode {name!r} is unknown; choose from {', '.join(MODES)}"
-    )
+  name = _mode(config.model) if config.model.family == "lstm" else ""
+  if not name:
+    _check_cache(config.search)
   one_input = bool(name) and MODES[name].one_input
   one_output = bool(name) and MODES[name].one_output
   model = _model(
@@ -216,6 +220,31 @@ def _double_addition_network(config: ConfigDict) -> DoubleAdditionNetwork:
     _RESULT_OUTPUTS * (2 - one_output),
   )
   return DoubleAdditionNetwork(model, mode=name)
+
+
+def _mode(model: ConfigDict) -> str:
+  """Returns the name of the mode of an LSTM, if there is such a mode."""
+  if "mode" not in model:
+    raise types.UserError(
+      f"model.family {model.family!r} needs model.mode, which the config does "
+      "not have; start from a variant of that family"
+    )
+  if model.mode not in MODES:
+    raise types.UserError(
+      f"model.mode {model.mode!r} is unknown; choose from {', '.join(MODES)}"
+    )
+  return str(model.mode)
+
+
+def _check_cache(search: ConfigDict) -> None:
+  """Raises UserError for features of a problem that has two passes."""
+  (masked_from,) = search.masked_from
+  if search.cache != "off" and masked_from not in (0, "layer_0"):
+    raise types.UserError(
+      f"search.cache {search.cache!r} keeps what enters {masked_from!r}, but a "
+      "feed-forward network has two passes for a problem of double_addition; "
+      "set it to off"
+    )
 
 
 def _model(model: ConfigDict, num_inputs: int, num_outputs: int) -> Any:

@@ -51,12 +51,13 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
     checks.distinct(config, field)
   checks.finite(config, "search.betas")
   for section in ("training", "search"):
-    checks.integers(config, f"{section}.batch_size", 1)
+    for field in ("num_steps", "batch_size"):
+      checks.integers(config, f"{section}.{field}", 1)
     checks.finite(config, f"{section}.clip_norm")
-  for field in ("search.masked_from", "search.learning_rates"):
-    values = config.search[field.partition(".")[2]]
+  for field in ("masked_from", "learning_rates", "init_logits"):
+    values = tuple(config.search[field])
     if len(values) != 1:
       raise types.UserError(
-        f"{field} {tuple(values)} must be one value: networks are searched "
-        "together, and search.betas alone may have several"
+        f"search.{field} {values} must be one value, because masks of one "
+        "penalty are compared; only search.betas may have several"
       )

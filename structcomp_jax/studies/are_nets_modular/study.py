@@ -181,6 +181,7 @@ def make(config: ConfigDict) -> AreNetsModular:
   study = AreNetsModular(config, domain.make(config))
   # All raise on bad values: before the first hour of work, not after it.
   _check_sizes(study)
+  _check_devices(study)
   regimes.check(study)
   with checks.section("search"):
     study.search_config().candidates()
@@ -192,13 +193,25 @@ def make(config: ConfigDict) -> AreNetsModular:
 
 
 def _check_sizes(study: AreNetsModular) -> None:
-  """Raises UserError where there are fewer problems than wanted."""
-  for split, wanted in study.config.data.num_problems.items():
-    for task, dataset in study.datasets.items():
-      available = study.domain.available(task)[split]
-      # The smaller data sets of an experiment are used whole.
-      if task == study.domain.tasks()[0] and wanted > available:
-        raise types.UserError(
-          f"data.num_problems.{split} {wanted} is more than the {available} of "
-          f"{dataset.name}; lower it, or 0 for all"
-        )
+  """Raises UserError where base networks have fewer problems than wanted.
+
+  The smaller ones of the other data sets are used whole.
+  """
+  task = study.domain.tasks()[0]
+  for split, available in study.domain.available(task).items():
+    wanted = study.config.data.num_problems[split]
+    if wanted > available:
+      raise types.UserError(
+        f"data.num_problems.{split} {wanted} is more than the {available} of "
+        f"{study.datasets[task].name}; lower it, or 0 for all"
+      )
+
+
+def _check_devices(study: AreNetsModular) -> None:
+  """Raises UserError where devices that share a batch would draw apart."""
+  if study.domain.loss_draws and study.runtime.data_devices > 1:
+    raise types.UserError(
+      f"runtime.data_devices {study.runtime.data_devices} is too many for "
+      f"{study.config.experiment}: its loss draws once for a whole batch; set "
+      "it to 1"
+    )

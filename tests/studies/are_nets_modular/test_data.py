@@ -203,6 +203,11 @@ def test_no_more_problems_than_there_are():
     study.make(config)
 
 
+def test_a_task_has_at_least_one_problem(add_mul):
+  with pytest.raises(UserError, match=r"none of 1 problems .* mul; raise data"):
+    encode(add_mul, "mul", ADD_MUL[:1])
+
+
 def test_what_one_piece_of_work_reads(double_addition):
   assert double_addition.used_together == [
     *(

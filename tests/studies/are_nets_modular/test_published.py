@@ -122,6 +122,16 @@ def test_penalties_of_the_sensitivity_grid(variant):
   assert_published(study, name, betas)
 
 
+def test_penalties_are_divided_by_the_batch_size_of_base_networks():
+  """Whatever that of the search is (acceptance check 4)."""
+  config = add_mul.get_config("smoke")
+  config.training.batch_size, config.search.batch_size = 32, 64
+  config.search.num_mask_samples, config.search.betas = 2, (0.32, 0.64)
+  search = registry.make_study(config.lock()).search_config()
+  assert search.penalties == pytest.approx((0.01, 0.02))
+  assert search.batch_size == 64
+
+
 def test_regimes_of_the_published_variants():
   def regimes(name, variant):
     return get_config(name, variant).regimes
