@@ -106,7 +106,7 @@ def update(workdirs: Sequence[str | pathlib.Path], root: pathlib.Path) -> None:
   """
   found = conclude.load(workdirs)
   readme, page = root / "README.md", root / PAGE
-  texts = {path: _read(path) for path in (readme, page)}
+  texts = {path: read(path) for path in (readme, page)}
   try:
     notes = between_markers(texts[page], "notes")
     new_readme = replace_between_markers(
@@ -119,7 +119,12 @@ def update(workdirs: Sequence[str | pathlib.Path], root: pathlib.Path) -> None:
   write_overview(found[0].evidence, root / "docs" / "overview.svg")
 
 
-def _read(path: pathlib.Path) -> str:
+def read(path: pathlib.Path) -> str:
+  """Returns a text file of the repository.
+
+  Raises:
+    UserError: there is none.
+  """
   try:
     return path.read_text(encoding="utf-8")
   except OSError as error:
