@@ -30,11 +30,11 @@ jax.config.update("jax_num_cpu_devices", 8)
 
 
 def pytest_addoption(parser):
-  """Adds an option of tests/studies/break_it_down/test_golden.py."""
+  """Adds an option of the tests that compare with tests/golden/tables."""
   parser.addoption(
     "--store-golden",
     action="store_true",
-    help="store the tables of the smoke runs instead of comparing with them",
+    help="store the tables of some runs instead of comparing with them",
   )
 
 

@@ -1,6 +1,7 @@
 """Kills an experiment again and again and compares what comes out of it.
 
     python -m tools.kill_resume [--kills=10] [--seed=0] [--root=DIR]
+        [--config=configs/arithmetic/double_addition.py:smoke]
 
 Runs a small experiment twice undisturbed (the second run measures how long
 every step takes), then once more in another work directory where the process
@@ -12,6 +13,7 @@ cores.
 
 import argparse
 import dataclasses
+import importlib.util
 import itertools
 import json
 import os
@@ -24,15 +26,17 @@ import time
 
 STEPS = ("prepare_data", "train", "search", "evaluate", "report")
 WITH_CHECKPOINTS = ("train", "search")
+# Sections that say how long these steps are.
+_SECTIONS = ("training", "search")
 CONFIG = "configs/language/sv_singular.py:smoke"
-# Long enough to be killed in the middle, with a checkpoint after every single
-# step, so that resuming really starts from one.
-OVERRIDES = (
-  "training.num_epochs=12",
-  "search.num_epochs=12",
-  "runtime.checkpoint_seconds=0",
-  "runtime.steps_per_call=1",
-)
+# A checkpoint after every single step, so that resuming really starts from one.
+_EVERY_STEP = {
+  "runtime.checkpoint_seconds": 0,
+  "runtime.steps_per_call": 1,
+}
+# Long enough to be killed in the middle. What counts is the number of steps,
+# unless it is 0 or there is none.
+_LENGTHS = {"num_epochs": 12, "num_steps": 24}
 _COMPARED = (
   "*.csv",
   "**/masks.npz",
@@ -99,6 +103,26 @@ def _arguments() -> argparse.Namespace:
   return parser.parse_args()
 
 
+def overrides(config: str) -> dict[str, int]:
+  """Returns {field: value} that make a run long and easy to go on with.
+
+  Args:
+    config: file and variant, as of `--config`.
+  """
+  file, _, variant = config.partition(":")
+  spec = importlib.util.spec_from_file_location("config_to_kill", file)
+  if spec is None or spec.loader is None:
+    raise SystemExit(f"error: --config {config!r} is no file of Python")
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  values = module.get_config(variant)
+  changes = dict(_EVERY_STEP)
+  for section in _SECTIONS:
+    field = "num_steps" if values[section].get("num_steps") else "num_epochs"
+    changes[f"{section}.{field}"] = _LENGTHS[field]
+  return changes
+
+
 def plan(num_kills: int, random_moments: random.Random) -> list[Kill]:
   """Returns the kills, spread evenly over the steps, in order of the road."""
   steps = [STEPS[i % len(STEPS)] for i in range(num_kills)]
@@ -114,6 +138,9 @@ class Runner:
 
   def __init__(self, root: pathlib.Path, config: str):
     self._root, self._config, self._number = root, config, 0
+    self._overrides = [
+      f"--config.{field}={value}" for field, value in overrides(config).items()
+    ]
     # A killed process would compile everything again each time it starts.
     self._environment = {
       **os.environ,
@@ -133,7 +160,7 @@ class Runner:
           "launch.run",
           f"--config={self._config}",
           f"--workdir={self._root / workdir}",
-          *(f"--config.{override}" for override in OVERRIDES),
+          *self._overrides,
         ],
         stdout=file,
         stderr=file,

@@ -116,9 +116,11 @@ def random_halves(paths: Sequence[str]) -> dict[str, list[str]]:
   return {f"random_{i}": list(subsets[j]) for i, j in enumerate(chosen)}
 
 
-def _depth(path: str) -> tuple[bool, str]:
-  """Returns where a leaf stands: by name, and the output last."""
-  return path.startswith("output/"), path
+def _depth(path: str) -> tuple[bool, int, str]:
+  """Returns where a leaf stands: by number, and the output last."""
+  stage = path.partition("/")[0]
+  # layer_10 comes after layer_9.
+  return stage == "output", len(stage), path
 
 
 def _encode_add_mul(task: str, problems: np.ndarray) -> types.Batch:

@@ -73,6 +73,11 @@ def num_masked(study):
   return masks.select(param_shapes(study.network), rules).num_weights
 
 
+def masked_paths(study):
+  rules = study.mask_rules(0)
+  return list(masks.select(param_shapes(study.network), rules).paths)
+
+
 def assert_published(study, name, betas):
   steps, batch_size, clip_norm = SETTINGS[name]
   training, search = study.train_config(), study.search_config()
@@ -203,6 +208,69 @@ def test_what_is_never_masked():
       is_norm = module.endswith("norm") and name in ("scale", "bias")
       assert (path in masked) == (name == "kernel" or is_norm), path
     assert len(masked) == {"lstm": 9, "transformer": 70}[variant]
+
+
+def early_of(name, variant):
+  """Returns the first half of the masked leaves, sorted."""
+  study = registry.make_study(get_config(name, variant))
+  return sorted(study.domain.halves(masked_paths(study))["early"])
+
+
+def test_early_halves_are_the_published_ones():
+  layers = [f"layer_{number}/kernel" for number in range(3)]
+  assert early_of("add_mul", "ff_big") == layers  # 3 of 5
+  assert early_of("add_mul", "ff_small") == layers[:2]  # 2 of 4
+  for variant in ("ff_big", "ff_small"):
+    assert early_of("double_addition", variant) == layers[:2]  # 2 of 5
+  assert early_of("double_addition", "lstm_together") == [
+    "cell_0/input/kernel",
+    "cell_0/recurrent/kernel",
+  ]
+  # Layers 0 and 1 of encoder and decoder, and the output.
+  found = early_of("scan", "transformer")
+  study = registry.make_study(get_config("scan", "transformer"))
+  late = set(masked_paths(study)) - set(found)
+  assert late == {path for path in masked_paths(study) if "layer_2/" in path}
+  assert "decoder/output/kernel" in found
+
+
+def test_layers_are_counted_not_spelled():
+  config = add_mul.get_config("ff_big")
+  config.model.sizes.hidden_sizes = (8,) * 12
+  study = registry.make_study(config.lock())
+  early = study.domain.halves(masked_paths(study))["early"]
+  assert early == [f"layer_{number}/kernel" for number in range(7)]
+
+
+@pytest.mark.parametrize(
+  ("name", "size", "total"), [("add_mul", 3, 5), ("scan", 5, 9)]
+)
+def test_other_halves_are_random(name, size, total):
+  study = registry.make_study(get_config(name, "lstm"))
+  paths = masked_paths(study)
+  assert len(paths) == total
+  halves = study.domain.halves(paths)
+  assert [len(half) for half in halves.values()] == 5 * [size]
+
+
+@pytest.mark.parametrize(
+  ("name", "variant", "ends"),
+  [
+    ("add_mul", "ff_big", ("layer_0/kernel", "output/kernel")),
+    ("double_addition", "ff_big", ("layer_0/kernel", "output/kernel")),
+    (
+      "double_addition",
+      "lstm_together",
+      ("cell_0/input/kernel", "output/kernel"),
+    ),
+    ("scan", "lstm", ()),
+  ],
+)
+def test_ends_are_what_the_inverse_test_leaves_out(name, variant, ends):
+  study = registry.make_study(get_config(name, variant))
+  first, last = study.domain.ends()
+  assert (*first, *last) == ends
+  assert set(ends) <= set(masked_paths(study))
 
 
 def test_dropout_is_that_of_the_published_networks():

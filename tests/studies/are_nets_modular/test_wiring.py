@@ -16,6 +16,7 @@ from structcomp_jax import masks, trees
 from structcomp_jax.io import files, mask_files, metrics
 from structcomp_jax.pipeline import base_networks, run, workplace
 from structcomp_jax.pipeline.study import fresh_params
+from tests.golden import roads
 from tests.search import compilations
 
 from . import recomputed, toy
@@ -373,6 +374,15 @@ def test_a_control_mask_that_stopped_takes_away_what_needs_it_alone(
 
 
 # All of it again.
+
+
+def test_results_are_the_stored_ones(work, request):
+  roads.check(
+    work.paths.table("results"),
+    "double_addition_toy",
+    work.study.tables["results"],
+    request,
+  )
 
 
 def test_a_second_run_compiles_nothing_and_stores_the_same(work, tmp_path):

@@ -14,6 +14,7 @@ from structcomp_jax.pipeline import base_networks, run, workplace
 from structcomp_jax.pipeline.study import fresh_params
 from structcomp_jax.studies.are_nets_modular.arithmetic import random_halves
 from structcomp_jax.tasks.scan import vocabulary
+from tests.golden import roads
 
 from . import recomputed, toy
 
@@ -221,6 +222,25 @@ def test_units_of_the_output_count_what_they_lose(works, tables, subroutine):
         "beta": BETA,
       },
     )
+
+
+@pytest.mark.parametrize(
+  ("experiment", "table"),
+  [
+    ("add_mul", "results"),
+    ("add_mul", "overlaps"),
+    ("scan", "results"),
+    ("scan", "outputs"),
+  ],
+)
+def test_table_is_the_stored_one(works, experiment, table, request):
+  work = works[experiment]
+  roads.check(
+    work.paths.table(table),
+    f"{experiment}_toy",
+    work.study.tables[table],
+    request,
+  )
 
 
 @pytest.mark.parametrize("experiment", REGIMES)

@@ -19,16 +19,4 @@ def workdirs(launch, finished, tmp_path_factory):
 @pytest.mark.parametrize("table", roads.TABLES)
 @pytest.mark.parametrize("name", roads.CONFIGS)
 def test_table_is_the_stored_one(workdirs, name, table, request):
-  found = workdirs[name] / table
-  if request.config.getoption("--store-golden"):
-    roads.store(found, name)
-  stored = roads.Maker.stored()
-  if roads.Maker.here() == stored:
-    expected = roads.DIRECTORY / name / table
-    assert found.read_bytes() == expected.read_bytes()
-    return
-  roads.assert_close(found, name)
-  pytest.skip(
-    f"close to the stored table; bytes are compared with JAX {stored.jax} on "
-    f"{stored.machine} alone"
-  )
+  roads.check(workdirs[name] / table, name, roads.TABLES[table], request)
