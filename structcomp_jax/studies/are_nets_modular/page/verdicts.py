@@ -50,7 +50,7 @@ def overview(found: Sequence[Findings]) -> str:
     for findings in found
     for one in findings.verdicts
   ]
-  return markup.table(header, rows, css_class="small")
+  return markup.table(header, rows, css_class="small wrapped")
 
 
 def _lines(words: str) -> str:
