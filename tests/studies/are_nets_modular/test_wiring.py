@@ -350,6 +350,8 @@ def test_a_control_mask_that_stopped_takes_away_what_needs_it_alone(
       metadata=columns | {"finite": [True, False, True, True]},
       stacked=True,
     )
+    # All masks are tested again, in one program.
+    work.paths.evaluation(*case[:2]).unlink()
     run.evaluate(work)
     found = {name: recomputed.read(work, name) for name in tables}
   finally:
