@@ -19,8 +19,10 @@ DONE = (
 TASKS = {
   "add_mul": "The network reads two numbers from 0 to 99 and an operation, and"
   " answers the last two digits of the sum or of the product. The parts are the"
-  " two operations. There are only 20,000 problems, and training holds all of"
-  " them: nothing here is about generalisation.",
+  " two operations. There are only 20,000 problems. In the published division"
+  " training holds all of them, so nothing is about generalisation; under the"
+  " policy “disjoint” it holds none that are tested. A random answer is right in"
+  " 1 % of all cases, and one that is always 00 is right in 5 % of all products.",
   "double_addition": "The network reads two pairs of numbers from 0 to 99 and"
   " answers the last two digits of both sums. Both pairs need the same"
   " function, so one set of weights could do both; each pair has inputs and"
@@ -68,8 +70,8 @@ CAPTIONS = {
     "<b>What is answered under every mask, whatever is asked for.</b> A mask of"
     " one operation that answers with it when asked for the other has lost the"
     " other operation, not the numbers. Noise floor: a random answer is the sum"
-    " in 1 % of all cases, the product in about as many; 40 of the 10,000 pairs"
-    " of numbers have a sum that is also the product."
+    " or the product in 1 % of all cases, 00 is the product in 5 %; 40 of the"
+    " 10,000 pairs of numbers have a sum that is also the product."
   ),
   "sensitivity": (
     "<b>How much the penalty decides.</b> Left: what it costs the control mask."
