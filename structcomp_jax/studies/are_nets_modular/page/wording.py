@@ -21,8 +21,8 @@ TASKS = {
   " answers the last two digits of the sum or of the product. The parts are the"
   " two operations. There are only 20,000 problems. In the published division"
   " training holds all of them, so nothing is about generalisation; under the"
-  " policy “disjoint” it holds none that are tested. A random answer is right in"
-  " 1 % of all cases, and one that is always 00 is right in 5 % of all products.",
+  " policy “disjoint” it holds none that are tested. A random answer is right"
+  " in 1 % of all cases; of products, the answer 00 is right in 5 %.",
   "double_addition": "The network reads two pairs of numbers from 0 to 99 and"
   " answers the last two digits of both sums. Both pairs need the same"
   " function, so one set of weights could do both; each pair has inputs and"
