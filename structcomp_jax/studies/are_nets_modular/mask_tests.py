@@ -119,8 +119,8 @@ class Tests(MaskTests):
   def _inverses(self, found: mask_sets.MaskSet) -> dict[str, types.AnyMask]:
     """Returns inverse masks that leave the first and last layer to others.
 
-    Where the search for a control mask has stopped, what is computed with the
-    others in its place is not reported: that mask alone has no such label.
+    A mask whose control mask stopped is computed with another one, which
+    `mask_part` never reports: that mask alone has no such label.
     """
     first, last = self.study.domain.ends()
     ends = {*first, *last}

@@ -14,7 +14,7 @@ import pytest
 
 from structcomp_jax import masks, trees
 from structcomp_jax.io import files, mask_files, metrics
-from structcomp_jax.pipeline import base_networks, run, workplace
+from structcomp_jax.pipeline import base_networks, run
 from structcomp_jax.pipeline.study import fresh_params
 from tests.golden import roads
 from tests.search import compilations
@@ -29,28 +29,6 @@ CASES = [(*one, name) for one in NETWORKS for name in SUBROUTINES]
 ONE_DEVICE = jax.devices()[:1]
 # What is masked where inverse masks leave the ends to others.
 ENDS = ("layer_0/kernel", "output/kernel")
-
-
-def take_steps(workdir):
-  work = toy.make_experiment(
-    toy.make_config("double_addition", regimes=REGIMES), workdir
-  )
-  for step in (run.train, run.search, run.evaluate):
-    step(work)
-  return work
-
-
-@pytest.fixture(autouse=True, scope="module")
-def made_up_data():
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(workplace.datasets, "load", toy.load_problems)
-    yield
-
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory):
-  """The experiment, after its steps."""
-  return take_steps(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture(scope="module")
@@ -391,7 +369,7 @@ def test_a_second_run_compiles_nothing_and_stores_the_same(work, tmp_path):
   """Equal configs make equal networks, and those run the same programs."""
   jax.device_get(work.load("all", "train"))
   with compilations.counted() as names:
-    again = take_steps(tmp_path / "again")
+    again = toy.take_steps(toy.make_double_addition(tmp_path))
   assert names == []
   for name in work.study.tables:
     one, other = (which.paths.table(name) for which in (work, again))

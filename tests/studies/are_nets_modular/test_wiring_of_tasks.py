@@ -10,7 +10,7 @@ import pytest
 
 from structcomp_jax import trees
 from structcomp_jax.io import mask_files
-from structcomp_jax.pipeline import base_networks, run, workplace
+from structcomp_jax.pipeline import base_networks, run
 from structcomp_jax.pipeline.study import fresh_params
 from structcomp_jax.studies.are_nets_modular.arithmetic import random_halves
 from structcomp_jax.tasks.scan import vocabulary
@@ -28,13 +28,6 @@ SUBROUTINES = {
 CASES = [(name, one) for name, them in SUBROUTINES.items() for one in them]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def made_up_data():
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(workplace.datasets, "load", toy.load_problems)
-    yield
-
-
 @pytest.fixture(scope="module")
 def works(tmp_path_factory):
   """{experiment: after its steps}, with one network and one mask of each."""
@@ -42,9 +35,9 @@ def works(tmp_path_factory):
   for name, regimes in REGIMES.items():
     config = toy.make_config(name, regimes=regimes, base_seeds=(BASE_SEED,))
     config.search.update({"seeds": (MASK_SEED,), "betas": (BETA,)})
-    made[name] = toy.make_experiment(config, tmp_path_factory.mktemp(name))
-    for step in (run.train, run.search, run.evaluate):
-      step(made[name])
+    made[name] = toy.take_steps(
+      toy.make_experiment(config, tmp_path_factory.mktemp(name))
+    )
   return made
 
 

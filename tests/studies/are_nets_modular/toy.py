@@ -11,6 +11,7 @@ import numpy as np
 
 from configs.arithmetic import add_mul, double_addition
 from configs.scan import scan
+from structcomp_jax.pipeline import run
 from structcomp_jax.pipeline.experiment import Experiment
 from structcomp_jax.studies import registry
 from structcomp_jax.tasks.scan import splits
@@ -103,6 +104,19 @@ def make_experiment(config, workdir):
   return Experiment(
     registry.make_study(config.copy_and_resolve_references()), workdir
   )
+
+
+def make_double_addition(workdir, **changes):
+  """Returns the experiment with networks of all regimes of arithmetic."""
+  changes = {"regimes": ("scratch", "copy_weight", "random_init")} | changes
+  return make_experiment(make_config("double_addition", **changes), workdir)
+
+
+def take_steps(work):
+  """Takes the steps that compute something; returns the experiment."""
+  for step in (run.train, run.search, run.evaluate):
+    step(work)
+  return work
 
 
 def purpose_key(*path):
