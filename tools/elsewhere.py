@@ -23,13 +23,16 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).parents[1]
 ENVIRONMENTS = ROOT / ".venvs"
-# Imports, masks, search, and the smoke roads of both domains.
+# Imports, masks, search, the smoke roads of both domains of the first study, and
+# made-up experiments of the second.
 SHORT_SUITE = (
   "tests/test_imports.py",
   "tests/engine/test_parallel.py",
   "tests/masks",
   "tests/search",
   "tests/studies/break_it_down/test_golden.py",
+  "tests/studies/are_nets_modular/test_scan_network.py",
+  "tests/studies/are_nets_modular/test_wiring_of_tasks.py",
 )
 # What the tests read; `structcomp_jax` itself is the installed one.
 BESIDE_THE_WHEEL = (

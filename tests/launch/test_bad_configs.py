@@ -174,6 +174,7 @@ MODULAR_FIELDS = [
   (ADD_MUL, "search.betas", "()", ["search.betas ()", "at least one"]),
   (ADD_MUL, "search.betas", "('nan',)", ["search.betas 'nan'", "finite"]),
   (ADD_MUL, "search.betas", "(1e999,)", ["search.betas inf", "finite"]),
+  (ADD_MUL, "search.betas", "(-1e-4,)", ["search.betas (-0.0001,)", "or more"]),
   (ADD_MUL, "search.betas", "(0.1, 0.1)", ["search.betas", "repetitions"]),
   (
     ADD_MUL,

@@ -50,6 +50,11 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
   for field in ("search.learning_rates", "search.init_logits", "search.betas"):
     checks.distinct(config, field)
   checks.finite(config, "search.betas")
+  if min(config.search.betas) < 0:
+    raise types.UserError(
+      f"search.betas {tuple(config.search.betas)} rewards masks that keep more; "
+      "give 0 or more"
+    )
   for section in ("training", "search"):
     for field in ("num_steps", "batch_size"):
       checks.integers(config, f"{section}.{field}", 1)
