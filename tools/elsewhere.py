@@ -23,7 +23,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).parents[1]
 ENVIRONMENTS = ROOT / ".venvs"
-# Imports, masks, search, the smoke roads of both domains of the first study, and
+# Imports, masks, search, the smoke roads of the first study, and
 # made-up experiments of the second.
 SHORT_SUITE = (
   "tests/test_imports.py",

@@ -52,7 +52,7 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
   checks.finite(config, "search.betas")
   if min(config.search.betas) < 0:
     raise types.UserError(
-      f"search.betas {tuple(config.search.betas)} rewards masks that keep more; "
+      f"search.betas {tuple(config.search.betas)} rewards what is kept; "
       "give 0 or more"
     )
   for section in ("training", "search"):
