@@ -25,8 +25,9 @@ def words():
 
 
 def test_every_bit_is_a_fair_coin(words):
-  """And so is every pair of bits of a number: 528 tests of 8.4 M coins."""
-  bits = ((words.ravel()[:, None] >> np.arange(32)) & 1).astype(np.float32)
+  """And so is every pair of bits of a number: 528 tests of 1.6 M coins."""
+  some = np.concatenate([words[:3], words[-3:]]).ravel()
+  bits = ((some[:, None] >> np.arange(32)) & 1).astype(np.float32)
   signs = 2 * bits - 1
   products = signs.T @ signs / len(signs)
   np.fill_diagonal(products, signs.mean(axis=0))
