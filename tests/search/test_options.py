@@ -172,6 +172,24 @@ def test_patience_keeps_the_best_logits_and_stops():
   assert result.best == int(np.argmin(losses))
 
 
+def test_a_candidate_whose_patience_ran_out_stands_still():
+  """While another one goes on, which no penalty keeps from learning."""
+  config = patient(penalties=(1.0, 0.0), init_logits=(0.5,), seeds=(5,))
+  result, states = states_of(config, **validation())
+  num_looks = [
+    sum(row["candidate"] == index for row in result.history) for index in (0, 1)
+  ]
+  assert num_looks[0] + 1 < num_looks[1] == len(states)
+  stopped = states[num_looks[0] - 1]
+  for state in states[num_looks[0] :]:
+    chex.assert_trees_all_equal(
+      trees.row(state.mask_logits, 0), trees.row(stopped.mask_logits, 0)
+    )
+    assert (
+      state.mask_logits["hidden"][1] != stopped.mask_logits["hidden"][1]
+    ).any()
+
+
 def test_patience_goes_on_with_the_same_bits():
   config = patient(penalties=(1.0,), init_logits=(0.5,))
   result, states = states_of(config, **validation())
