@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -11,10 +11,7 @@ from absl import logging
 
 from structcomp_jax import search, trees, types
 from structcomp_jax.engine import parallel
-from structcomp_jax.io import (
-  files,
-  layout,
-)
+from structcomp_jax.io import files, layout
 from structcomp_jax.io.values import plain
 from structcomp_jax.pipeline import mask_sets, resumable, widths
 from structcomp_jax.pipeline.frozen import FrozenNetwork
@@ -148,7 +145,9 @@ def _search(frozen: FrozenNetwork, job: Search) -> None:
   dataset = frozen.examples(masked_from, job.task, "train")
   config = _with_width(frozen, job, dataset)
   candidates = config.candidates()
-  say_stopped = _SayStopped(job.directory, candidates)
+  say_stopped = SayStopped(
+    job.directory, lambda index: trees.row(candidates, index).describe()
+  )
   frozen.work.say_once(COMPILING)
   with resumable.Run(
     job.directory,
@@ -259,13 +258,19 @@ def columns(result: search.SearchResult) -> dict[str, Any]:
   }
 
 
-class _SayStopped:
+class SayStopped:
   """Names every candidate that stops, once."""
 
   def __init__(
-    self, directory: pathlib.Path, candidates: search.Candidate
+    self, directory: pathlib.Path, describe: Callable[[int], str]
   ) -> None:
-    self._directory, self._candidates = directory, candidates
+    """Says nothing yet.
+
+    Args:
+      directory: of the search.
+      describe: index of a candidate -> which one it is.
+    """
+    self._directory, self._describe = directory, describe
     self._said: set[int] = set()
 
   def __call__(self, state: search.SearchState) -> None:
@@ -277,7 +282,7 @@ class _SayStopped:
         "number; the others go on",
         self._directory,
         index,
-        trees.row(self._candidates, index).describe(),
+        self._describe(index),
         int(step[0]),
       )
     self._said |= stopped

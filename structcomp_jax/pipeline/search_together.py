@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from absl import logging
 
 from structcomp_jax import search, trees
 from structcomp_jax.engine import parallel
@@ -145,6 +144,10 @@ def _search(
     ),
   )
   config = dataclasses.replace(config, vmap_width=width)
+  say_stopped = mask_search.SayStopped(
+    job.directory,
+    lambda index: "base seed {}, mask seed {}".format(*rows[index]),
+  )
   work.say_once(COMPILING)
   with resumable.Run(
     job.directory,
@@ -157,6 +160,11 @@ def _search(
     accuracy="validation/hard/accuracy",
     fingerprint=trees.fingerprint(params),
   ) as run:
+
+    def on_call(state, history):
+      say_stopped(state)
+      run(state, _named(history, rows))
+
     result = search.run(
       network.loss_fn,
       params,
@@ -168,22 +176,13 @@ def _search(
       metrics_fn=network.metrics_fn,
       params_have_rows=True,
       state=run.state,
-      on_call=lambda state, history: run(state, _named(history, rows)),
+      on_call=on_call,
     )
   for index, (base, _) in enumerate(rows):
     if trees.fingerprint(trees.row(params, index)) != (
       networks.frozen[base].fingerprint
     ):
       raise RuntimeError(f"the search in {job.directory} changed base {base}")
-  for (base, mask), finite in zip(rows, result.finite, strict=True):
-    if not finite:
-      logging.warning(
-        "%s: mask seed %d of base seed %d stopped: its loss is not a finite "
-        "number; the others went on",
-        job.directory,
-        mask,
-        base,
-      )
   return result
 
 
@@ -196,13 +195,11 @@ def _named(
   history: Sequence[dict[str, Any]], rows: Sequence[Row]
 ) -> list[dict[str, Any]]:
   """Returns the history with the seeds that a reader knows."""
-  return [
-    line
-    | dict(
-      zip(("base_seed", "mask_seed"), rows[line["candidate"]], strict=True)
-    )
-    for line in history
-  ]
+  named = []
+  for line in history:
+    base_seed, mask_seed = rows[line["candidate"]]
+    named.append(line | {"base_seed": base_seed, "mask_seed": mask_seed})
+  return named
 
 
 def _store(

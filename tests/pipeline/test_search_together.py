@@ -17,6 +17,8 @@ from structcomp_jax.pipeline import (
   search_together,
   workplace,
 )
+from structcomp_jax.pipeline.experiment import Experiment
+from structcomp_jax.pipeline.frozen import FrozenNetwork
 from tests.studies.break_it_down import toy
 
 BASES, MASKS = (3, 5), (0, 2)
@@ -195,3 +197,27 @@ def test_a_kill_changes_nothing(
     for base in BASES[: len(stamps)]
   ]
   assert not record.exists()
+
+
+def test_a_row_that_stops_is_named_and_the_others_go_on(
+  tmp_path, monkeypatch, caplog
+):
+  work, frozen = make(tmp_path), Experiment.frozen
+
+  def broken(self, regime, base_seed):
+    found = frozen(self, regime, base_seed)
+    if base_seed == 3:
+      return found
+    nothing = jax.tree.map(lambda leaf: leaf * np.nan, found.params)
+    return FrozenNetwork(self, nothing)
+
+  monkeypatch.setattr(Experiment, "frozen", broken)
+  with caplog.at_level("WARNING", logger="absl"):
+    learn(work)
+  for index, mask_seed in enumerate(MASKS, start=2):
+    name = f"candidate {index} (base seed 5, mask seed {mask_seed})"
+    assert caplog.text.count(f"{name} stopped by step") == 1
+  assert "base seed 3" not in caplog.text
+  for base_seed, finite in ((3, True), (5, False)):
+    done = files.read_done(directory_of(work, base_seed))
+    assert done["finite"] == [finite, finite]
