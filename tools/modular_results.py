@@ -9,9 +9,7 @@ From finished work directories come
 - README.md: a small table between the two comments `modular`.
 """
 
-import argparse
 import pathlib
-import sys
 from collections.abc import Sequence
 
 import pandas as pd
@@ -29,8 +27,7 @@ from structcomp_jax.studies.are_nets_modular.findings import (
   overlaps,
 )
 from structcomp_jax.studies.are_nets_modular.findings.conclude import Findings
-from structcomp_jax.types import UserError
-from tools.readme import ROOT, origin_lines, read
+from tools.readme import origin_lines, read, run
 
 PAGE = "docs/results/are_nets_modular.md"
 _PAGE = """\
@@ -84,14 +81,7 @@ _MASKS = {
 
 def main() -> None:
   """Writes both files; exit status 1 where that cannot be done."""
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--workdirs", required=True, help="DIR1,DIR2,...")
-  parser.add_argument("--root", type=pathlib.Path, default=ROOT)
-  arguments = parser.parse_args()
-  try:
-    update(arguments.workdirs.split(","), arguments.root)
-  except UserError as error:
-    sys.exit(f"error: {error}")
+  run(update, __doc__.splitlines()[0])
 
 
 def update(workdirs: Sequence[str | pathlib.Path], root: pathlib.Path) -> None:

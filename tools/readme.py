@@ -14,7 +14,7 @@ import argparse
 import pathlib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -83,12 +83,25 @@ a network:
 
 def main() -> None:
   """Writes the three files; exit status 1 where that cannot be done."""
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  run(update, __doc__.splitlines()[0])
+
+
+def run(
+  write: Callable[[Sequence[str | pathlib.Path], pathlib.Path], None],
+  description: str,
+) -> None:
+  """Writes what the command line asks for; exit status 1 on a UserError.
+
+  Args:
+    write: (work directories, root of the repository) -> None.
+    description: of the tool.
+  """
+  parser = argparse.ArgumentParser(description=description)
   parser.add_argument("--workdirs", required=True, help="DIR1,DIR2,...")
   parser.add_argument("--root", type=pathlib.Path, default=ROOT)
   arguments = parser.parse_args()
   try:
-    update(arguments.workdirs.split(","), arguments.root)
+    write(arguments.workdirs.split(","), arguments.root)
   except UserError as error:
     sys.exit(f"error: {error}")
 

@@ -9,11 +9,11 @@ one. From nothing to the report:
 Variants: ff_big (2000 x 4, that of most figures; also ""), ff_small (400, 400,
 200), ff_medium (800 x 4), ff_huge (4000 x 4), lstm; sensitivity and
 sensitivity_big (masks at 25 penalties, of ff_medium and ff_big); ff_small_three
-and lstm_reduced (three networks, the second with fewer steps: hours on two
-cores), small (two cores), smoke (seconds).
+and lstm_reduced (three networks, the second with fewer steps, for two cores),
+small (two cores), smoke (seconds).
 """
 
-from configs.common.are_nets_modular import feed_forward, with_changes
+from configs.common.are_nets_modular import feed_forward, smoke, with_changes
 from configs.common.variants import choose
 
 _SMALL = feed_forward("ff_400_400_200", 400, 400, 200)
@@ -67,20 +67,7 @@ _VARIANTS = {
   ),
   "smoke": (
     feed_forward("ff_2x16", 16, 16),
-    {
-      "base_seeds": (0, 1),
-      "data": {"num_problems": {"train": 512, "validation": 64, "test": 64}},
-      "training": {"num_steps": 20, "look_every": 10, "batch_size": 32},
-      "search": {
-        "num_steps": 20,
-        "look_every": 10,
-        "batch_size": 32,
-        "seeds": (0, 1),
-        "init_logits": (0.1,),
-        "betas": (1e-4, 1e-2),
-      },
-      "runtime": {"vmap_width": 0},
-    },
+    smoke((1e-4, 1e-2), num_steps=20),
   ),
 }
 

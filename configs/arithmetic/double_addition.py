@@ -11,10 +11,10 @@ share weights by construction), ff_small (800 x 4, the half-mask test),
 lstm_together and lstm_only_one_io (how an LSTM reads the pairs: `model.mode`,
 one of together, only_one, only_one_io, same_input, same_output, same_io);
 ff_400_reduced, copy_weight_reduced and lstm_reduced (three networks, fewer
-steps: minutes to an hour on two cores), small (two cores), smoke (seconds).
+steps, for two cores), small (two cores), smoke (seconds).
 """
 
-from configs.common.are_nets_modular import feed_forward, with_changes
+from configs.common.are_nets_modular import feed_forward, smoke, with_changes
 from configs.common.variants import choose
 
 _FF_BIG = feed_forward("ff_4x2000", 2000, 2000, 2000, 2000)
@@ -78,21 +78,7 @@ _VARIANTS = {
   ),
   "smoke": (
     feed_forward("ff_2x16", 16, 16),
-    {
-      **_COPIES,
-      "base_seeds": (0, 1),
-      "data": {"num_problems": {"train": 512, "validation": 64, "test": 64}},
-      "training": {"num_steps": 20, "look_every": 10, "batch_size": 32},
-      "search": {
-        "num_steps": 20,
-        "look_every": 10,
-        "batch_size": 32,
-        "seeds": (0, 1),
-        "init_logits": (0.1,),
-        "betas": (4e-4,),
-      },
-      "runtime": {"vmap_width": 0},
-    },
+    {**_COPIES, **smoke((4e-4,), num_steps=20)},
   ),
 }
 

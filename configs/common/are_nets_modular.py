@@ -91,6 +91,31 @@ def feed_forward(name, *hidden_sizes):
   }
 
 
+def smoke(betas, *, num_steps):
+  """Returns the changes for a few steps of everything.
+
+  Logits start near the threshold, so that a short search keeps some weights and
+  removes others.
+  """
+  steps = {
+    "num_steps": num_steps,
+    "look_every": num_steps // 2,
+    "batch_size": 32,
+  }
+  return {
+    "base_seeds": (0, 1),
+    "data": {"num_problems": {"train": 512, "validation": 64, "test": 64}},
+    "training": steps,
+    "search": {
+      **steps,
+      "seeds": (0, 1),
+      "init_logits": (0.1,),
+      "betas": betas,
+    },
+    "runtime": {"vmap_width": 0},
+  }
+
+
 def with_changes(experiment, model, changes) -> ConfigDict:
   """Returns the config of an experiment with a model and some changes."""
   config = are_nets_modular()

@@ -8,11 +8,11 @@ weights that a mask keeps still do what was left out? From nothing to the page:
 
 Variants: lstm (also ""), transformer; lstm_split_only and
 transformer_split_only (networks trained without those commands); lstm_reduced
-(one layer, two networks, fewer steps: an hour on two cores), small (two cores),
-smoke (seconds).
+(one layer, two networks, fewer steps, for two cores), small (two cores), smoke
+(seconds).
 """
 
-from configs.common.are_nets_modular import with_changes
+from configs.common.are_nets_modular import smoke, with_changes
 from configs.common.variants import choose
 
 _LSTM = {
@@ -87,20 +87,7 @@ _VARIANTS = {
       "name": "seq2seq_lstm_2x8",
       "sizes": {**_LSTM["sizes"], "hidden_size": 8},
     },
-    {
-      "base_seeds": (0, 1),
-      "data": {"num_problems": {"train": 512, "validation": 64, "test": 64}},
-      "training": {"num_steps": 10, "look_every": 5, "batch_size": 32},
-      "search": {
-        "num_steps": 10,
-        "look_every": 5,
-        "batch_size": 32,
-        "seeds": (0, 1),
-        "init_logits": (0.1,),
-        "betas": (3e-5,),
-      },
-      "runtime": {"vmap_width": 0},
-    },
+    smoke((3e-5,), num_steps=10),
   ),
 }
 

@@ -11,14 +11,12 @@ import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
-from flax import linen as nn
-from jaxtyping import Array, Float
 
-from structcomp_jax.models import sizes, staged
+from structcomp_jax.models import sizes
 from structcomp_jax.models.layers import recurrence
+from structcomp_jax.models.layers.chain import Chain
 from structcomp_jax.models.layers.dense import dense
 from structcomp_jax.models.layers.dropout import Dropout
-from structcomp_jax.types import Batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +42,7 @@ class LstmConfig:
     sizes.check(self, "LSTM")
 
 
-class Lstm(nn.Module):
+class Lstm(Chain):
   """LSTM cells and a dense layer on the outputs of the last one.
 
   >>> Lstm(LstmConfig(num_inputs=42, num_outputs=20)).stages
@@ -54,8 +52,9 @@ class Lstm(nn.Module):
     config: sizes.
     dtype: of the computation; parameters are float32 always.
 
-  Inputs are {"features": float[N, time, inputs]}. The loop over time is
-  unrolled; it is meant for few steps.
+  Inputs are {"features": float[N, time, inputs]}, outputs float[N, time,
+  outputs] at every step, from a state of zeros. The loop over time is unrolled;
+  it is meant for few steps.
   """
 
   config: LstmConfig
@@ -77,22 +76,6 @@ class Lstm(nn.Module):
     """Names of the stages, first to last."""
     cells = (f"cell_{index}" for index in range(self.config.num_layers))
     return (*cells, "output")
-
-  def __call__(self, inputs: Batch) -> Float[Array, "batch time outputs"]:
-    """Returns the output at every step, from a state of zeros."""
-    return self._run(inputs["features"], self.stages)
-
-  def features_before(self, inputs: Batch, stage: str) -> Batch:
-    """Returns {"features": float[N, time, units]}: what goes into `stage`."""
-    names = self.stages[: staged.index(self, stage)]
-    return {"features": self._run(inputs["features"], names)}
-
-  def from_stage(
-    self, features: Batch, stage: str
-  ) -> Float[Array, "batch time outputs"]:
-    """Returns the output at every step, given what enters `stage`."""
-    names = self.stages[staged.index(self, stage) :]
-    return self._run(features["features"], names)
 
   def _run(self, features, names):
     for name in names:

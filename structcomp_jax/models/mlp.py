@@ -13,12 +13,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
-from jaxtyping import Array, Float
 
-from structcomp_jax.models import sizes, staged
+from structcomp_jax.models import sizes
+from structcomp_jax.models.layers.chain import Chain
 from structcomp_jax.models.layers.dense import dense
-from structcomp_jax.types import Batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +37,7 @@ class MlpConfig:
     sizes.check(self, "MLP")
 
 
-class Mlp(nn.Module):
+class Mlp(Chain):
   """Dense layers with ReLU between them.
 
   >>> Mlp(MlpConfig(42, (400, 400), 20)).stages
@@ -49,7 +47,7 @@ class Mlp(nn.Module):
     config: sizes.
     dtype: of the computation; parameters are float32 always.
 
-  Inputs are {"features": float[N, inputs]}.
+  Inputs are {"features": float[N, inputs]}, outputs float[N, outputs].
   """
 
   config: MlpConfig
@@ -70,22 +68,6 @@ class Mlp(nn.Module):
     """Names of the stages, first to last."""
     layers = (f"layer_{i}" for i in range(len(self.config.hidden_sizes)))
     return (*layers, "output")
-
-  def __call__(self, inputs: Batch) -> Float[Array, "batch outputs"]:
-    """Returns the output for every item."""
-    return self._run(inputs["features"], self.stages)
-
-  def features_before(self, inputs: Batch, stage: str) -> Batch:
-    """Returns {"features": what goes into `stage`}, one of `stages[1:]`."""
-    names = self.stages[: staged.index(self, stage)]
-    return {"features": self._run(inputs["features"], names)}
-
-  def from_stage(
-    self, features: Batch, stage: str
-  ) -> Float[Array, "batch outputs"]:
-    """Returns the output, given what enters `stage`."""
-    names = self.stages[staged.index(self, stage) :]
-    return self._run(features["features"], names)
 
   def _run(self, features, names):
     for name in names:

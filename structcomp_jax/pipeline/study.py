@@ -65,6 +65,24 @@ class DataSet:
   encode: Callable[[np.ndarray], types.Batch]
 
 
+def sizes_of(
+  wanted: Mapping[str, int], available: Mapping[str, int]
+) -> dict[str, int]:
+  """Returns how many examples of every split are used.
+
+  >>> sizes_of({"train": 0, "test": 5}, {"train": 90, "test": 3})
+  {'train': 90, 'test': 3}
+
+  Args:
+    wanted: {split: number}; 0: all.
+    available: {split: number} of the splits that there are.
+  """
+  return {
+    split: min(wanted[split] or count, count)
+    for split, count in available.items()
+  }
+
+
 class Study(Protocol):
   """What a paper asks: of which network, of which data, by which steps."""
 

@@ -25,7 +25,7 @@ _ALL = "all"
 _ALONE = "alone"
 # One-hot digits of two numbers, an operation; digits of one result.
 _PAIR_INPUTS, _OPERATION_INPUTS, _RESULT_OUTPUTS = 40, 2, 20
-# The leaves that a name stands for, by family.
+# {family: where its first and its last kernel lie}
 _FAMILIES = {"mlp": ("layer_0", "output"), "lstm": ("cell_0/input", "output")}
 # Paths of all leaves that are the first or the last of their family.
 END_LEAVES = frozenset(

@@ -210,15 +210,13 @@ class DoubleAdditionNetwork(StagedNetwork):
 
   def _answers(self, output: jax.Array) -> jax.Array:
     """Returns f32[batch, 2 pairs, 20]."""
-    if not self.mode:
-      # [batch, pass, pair, 20]: that of the pass is its own pair.
-      passes = output.reshape(-1, 2, 2, output.shape[-1] // 2)
-      return jnp.stack([passes[:, 0, 0], passes[:, 1, 1]], axis=1)
-    mode = MODES[self.mode]
-    if mode.answers_at_end:
-      return output[:, -1].reshape(len(output), 2, -1)
-    ends = output[:, STEPS - 1 :: STEPS]  # [batch, 2, units]
-    if mode.one_output:
-      return ends
-    halves = ends.reshape(len(ends), 2, 2, -1)
-    return jnp.stack([halves[:, 0, 0], halves[:, 1, 1]], axis=1)
+    if self.mode:
+      mode = MODES[self.mode]
+      if mode.answers_at_end:
+        return output[:, -1].reshape(len(output), 2, -1)
+      output = output[:, STEPS - 1 :: STEPS]
+      if mode.one_output:
+        return output
+    # [batch, turn of a pair, pair, 20]: at its turn, a pair's own half counts.
+    turns = output.reshape(-1, 2, 2, output.shape[-1] // 2)
+    return jnp.stack([turns[:, 0, 0], turns[:, 1, 1]], axis=1)

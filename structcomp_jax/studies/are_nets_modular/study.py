@@ -13,7 +13,12 @@ from structcomp_jax.pipeline import checks, mask_search
 from structcomp_jax.pipeline.config import BaseTraining, Runtime
 from structcomp_jax.pipeline.experiment import Experiment
 from structcomp_jax.pipeline.parts import Part
-from structcomp_jax.pipeline.study import DataSet, Network, param_shapes
+from structcomp_jax.pipeline.study import (
+  DataSet,
+  Network,
+  param_shapes,
+  sizes_of,
+)
 from structcomp_jax.studies.are_nets_modular import (
   arithmetic,
   columns,
@@ -75,10 +80,7 @@ class AreNetsModular:
     return {
       task: DataSet(
         name=self.domain.dataset_name(task),
-        sizes={
-          split: min(wanted[split] or count, count)
-          for split, count in self.domain.available(task).items()
-        },
+        sizes=sizes_of(wanted, self.domain.available(task)),
         encode=functools.partial(self.domain.encode, task),
       )
       for task in self.domain.tasks()

@@ -12,7 +12,12 @@ from structcomp_jax.pipeline import checks
 from structcomp_jax.pipeline.config import Runtime
 from structcomp_jax.pipeline.experiment import Experiment
 from structcomp_jax.pipeline.parts import Part
-from structcomp_jax.pipeline.study import DataSet, Network, param_shapes
+from structcomp_jax.pipeline.study import (
+  DataSet,
+  Network,
+  param_shapes,
+  sizes_of,
+)
 from structcomp_jax.studies.break_it_down import (
   columns,
   language,
@@ -69,10 +74,7 @@ class BreakItDown:
     return {
       task: DataSet(
         name=self.domain.dataset_name(task),
-        sizes={
-          split: min(wanted[split] or count, count)
-          for split, count in self.domain.available(task).items()
-        },
+        sizes=sizes_of(wanted, self.domain.available(task)),
         encode=self.domain.encode,
       )
       for task in self.test_tasks
