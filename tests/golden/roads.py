@@ -5,9 +5,9 @@
 
 stores them anew: those of two smoke runs of the first study, and of experiments
 on made-up problems of the second one. The bits of a run are the same within one
-version of JAX on one kind of machine: another version compiles other programs,
-other vector units add up in another order. Elsewhere the tables are compared as
-`assert_close` says.
+version of JAX, Flax and Optax on one kind of machine: other versions write or
+compile other programs, other vector units add up in another order. Elsewhere
+the tables are compared as `assert_close` says.
 """
 
 import dataclasses
@@ -17,8 +17,8 @@ import pathlib
 import platform
 import re
 import shutil
+from importlib import metadata
 
-import jax
 import numpy as np
 import pytest
 
@@ -31,6 +31,9 @@ CONFIGS = {
   "inside_contact_smoke": "configs/vision/inside_contact.py:smoke",
 }
 TABLES = {f"{name}.csv": schema for name, schema in SCHEMAS.items()}
+# Their versions decide what XLA compiles: a loss of Optax, say, is written
+# another way in another version.
+_WRITE_PROGRAMS = ("jax", "jaxlib", "flax", "optax")
 # Chosen by rounding where two settings are equally good.
 _CHOSEN = ("learning_rate", "penalty", "mask_init")
 _COUNTS = (
@@ -52,11 +55,11 @@ class Maker:
   """What decides the bits of a run.
 
   Attributes:
-    jax: its version.
+    packages: those that write and compile programs, with their versions.
     machine: kind of processor, its vector units, its cores.
   """
 
-  jax: str
+  packages: str
   machine: str
 
   @classmethod
@@ -68,7 +71,10 @@ class Maker:
       text = ""
     units = sorted(set(re.findall(r"\b(?:avx|fma|amx)\w*", text)))
     cores = f"{os.cpu_count()} cores"
-    return cls(jax.__version__, " ".join([platform.machine(), cores, *units]))
+    return cls(
+      " ".join(f"{one}=={metadata.version(one)}" for one in _WRITE_PROGRAMS),
+      " ".join([platform.machine(), cores, *units]),
+    )
 
   @classmethod
   def stored(cls) -> "Maker":
@@ -98,7 +104,7 @@ def check(
     return
   assert_close(found, name, schema)
   pytest.skip(
-    f"close to the stored table; bytes are compared with JAX {stored.jax} on "
+    f"close to the stored table; bytes are compared with {stored.packages} on "
     f"{stored.machine} alone"
   )
 
