@@ -27,7 +27,13 @@ from structcomp_jax.masks.logits import (
   penalty,
   sample,
 )
-from structcomp_jax.masks.merge import FILLS, Fill, make_fill, merge
+from structcomp_jax.masks.merge import (
+  FILLS,
+  Fill,
+  make_fill,
+  merge,
+  remainder,
+)
 from structcomp_jax.masks.relax import (
   RELAXATIONS,
   Relaxation,
@@ -61,6 +67,7 @@ __all__ = [
   "penalty",
   "random_from_complement",
   "random_like",
+  "remainder",
   "sample",
   "select",
   "size",

@@ -1,7 +1,7 @@
 """Makes a masked network: weights times mask, removed ones zero or filled."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +54,29 @@ def merge(
     _check_mask_shape(path, leaf.shape, leaf_mask.shape)
     merged[path] = _merge_leaf(leaf, leaf_mask, _leaf_fill(path, leaf, fill))
   return replace_leaves(params, merged)
+
+
+def remainder(params: Params, masked: Params, paths: Iterable[str]) -> Params:
+  """Returns what a mask removed: w - w m in the masked leaves, else w.
+
+  >>> params = {"kernel": jnp.array([1.0, 2.0]), "bias": jnp.array([3.0])}
+  >>> masked = merge(params, {"kernel": jnp.array([True, False])})
+  >>> rest = remainder(params, masked, ["kernel"])
+  >>> rest["kernel"].tolist(), rest["bias"].tolist()
+  ([0.0, 2.0], [3.0])
+
+  Args:
+    params: weights, any container.
+    masked: the same after `merge` without a fill.
+    paths: of the masked leaves.
+
+  Returns:
+    A tree like `params`; leaves that are not masked are the same objects.
+  """
+  whole, kept = leaves_by_path(params), leaves_by_path(masked)
+  return replace_leaves(
+    params, {path: whole[path] - kept[path] for path in paths}
+  )
 
 
 def _check_mask_shape(

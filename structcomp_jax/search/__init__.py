@@ -7,6 +7,7 @@ from structcomp_jax.search.learner import MaskLearner
 from structcomp_jax.search.run import SearchResult, choose_width, run
 from structcomp_jax.search.schedules import SCHEDULES
 from structcomp_jax.search.state import SearchState, initial_state
+from structcomp_jax.search.two_sided import halves
 
 __all__ = [
   "SCHEDULES",
@@ -18,6 +19,7 @@ __all__ = [
   "Width",
   "choose_width",
   "grid",
+  "halves",
   "initial_state",
   "run",
 ]

@@ -32,6 +32,9 @@ class SearchConfig(Plan, Machine):
       on to the end, and the last logits are kept.
     loss_draws: the loss draws at random: every training batch has a field
       "key", keys[batch], which depend on the seed and the step.
+    two_sided: the mask cuts the network in two, and both halves learn a task:
+      what it keeps learns that of `dataset["kept"]`, what it removes that of
+      `dataset["rest"]`.
     seeds, learning_rates, init_logits, penalties: the candidates are the
       product of these.
   """
@@ -49,6 +52,7 @@ class SearchConfig(Plan, Machine):
   clip_scope: str = "masks"
   patience: int = 0
   loss_draws: bool = False
+  two_sided: bool = False
   seeds: tuple[int, ...] = (0,)
   learning_rates: tuple[float, ...] = (1e-4,)
   init_logits: tuple[float, ...] = (0.0,)

@@ -14,6 +14,7 @@ from structcomp_jax.engine.learner import Now
 from structcomp_jax.search import candidates, clipping, schedules
 from structcomp_jax.search.config import SearchConfig
 from structcomp_jax.search.state import ADAM, SearchState, learned_logits
+from structcomp_jax.search.two_sided import HALVES
 
 # Folded into the key of a step, this is the key of a loss that draws. The noise
 # of the masks folds in the numbers of leaves and samples only.
@@ -62,7 +63,8 @@ class MaskLearner:
 
     L = mean over samples of loss_fn(frozen * m, chunk) + penalty * sum of the
     relaxation's penalty over all masked weights (Lepori et al. 2023, sec. 3.2;
-    Csordás et al. 2021, sec. 2).
+    Csordás et al. 2021, sec. 2). A two-sided search adds the loss of
+    frozen * (1 - m) on the other task's chunk.
 
     Args:
       mask_logits: {path: f32[...]} of all masked leaves.
@@ -76,12 +78,12 @@ class MaskLearner:
       keys = dataclasses.replace(
         now, key=jax.random.fold_in(now.key, _LOSS)
       ).example_keys()
-      batch = {**batch, "key": keys}
+      batch = self._with_keys(batch, keys)
 
     num_samples = self.config.num_mask_samples
     if num_samples == 1:
       soft_mask = self._soft_mask(mask_logits, betas, now.key)
-      task_loss = self.loss_fn(masks.merge(frozen, soft_mask), batch)
+      task_loss = self._task_loss(frozen, masks.merge(frozen, soft_mask), batch)
     else:
       keys = jax.random.split(now.key, num_samples)
       leaves = self._masked_leaves(mask_logits, frozen, betas, keys)
@@ -89,8 +91,8 @@ class MaskLearner:
         lambda array: array.reshape(num_samples, -1, *array.shape[1:]), batch
       )
       losses = jax.vmap(
-        lambda leaves, chunk: self.loss_fn(
-          trees.replace_leaves(frozen, leaves), chunk
+        lambda leaves, chunk: self._task_loss(
+          frozen, trees.replace_leaves(frozen, leaves), chunk
         )
       )(leaves, chunks)
       task_loss = jnp.mean(losses)
@@ -205,9 +207,43 @@ class MaskLearner:
     """Returns bool[candidates] where candidates stop early, else None."""
     return None if state.best is None else state.best.active & state.finite
 
-  def _validation_metrics(self, state, frozen, validation, now):
-    """Returns validation metrics of one candidate, soft and hard mask."""
+  def _with_keys(self, batch, keys):
+    """Returns a batch with the keys of a loss that draws."""
+    if self.config.two_sided:
+      return {half: {**batch[half], "key": keys} for half in HALVES}
+    return {**batch, "key": keys}
+
+  def _task_loss(self, frozen, masked, batch):
+    """Returns the loss of a masked network, or of both halves."""
+    if not self.config.two_sided:
+      return self.loss_fn(masked, batch)
+    rest = masks.remainder(frozen, masked, self.spec.paths)
+    return self.loss_fn(masked, batch["kept"]) + self.loss_fn(
+      rest, batch["rest"]
+    )
+
+  def _metrics(self, frozen, mask, batch):
+    """Returns metrics of every example, of both halves if there are two."""
     metrics_fn: Any = self.metrics_fn
+    masked = masks.merge(frozen, mask)
+    if not self.config.two_sided:
+      return metrics_fn(masked, batch)
+    networks = (masked, masks.remainder(frozen, masked, self.spec.paths))
+    found = {
+      half: metrics_fn(network, batch[half])
+      for half, network in zip(HALVES, networks, strict=True)
+    }
+    return {
+      f"{half}/{name}": values
+      for half in HALVES
+      for name, values in found[half].items()
+    } | {"loss": found["kept"]["loss"] + found["rest"]["loss"]}
+
+  def _validation_metrics(self, state, frozen, validation, now):
+    """Returns validation metrics of one candidate, soft and hard mask.
+
+    The accuracy of a two-sided search is that of the worse half.
+    """
     betas = self._betas(now.step - 1, now)
     soft_mask = self._soft_mask(state.mask_logits, betas, now.key)
     # One loop body for both, so that the network is compiled once.
@@ -217,13 +253,17 @@ class MaskLearner:
     }
     means = jax.lax.map(
       lambda mask: batching.mean_over(
-        functools.partial(metrics_fn, masks.merge(frozen, mask)),
+        functools.partial(self._metrics, frozen, mask),
         validation,
         now.setup.machine.eval_batch_size,
         data_axis=now.setup.data_axis,
       ),
       both,
     )
+    if self.config.two_sided and "kept/accuracy" in means:
+      means["accuracy"] = jnp.minimum(
+        means["kept/accuracy"], means["rest/accuracy"]
+      )
     return {
       f"validation/{name}/{metric}": values[index]
       for index, name in enumerate(("soft", "hard"))

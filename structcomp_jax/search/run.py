@@ -12,7 +12,7 @@ from structcomp_jax import masks, trees, types
 from structcomp_jax.engine import loop, parallel, width
 from structcomp_jax.engine.learner import Keys
 from structcomp_jax.engine.plan import Machine, Plan
-from structcomp_jax.search import candidates
+from structcomp_jax.search import candidates, two_sided
 from structcomp_jax.search.config import SearchConfig
 from structcomp_jax.search.learner import MaskLearner
 from structcomp_jax.search.state import SearchState, initial_state
@@ -85,7 +85,7 @@ def run(
     params: the frozen network.
     spec: which leaves are masked, from `masks.select`.
     dataset: {name: array [examples, ...]}; NumPy arrays, also `np.memmap`, if
-      `config.feed` is "host".
+      `config.feed` is "host". Of a two-sided search: what `halves` returns.
     config: shared settings and the axes of the candidate grid.
     key: base key of data order and mask noise; one key, same bits.
     validation: like `dataset`, on the devices; used at every look.
@@ -120,6 +120,10 @@ def run(
       f"patience {config.patience} needs validation data; give validation and "
       "metrics_fn, or set patience to 0"
     )
+  if config.two_sided:
+    two_sided.check(dataset, "dataset")
+    if validation is not None:
+      two_sided.check(validation, "validation")
   rows = config.candidates()
 
   one_network = _one_network(params, params_have_rows)

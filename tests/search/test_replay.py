@@ -48,7 +48,11 @@ def batch_of(config, seed, step):
     order = jax.random.randint(jax.random.fold_in(key, step), (4,), 0, 16)
   else:
     order = batching.epoch_order(key, step // 4, 16, 4)[step % 4]
-  return {name: array[order] for name, array in tiny.DATASET.items()}
+  return jax.tree.map(lambda array: array[order], dataset_of(config))
+
+
+def dataset_of(config):
+  return tiny.TWO_TASKS if config.two_sided else tiny.DATASET
 
 
 def replay(config, seed):
@@ -65,7 +69,12 @@ def replay(config, seed):
   def chunk_loss(logits, weights, betas, key, chunk):
     mask = masks.sample(relaxation, logits, beta=betas, key=key)
     network = {path: weights[path] * mask[path] for path in mask}
-    return tiny.loss_fn(network, chunk)
+    if not config.two_sided:
+      return tiny.loss_fn(network, chunk)
+    rest = {path: weights[path] * (1 - mask[path]) for path in mask}
+    return tiny.loss_fn(network, chunk["kept"]) + tiny.loss_fn(
+      rest, chunk["rest"]
+    )
 
   def loss_of(logits, weights, betas, key, batch):
     num_samples = config.num_mask_samples
@@ -77,7 +86,7 @@ def replay(config, seed):
         weights,
         betas,
         keys[index],
-        {k: v[index * size : (index + 1) * size] for k, v in batch.items()},
+        trees.row(batch, slice(index * size, (index + 1) * size)),
       )
       / num_samples
       for index in range(num_samples)
@@ -144,12 +153,18 @@ def replay(config, seed):
     {"num_steps": 6},
     {"num_steps": 7, "look_every": 3, "relaxation": "gumbel_sigmoid"},
     {"num_steps": 7, "look_every": 3, "feed": "host"},
+    {"two_sided": True, "feed": "host"},
+    {
+      "two_sided": True,
+      "relaxation": "gumbel_sigmoid",
+      "num_mask_samples": 2,
+    },
   ],
   ids=str,
 )
 def test_every_step_is_the_one_written_out(changes):
   config = dataclasses.replace(CONFIG, **changes)
-  result = tiny.run(config)
+  result = tiny.run(config, dataset=dataset_of(config))
   for index, seed in enumerate(config.seeds):
     logits, losses, sizes = replay(config, seed)
     for path, expected in logits.items():

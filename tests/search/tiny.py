@@ -10,6 +10,9 @@ from structcomp_jax.models import planted
 NETWORK = planted.build(num_bits=1, num_junk_pairs=1, key=jax.random.key(3))
 SPEC = masks.select(NETWORK.params, [(".*", "weight")])
 DATASET = {"inputs": NETWORK.inputs, "label": NETWORK.distances["first"]}
+TWO_TASKS = search.halves(
+  DATASET, {**DATASET, "label": NETWORK.distances["second"]}
+)
 KEY = jax.random.key(7)
 # 3 steps an epoch; one example of each epoch is left out.
 SETTINGS = {
