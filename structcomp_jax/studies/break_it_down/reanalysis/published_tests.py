@@ -23,6 +23,20 @@ from structcomp_jax.studies.break_it_down.findings.task_difference import (
 
 INTERCEPT, ABLATION, SUBNETWORK = "(Intercept)", "Ablation", "Subnetwork"
 RANDOM = "Random"
+_COLUMNS = [
+  "table",
+  "task",
+  "model",
+  "coding",
+  "term",
+  "estimate",
+  "standard_error",
+  "statistic",
+  "kind",
+  "p",
+  "num_clusters",
+  "num_rows",
+]
 
 
 def tests(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -45,7 +59,7 @@ def tests(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     if untrained is not None:
       for task, rows in _by_task(compared(table, untrained)):
         found += _rows(name, task, "b", rows)
-  return pd.DataFrame(found)
+  return pd.DataFrame(found, columns=_COLUMNS)
 
 
 def with_clusters(table: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +94,15 @@ def _control_name(name: str) -> str:
 def _rows(
   name: str, task: str, model: str, rows: pd.DataFrame
 ) -> list[dict[str, Any]]:
-  """Returns the tests of one model of one task, in both codings."""
+  """Returns the tests of one model of one task, in both codings.
+
+  There are none with fewer than two base networks of a kind.
+  """
+  kinds = [RANDOM, "cluster"] if model == "b" else ["cluster"]
+  networks = rows[kinds].drop_duplicates()
+  counts = networks.value_counts(RANDOM) if model == "b" else [len(networks)]
+  if min(counts) < 2:
+    return []
   found = []
   for coding in (ABLATION, SUBNETWORK):
     fitted = least_squares.fit(
@@ -90,10 +112,7 @@ def _rows(
       tested = least_squares.wald_test(fitted, *summed)
       found.append(
         {
-          "table": name,
-          "task": task,
-          "model": model,
-          "coding": coding,
+          **{"table": name, "task": task, "model": model, "coding": coding},
           "term": term,
           "estimate": tested.estimate,
           "standard_error": tested.standard_error,

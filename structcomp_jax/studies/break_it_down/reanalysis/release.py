@@ -11,6 +11,8 @@ import zlib
 import pandas as pd
 
 from structcomp_jax.studies.break_it_down import experiments
+from structcomp_jax.studies.break_it_down.experiments import DESCRIPTIONS
+from structcomp_jax.studies.break_it_down.regimes import REGIMES
 from structcomp_jax.types import UserError, one_line
 
 _TEXT = (
@@ -112,23 +114,28 @@ def _as_numbers(cells: pd.Series, path: str | pathlib.Path) -> pd.Series:
 
 
 def _check_names(rows: pd.DataFrame, path: str | pathlib.Path) -> None:
-  """Refuses experiments and tasks that the release does not have."""
-  known = {one.release.name for one in experiments.DESCRIPTIONS.values()}
-  unknown = sorted(set(rows["experiment"]) - known)
-  if unknown:
-    raise UserError(
-      f"{path} holds the unknown experiment {unknown[0]}; choose rows of"
-      f" {', '.join(sorted(known))}"
-    )
+  """Refuses experiments, regimes and tasks that the release does not have."""
+  known = {
+    "experiment": [one.release.name for one in DESCRIPTIONS.values()],
+    "regime": list(REGIMES),
+    "hparams_from": list(REGIMES),
+  }
+  for column, names in known.items():
+    unknown = sorted(set(rows[column]) - set(names))
+    if unknown:
+      raise UserError(
+        f"{path} holds the unknown {column} {unknown[0]}; choose rows of"
+        f" {', '.join(names)}"
+      )
   for experiment, part in rows.groupby("experiment"):
-    _, names = experiments.in_release(str(experiment))
+    _, of_one = experiments.in_release(str(experiment))
     subroutines = {
       task
       for task in part["mask_task"].unique()
-      if names.renamed.get(task, task) in names.tests[1:3]
+      if of_one.renamed.get(task, task) in of_one.tests[1:3]
     }
     wrong = set(part["mask_task"]) - subroutines
-    numbers = range(names.first_test, names.first_test + len(names.tests))
+    numbers = range(of_one.first_test, of_one.first_test + len(of_one.tests))
     wrong |= set(part["eval_task"]) - set(numbers)
     if wrong:
       raise UserError(

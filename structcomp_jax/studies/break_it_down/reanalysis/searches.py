@@ -11,6 +11,7 @@ from structcomp_jax.studies.break_it_down.findings.task_difference import (
   UNTRAINED_REGIME,
 )
 from structcomp_jax.studies.break_it_down.reanalysis import release
+from structcomp_jax.studies.break_it_down.regimes import REGIMES
 
 # Language experiments that the release draws and tests together, singular
 # first; every other experiment stands alone.
@@ -36,10 +37,11 @@ def of_release(evaluations: pd.DataFrame) -> pd.DataFrame:
     then `family`, `hparams_from`, `seed`, `release_experiment`, `task` (as the
     release names it, capitalised), `l0`, `l0_max`, `directory` (the result
     directory, which is one per base network and task), `base_model` (the
-    number that the release gives to the base network, by its position) and
-    `collapsed` (the subnetwork has one accuracy on all tests: it gives one
-    answer to everything). Sorted by family, directory and search, singular
-    before plural.
+    number that the release gives to the base network, by its position),
+    `pruned_from` (a uuid, or the empty text), `collapsed` and
+    `ablated_constant` (the subnetwork, or the ablated network, has one accuracy
+    on all tests: it gives one answer to everything). Sorted by experiment,
+    directory and search, singular before plural.
   """
   ours = published.in_our_columns(evaluations)
   table = task_difference.task_differences(ours)
@@ -58,21 +60,25 @@ def of_release(evaluations: pd.DataFrame) -> pd.DataFrame:
 
 
 def groups(table: pd.DataFrame) -> dict[tuple[str, ...], pd.DataFrame]:
-  """Returns {GROUP: its searches}, trained networks before controls."""
+  """Returns {GROUP: its searches}, families in the order of the table.
+
+  In a family and model, regimes are in the order of `regimes.REGIMES`.
+  """
   found = {
     tuple(map(str, key)): part for key, part in table.groupby(GROUP, sort=False)
   }
   first = list(dict.fromkeys(table["family"]))
-  return dict(
-    sorted(
-      found.items(),
+  return {
+    group: found[group]
+    for group in sorted(
+      found,
       key=lambda one: (
-        first.index(one[0][0]),
-        one[0][1],
-        one[0][2] == UNTRAINED_REGIME,
+        first.index(one[0]),
+        one[1],
+        list(REGIMES).index(one[2]),
       ),
     )
-  )
+  }
 
 
 def group_name(group: tuple[str, ...]) -> str:
@@ -94,9 +100,9 @@ def short(uuid: str) -> str:
 
 def _facts(evaluations: pd.DataFrame) -> pd.DataFrame:
   """Returns what the release says of every search, by its uuid."""
-  subnetworks = evaluations[evaluations["ablation"] == "none"]
-  by_search = subnetworks.groupby("search_id")
-  first = by_search.first()
+  first = (
+    evaluations[evaluations["ablation"] == "none"].groupby("search_id").first()
+  )
   return pd.DataFrame(
     {
       "family": first["experiment"].map(lambda name: FAMILIES.get(name, name)),
@@ -115,9 +121,17 @@ def _facts(evaluations: pd.DataFrame) -> pd.DataFrame:
           strict=True,
         )
       ],
-      "collapsed": by_search["accuracy"].nunique() == 1,
+      "pruned_from": first.get("pruned_from", ""),
+      "collapsed": _is_constant(evaluations, "none"),
+      "ablated_constant": _is_constant(evaluations, "zero"),
     }
   )
+
+
+def _is_constant(evaluations: pd.DataFrame, ablation: str) -> pd.Series:
+  """Returns, by search, whether a network has one accuracy on all tests."""
+  rows = evaluations[evaluations["ablation"] == ablation]
+  return rows.groupby("search_id")["accuracy"].nunique() == 1
 
 
 def _positions(table: pd.DataFrame) -> pd.Series:
