@@ -26,19 +26,28 @@ def test_coefficients_are_those_of_least_squares(values):
   assert found.num_clusters == 4
 
 
+def least_squares_by_hand(design, values, clusters):
+  """Returns coefficients and covariance, without any matrix of scores."""
+  bread = np.linalg.inv(design.T @ design)
+  coefficients = bread @ design.T @ values
+  residuals = values - design @ coefficients
+  meat = np.zeros_like(bread)
+  for i, row in enumerate(design):
+    for j, other in enumerate(design):
+      if clusters[i] == clusters[j]:
+        meat += residuals[i] * residuals[j] * np.outer(row, other)
+  count = len(set(clusters))
+  # Neither (n-1)/(n-k) nor any other factor than G/(G-1).
+  return coefficients, count / (count - 1) * bread @ meat @ bread
+
+
 def test_covariance_sums_the_scores_of_whole_clusters(values):
   design = {"one": np.ones(10), "second": SECOND}
   found = least_squares.fit(design, values, CLUSTERS)
   x = np.column_stack(list(design.values()))
-  residuals = values - x @ list(found.coefficients.values())
-  meat = np.zeros((2, 2))
-  for i in range(10):
-    for j in range(10):
-      if CLUSTERS[i] == CLUSTERS[j]:
-        meat += residuals[i] * residuals[j] * np.outer(x[i], x[j])
-  bread = np.linalg.inv(x.T @ x)
-  # Neither (n-1)/(n-k) nor any other factor than G/(G-1).
-  np.testing.assert_allclose(found.covariance, 4 / 3 * bread @ meat @ bread)
+  coefficients, covariance = least_squares_by_hand(x, values, CLUSTERS)
+  np.testing.assert_allclose(list(found.coefficients.values()), coefficients)
+  np.testing.assert_allclose(found.covariance, covariance)
 
 
 def test_a_constant_alone_gives_the_clustered_mean(values):

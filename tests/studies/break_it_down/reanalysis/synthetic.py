@@ -34,6 +34,12 @@ GROUPS = [
 MISSING = ("inside_count", "random_init", "wwwwwwww", "number")
 # Whose subnetworks and what else is constant.
 COLLAPSED = ("inside_contact", "simclr", "tttttttt", "contact", 1)
+# Maskable weights from every first masked stage on.
+SIZES = {"0": 12845056, "2": 6553600, "stage_3": 26476544, "stage_4": 19398656}
+STAGES = {
+  "language": ("0", "0", "2"),
+  "vision": ("stage_3",) * 2 + ("stage_4",),
+}
 TASKS = {
   "sv_agr_singular": ("subject", "verb"),
   "sv_agr_plural": ("subject", "verb"),
@@ -73,6 +79,8 @@ def write(path) -> pd.DataFrame:
 def _search(draw, kind, base, task, seed, place):
   experiment, model, regime, settings = kind
   _, names = experiments.in_release(experiment)
+  # The third network of every experiment is masked from a later stage.
+  stage = STAGES["language" if model == "bert_small" else "vision"][place]
   search = "".join(draw.choice(list("0123456789abcdef"), 8)) + "-0000"
   common = {
     "experiment": experiment,
@@ -84,7 +92,7 @@ def _search(draw, kind, base, task, seed, place):
     "seed": seed,
     "lr": 0.01,
     "mask_init": (0.1, 0.05, 0.0)[place],
-    "masked_from": "0" if model == "bert_small" else "stage_3",
+    "masked_from": stage,
     "batch_size": 64,
     "hparams_from": settings,
     "pruned_from": FAILED if (regime, base) == ("pruned", uuid("q")) else "",
@@ -99,6 +107,7 @@ def _search(draw, kind, base, task, seed, place):
       "row_type": "train",
     }
   ]
+  kept = int(SIZES[stage] * draw.uniform(0.001, 0.05))
   is_constant = (experiment, regime, base[:8], task, seed) == COLLAPSED
   for ablation in ("none", "zero", "random"):
     for number in range(len(names.tests)):
@@ -114,8 +123,8 @@ def _search(draw, kind, base, task, seed, place):
           "eval_task": names.first_test + number,
           "accuracy": accuracy,
           "loss": 1.38 if draw.uniform() < 0.3 else 0.1,
-          "l0": int(draw.integers(1, 99)) if ablation == "none" else 50,
-          "l0_max": 100,
+          "l0": kept if ablation == "none" else SIZES[stage] - kept,
+          "l0_max": SIZES[stage],
           "row_type": "eval",
         }
       )

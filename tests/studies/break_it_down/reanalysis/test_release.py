@@ -23,7 +23,7 @@ def test_evaluations_are_read_to_the_last_bit(table, tmp_path, name):
   for column in release.COLUMNS:
     assert list(rows[column]) == list(expected[column]), column
   # "0" is a stage, not a number; nothing of it may be lost.
-  assert set(rows["masked_from"]) == {"0", "stage_3"}
+  assert set(rows["masked_from"]) == {"0", "2", "stage_3", "stage_4"}
 
 
 def bad_tables():
@@ -49,6 +49,10 @@ def bad_tables():
     "unknown experiment": (
       lambda table: table.assign(experiment="inside_colour"),
       "unknown experiment inside_colour;",
+    ),
+    "unknown regime": (
+      lambda table: table.assign(regime="trained"),
+      "unknown regime trained;",
     ),
     "task of another experiment": (
       lambda table: table.assign(eval_task=200),
