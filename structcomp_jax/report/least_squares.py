@@ -106,7 +106,7 @@ def wald_test(found: Fit, *terms: str) -> WaldTest:
 
   >>> found = fit({"1": [1, 1, 1, 1]}, [1.0, 2.0, 3.0, 6.0], [0, 0, 1, 2])
   >>> round(wald_test(found, "1").z, 3)
-  2.268
+  2.309
 
   Args:
     found: the fit.

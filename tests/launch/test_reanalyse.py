@@ -27,7 +27,7 @@ def test_writes_the_page_and_says_where(launch, surroundings):
   )
   assert outcome.status == 0, outcome.text
   assert f"report: {out}/index.html" in outcome.text
-  assert "8 collapsed networks: 1 searches collapsed" in outcome.text
+  assert "8 collapsed networks: 1 of 213 searches collapsed" in outcome.text
   assert (out / "index.html").is_file()
   assert (surroundings / "main.md").is_file()
 

@@ -159,7 +159,9 @@ def test_searches_that_never_learned_are_named(published, tmp_path):
 
 
 def test_collapsed_searches_are_counted(published, points, tmp_path):
-  assert "1 searches collapsed: 1 simclr (resnet50)." in points["8"].change
+  assert (
+    "1 of 213 searches collapsed: 1 simclr (resnet50)." in points["8"].change
+  )
   rows = published.searches
   rows = rows[(rows["regime"] == "simclr") & (rows["task"] == "Contact")]
   (row,) = outcomes.without_collapsed(published.searches).to_dict("records")
@@ -176,7 +178,7 @@ def test_collapsed_searches_are_counted(published, points, tmp_path):
 
   found = changed(published, tmp_path, mend)
   assert outcomes.collapsed(found).change.startswith(
-    "0 searches collapsed: none."
+    "0 of 213 searches collapsed: none."
   )
 
 

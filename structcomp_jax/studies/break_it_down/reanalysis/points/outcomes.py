@@ -38,7 +38,7 @@ def collapsed(found: Published) -> Point:
     "collapsed networks",
     "Searches whose subnetwork has the same accuracy on all tests were found"
     " and left out; so were ablated networks of that kind.",
-    f"{len(rows)} searches collapsed: {listed(counted)}."
+    f"{of(len(rows), len(table))} searches collapsed: {listed(counted)}."
     f"{_moved_in_words(without_collapsed(table))} The ablated network is"
     f" constant in {len(constant)} searches"
     + (f" (in {listed(bases)})" if bases else "")
