@@ -18,8 +18,8 @@ _PAGE = """\
 # The published results of "Break It Down", read again
 
 Written by `python -m launch.reanalyse --results=FILE --out=DIR --markdown=FILE`
-from a table of the public result files of Lepori et al. 2023 (SHA-256
-`{digest}`): {num_searches} mask searches, {num_evaluations} evaluations. DIR
+from a table of the public result files of Lepori et al. 2023: {num_searches} mask
+searches, {num_evaluations} evaluations (SHA-256 of the table: `{digest}`). DIR
 then has a page with every published figure and every published test, the
 released tables of task differences, and the numbers behind each sentence below.
 
@@ -37,7 +37,9 @@ subroutines) the published tests support with p < 0.05; a dash where no table
 was released. In language one test covers both experiments of a task.
 `verdict`: the rules of [this library](../design/verdict.md) on the same
 searches, with untrained networks told apart by seed; their other control,
-random masks of the same size, was not published. {counts}
+random masks of the same size, was not published.
+
+{counts}
 
 {verdicts}
 
@@ -100,8 +102,8 @@ def _means(points: Sequence[Point]) -> str:
       row["difference"],
       markup.number(row["estimate"], sign=True),
       markup.number(row["standard_error"], 3),
-      markup.number(row["p_normal"], 4),
-      markup.number(row["p_t"], 4),
+      markup.p_value(row["p_normal"]),
+      markup.p_value(row["p_t"]),
       " … ".join(markup.number(row[end], sign=True) for end in ("low", "high")),
       str(row["num_networks"]),
     )

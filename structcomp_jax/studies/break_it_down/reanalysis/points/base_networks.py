@@ -46,10 +46,9 @@ def by_threshold(found: Published) -> Point:
     "failed base networks",
     "Base networks failed where their accuracy on the whole task, by uuid, is"
     f" below {BASE_THRESHOLD}; the release publishes it apart from this table.",
-    f"{left_out['by_threshold'].sum()} networks fail"
-    f" ({listed(_names(left_out[left_out['by_threshold']]))}); the release"
-    f" left out {listed(_names(by_hand_alone))} besides, by position."
-    + f"{_pruned_in_words(table)}"
+    f"Below it: {listed(_names(left_out[left_out['by_threshold']]))}; left out"
+    f" by the release besides, by position: {listed(_names(by_hand_alone))}."
+    + _pruned_in_words(table)
     + (f" Over the networks that work, {'; '.join(words)}." if words else ""),
     tables={"10_failed": left_out, "10_means": moved},
   )
@@ -64,7 +63,7 @@ def _pruned_in_words(table: pd.DataFrame) -> str:
     f"{searches.short(base)}, pruned from {searches.short(origin)}"
     for base, origin in pairs.itertuples(index=False, name=None)
   ]
-  return f" It kept {listed(kept)}." if kept else ""
+  return f" The release kept {listed(kept)}." if kept else ""
 
 
 def failed_networks(table: pd.DataFrame) -> pd.DataFrame:
