@@ -18,9 +18,9 @@ _PAGE = """\
 # The published results of "Break It Down", read again
 
 Written by `python -m launch.reanalyse --results=FILE --out=DIR --markdown=FILE`
-from a table of the public result files of Lepori et al. 2023: {num_searches} mask
-searches, {num_evaluations} evaluations (SHA-256 of the table: `{digest}`). DIR
-then has a page with every published figure and every published test, the
+from a table of the public result files of Lepori et al. 2023: {num_searches}
+mask searches, {num_evaluations} evaluations (SHA-256 of the table: `{digest}`).
+DIR then has a page with every published figure and every published test, the
 released tables of task differences, and the numbers behind each sentence below.
 
 D_sub is D of the subnetwork, D_abl of the network without it; modular parts
