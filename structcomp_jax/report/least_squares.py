@@ -20,8 +20,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-# Variances below its square, in units of the largest value, are rounding: in
-# exact arithmetic they are zero.
+# Errors below this share of the largest value are rounding: in exact arithmetic
+# they are zero.
 _ROUNDING = 1e-12
 
 
@@ -31,15 +31,18 @@ class Fit:
 
   Attributes:
     coefficients: {term: estimate}, in the units of the values.
-    covariance: float[k, k] of the coefficients, cluster-robust.
-    num_clusters: how many clusters the data had.
+    influence: float[G, k], (X'X)^-1 X_g' u_g of every cluster.
     scale: the largest absolute value that was fitted.
   """
 
   coefficients: Mapping[str, float]
-  covariance: np.ndarray
-  num_clusters: int
+  influence: np.ndarray
   scale: float
+
+  @property
+  def num_clusters(self) -> int:
+    """How many clusters the data had."""
+    return len(self.influence)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,14 +92,11 @@ def fit(
   coefficients = bread @ x.T @ y
   scores = x * (y - x @ coefficients)[:, None]
   of_cluster = pd.DataFrame(scores).groupby(np.asarray(clusters)).sum()
-  count = len(of_cluster)
-  if count < 2:
+  if len(of_cluster) < 2:
     raise ValueError("clustered errors need at least two clusters")
-  meat = of_cluster.to_numpy().T @ of_cluster.to_numpy()
   return Fit(
     dict(zip(design, coefficients.tolist(), strict=True)),
-    count / (count - 1) * bread @ meat @ bread,
-    count,
+    of_cluster.to_numpy() @ bread,
     float(np.abs(y).max()),
   )
 
@@ -114,9 +114,12 @@ def wald_test(found: Fit, *terms: str) -> WaldTest:
   """
   picked = np.array([float(name in terms) for name in found.coefficients])
   estimate = float(picked @ np.array(list(found.coefficients.values())))
-  variance = float(picked @ found.covariance @ picked)
-  is_zero = variance <= (_ROUNDING * found.scale) ** 2
-  error = 0.0 if is_zero else float(np.sqrt(variance))
+  # Sums of squares, since the terms of the covariance may cancel.
+  count = found.num_clusters
+  error = float(np.linalg.norm(found.influence @ picked))
+  error *= float(np.sqrt(count / (count - 1)))
+  if error <= _ROUNDING * found.scale:
+    error = 0.0
   with np.errstate(divide="ignore", invalid="ignore"):
     z = float(np.divide(estimate, error))
   return WaldTest(estimate, error, z, z**2, float(2 * stats.norm.sf(abs(z))))

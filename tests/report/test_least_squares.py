@@ -47,7 +47,16 @@ def test_covariance_sums_the_scores_of_whole_clusters(values):
   x = np.column_stack(list(design.values()))
   coefficients, covariance = least_squares_by_hand(x, values, CLUSTERS)
   np.testing.assert_allclose(list(found.coefficients.values()), coefficients)
-  np.testing.assert_allclose(found.covariance, covariance)
+  for terms, picked in (
+    (("one",), [1, 0]),
+    (("second",), [0, 1]),
+    (("one", "second"), [1, 1]),
+  ):
+    tested = least_squares.wald_test(found, *terms)
+    np.testing.assert_allclose(
+      tested.standard_error**2, np.dot(picked, covariance @ picked)
+    )
+    np.testing.assert_allclose(tested.estimate, np.dot(picked, coefficients))
 
 
 def test_a_constant_alone_gives_the_clustered_mean(values):
@@ -93,6 +102,16 @@ def test_no_spread_has_no_error():
   found = least_squares.fit(design, values, [0, 1, 0, 1])
   constant = least_squares.wald_test(found, "1")
   assert (constant.standard_error, constant.z, constant.p) == (0, np.inf, 0)
+  # The second group has spread, so that the fit of the first is rounded.
+  for count in range(2, 20):
+    is_second = np.repeat([0, 1], count)
+    spread = np.random.default_rng(count).uniform(-0.7, 0.7, count)
+    values = np.where(is_second, np.tile(spread, 2), 0.7)
+    design = {"1": np.ones(2 * count), "a": is_second}
+    clusters = np.tile(np.arange(count), 2)
+    found = least_squares.fit(design, values, clusters)
+    assert least_squares.wald_test(found, "1").standard_error == 0
+    assert least_squares.wald_test(found, "1", "a").standard_error > 0
   found = least_squares.fit({"1": np.ones(4)}, np.zeros(4), [0, 1, 0, 1])
   assert np.isnan(least_squares.wald_test(found, "1").z)
 

@@ -124,8 +124,10 @@ def _difference(
   untrained: pd.DataFrame, trained: pd.DataFrame, column: str, cluster: str
 ) -> Estimate | None:
   """Returns untrained minus trained; `cluster` is that of the untrained."""
+  # They share no cluster: a name that they share is that of a lender.
+  names = "untrained " + untrained[cluster].astype(str)
   return clustered_difference(
-    untrained[column], untrained[cluster], trained[column], trained["base_seed"]
+    untrained[column], names, trained[column], trained["base_seed"]
   )
 
 
