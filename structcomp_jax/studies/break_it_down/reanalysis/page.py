@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from structcomp_jax import __version__
+from structcomp_jax.pipeline.tables import SETTINGS
 from structcomp_jax.report import markup, pages
 from structcomp_jax.report.markup import escape, number
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
@@ -113,6 +114,8 @@ def _cell(value: object, column: str) -> str:
   if isinstance(value, float):
     if column in _WHOLE:
       return f"{value:,.0f}"
+    if column in SETTINGS:
+      return f"{value:g}"
     is_small = column.startswith("p_") and value < 1e-3
     return f"{value:.1e}" if is_small else number(value, 3)
   text = str(value)

@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 from structcomp_jax.report import style
 from structcomp_jax.studies.break_it_down.reanalysis import (
   figures,
+  page,
   run,
   searches,
 )
@@ -137,6 +138,15 @@ def test_everything_is_written(written, published, points):
   np.testing.assert_allclose(stored["p"], published.tests["p"])
   assert (written / "verdicts.json").is_file()
   assert published.digest in html
+
+
+def test_settings_are_not_rounded_away():
+  rows = pd.DataFrame(
+    {"learning_rate": [1e-4], "p_t": [2e-5], "l0": [1234567.0], "d": [0.12345]}
+  )
+  html = page.frame_table(rows)
+  for cell in ("0.0001", "2.0e-05", "1,234,567", "0.123"):
+    assert f"<td>{cell}</td>" in html
 
 
 def test_the_page_has_every_sentence_figure_and_test(

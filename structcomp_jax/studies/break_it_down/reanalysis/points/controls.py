@@ -61,7 +61,8 @@ def clusters_by_seed(found: Published) -> Point:
     "random-init clustered by seed",
     "Random-init networks are clustered by the seed that draws them instead"
     " of by the network that lends its settings, in the"
-    f" {len(compared)} comparisons of trained with untrained networks.",
+    f" {len(compared)} comparisons of trained with untrained networks; how much"
+    " the borrowed settings differ then counts as spread within a network.",
     f"The error grows in {of(wider, len(compared))}; below {_LEVEL} are"
     f" {is_clear['p_published']} as published,"
     f" {is_clear['p_by_seed']} by seed and {is_clear['p_t_by_seed']} by seed"
