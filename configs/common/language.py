@@ -60,6 +60,8 @@ def language_variant(experiment: str, variant: str) -> ConfigDict:
     config.training.pretrained_learning_rate = (
       1e-3 if experiment == "anaphora_singular" else 1e-4
     )
+  if experiment == "anaphora_plural":
+    config.training.pretrained_batch_size = 32
   config.update(changes)
   if variant == "small" and experiment.startswith("anaphora"):
     # There are a quarter as many problems as for agreement, so four times as

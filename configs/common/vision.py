@@ -181,8 +181,14 @@ _VARIANTS = {
       "pruning": {"masked_from": "layer_0"},
     },
   ),
-  "resnet50_simclr": (_RESNET50, {"regimes": ("simclr", "scratch")}),
-  "resnet50_pruned": (_RESNET50, {"regimes": ("pruned", "scratch")}),
+  "resnet50_simclr": (
+    _RESNET50,
+    {"regimes": ("simclr", "scratch", "random_init")},
+  ),
+  "resnet50_pruned": (
+    _RESNET50,
+    {"regimes": ("pruned", "scratch", "random_init")},
+  ),
   "resnet50_random": (_RESNET50, {"regimes": ("random_init",)}),
   "resnet50_sweep": (_RESNET50, {"training": {"sweep": _SWEEP}}),
   "small": (_SMALL, _SMALL_SCALE),
@@ -190,7 +196,10 @@ _VARIANTS = {
     _SMALL,
     {**_SMALL_SCALE, "regimes": ("simclr", "scratch", "random_init")},
   ),
-  "small_pruned": (_SMALL, {**_SMALL_SCALE, "regimes": ("pruned", "scratch")}),
+  "small_pruned": (
+    _SMALL,
+    {**_SMALL_SCALE, "regimes": ("pruned", "scratch", "random_init")},
+  ),
   "smoke": (
     _SMOKE,
     {

@@ -33,6 +33,15 @@ def percent(fraction: float) -> str:
   return f"{fraction:.2%}" if fraction < 0.01 else f"{fraction:.1%}"
 
 
+def p_value(value: float) -> str:
+  """Returns a p-value as HTML.
+
+  >>> p_value(0.05), p_value(1e-9)
+  ('0.0500', '&lt; 0.0001')
+  """
+  return "&lt; 0.0001" if value < 1e-4 else number(value, 4)
+
+
 def spread(mean: float, deviation: float, *, sign: bool = False) -> str:
   """Returns `mean ± deviation`, without the second where there is none."""
   text = number(mean, sign=sign)

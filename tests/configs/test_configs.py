@@ -11,6 +11,8 @@ from configs.common.runtime import runtime
 from structcomp_jax import masks
 from structcomp_jax.pipeline.config import Runtime
 from structcomp_jax.studies import registry
+from structcomp_jax.studies.break_it_down import study as break_it_down
+from structcomp_jax.studies.break_it_down.config import BaseTraining
 from structcomp_jax.studies.break_it_down.study import BreakItDown
 from structcomp_jax.types import UserError
 
@@ -147,6 +149,46 @@ def test_studies_accept(name, variant):
     assert len(study.subroutines) == 2
     # Vision also has a test task whose odd picture breaks both rules.
     assert len(study.test_tasks) == (6 if name.startswith("vision") else 5)
+
+
+@pytest.mark.parametrize(("name", "variant"), ALL)
+def test_trained_networks_stand_beside_untrained_ones(name, variant):
+  config = get_config(name, variant)
+  if config.experiment in break_it_down.EXPERIMENTS:
+    # Without them a verdict could only be inconclusive.
+    assert "random_init" in config.regimes
+
+
+# (config, variant): learning rate and batch size of networks from scratch,
+# then of networks that start from other weights; as published.
+TRAINING = {
+  ("vision/inside_contact", "resnet50_simclr"): ((1e-4, 32), (1e-4, 32)),
+  ("vision/inside_count", "resnet50_simclr"): ((1e-3, 32), (1e-3, 64)),
+  ("vision/contact_count", "resnet50_simclr"): ((1e-3, 32), (1e-4, 64)),
+  ("vision/inside_contact", "wideresnet50"): ((1e-4, 32), None),
+  ("vision/inside_count", "wideresnet50"): ((1e-3, 32), None),
+  ("vision/contact_count", "wideresnet50"): ((1e-3, 64), None),
+  ("language/sv_singular", "bert_small_pretrained"): ((1e-4, 32), (1e-5, 32)),
+  ("language/sv_plural", "bert_small_pretrained"): ((1e-5, 32), (1e-5, 32)),
+  ("language/anaphora_singular", "bert_small_pretrained"): (
+    (1e-4, 64),
+    (1e-3, 64),
+  ),
+  ("language/anaphora_plural", "bert_small_pretrained"): (
+    (1e-4, 64),
+    (1e-4, 32),
+  ),
+}
+
+
+@pytest.mark.parametrize(("name", "variant"), TRAINING)
+def test_base_networks_are_trained_as_published(name, variant):
+  training = BaseTraining(**get_config(name, variant).training.to_dict())
+  for is_pretrained, expected in enumerate(TRAINING[name, variant]):
+    changes = training.of_regime(is_pretrained=bool(is_pretrained))
+    changed = dataclasses.replace(training, **changes)
+    if expected is not None:
+      assert (changed.learning_rate, changed.batch_size) == expected
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ def _release_row(ablation, eval_task, accuracy):
     "ablation": ablation,
     "eval_task": eval_task,
     "accuracy": accuracy,
+    "loss": 0.5,
     "l0": 10,
     "l0_max": 100,
     "lr": 0.01,

@@ -68,16 +68,19 @@ def conclude(evidence: Evidence) -> Findings:
 def as_records(found: Sequence[Findings]) -> list[dict[str, Any]]:
   """Returns every verdict for `report.verdicts.to_json`."""
   return [
-    {
-      **dict(zip(("experiment", "model", "regime"), one.network, strict=True)),
-      "label": one.label,
-      "sentence": one.sentence,
-      "statistics": [_effect_record(effect) for effect in one.effects],
-      "notes": list(one.notes),
-    }
-    for findings in found
-    for one in findings.verdicts
+    verdict_record(one) for findings in found for one in findings.verdicts
   ]
+
+
+def verdict_record(one: Verdict) -> dict[str, Any]:
+  """Returns one verdict for `report.verdicts.to_json`."""
+  return {
+    **dict(zip(("experiment", "model", "regime"), one.network, strict=True)),
+    "label": one.label,
+    "sentence": one.sentence,
+    "statistics": [_effect_record(effect) for effect in one.effects],
+    "notes": list(one.notes),
+  }
 
 
 def _effect_record(effect: Effect) -> dict[str, Any]:

@@ -86,8 +86,8 @@ def summarise(release: pd.DataFrame) -> pd.DataFrame:
   Args:
     release: one row per evaluation of the release; columns experiment, model,
       regime, base_model, mask_task, search_id, seed, ablation, eval_task
-      (number), accuracy, l0, l0_max, lr, mask_init, masked_from, row_type,
-      hparams_from.
+      (number), accuracy, loss, l0, l0_max, lr, mask_init, masked_from,
+      row_type, hparams_from.
   """
   tables = []
   rows = release[release["row_type"] == "eval"]
@@ -129,6 +129,7 @@ def in_our_columns(release: pd.DataFrame) -> pd.DataFrame:
         for (_, names), task in zip(found, release["eval_task"], strict=True)
       ],
       "accuracy": release["accuracy"],
+      "loss": release["loss"],
       "l0": release["l0"],
       "l0_max": release["l0_max"],
       "base_accuracy": low.fillna(_OTHER_BASE_ACCURACY),

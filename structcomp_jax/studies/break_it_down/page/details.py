@@ -66,16 +66,12 @@ def _test_rows(
       number(test.value, sign=True),
       number(test.standard_error, 3),
       " \u2026 ".join(number(bound, sign=True) for bound in test.interval),
-      _p_value(test.p_normal),
-      _p_value(test.p_t),
+      markup.p_value(test.p_normal),
+      markup.p_value(test.p_t),
       str(test.num_clusters),
     )
     for difference, test in tests.items()
   ]
-
-
-def _p_value(value: float) -> str:
-  return "&lt; 0.0001" if value < 1e-4 else number(value, 4)
 
 
 def overlaps(table: pd.DataFrame) -> str:

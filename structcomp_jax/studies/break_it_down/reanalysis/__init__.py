@@ -1,0 +1,1 @@
+"""The published results read again: every figure, every test, what changes."""

@@ -1,0 +1,1 @@
+"""What changes when the weak points of the published analysis are mended."""
