@@ -107,6 +107,26 @@ def break_it_down() -> ConfigDict:
         # logits, optimiser state and cosines are always float32.
         "compute_dtype": "float32",
       },
+      # One mask that cuts a network in two: what it keeps does the first
+      # subroutine, what it removes the second one. How soon such a cut is
+      # found tells networks apart, see docs/design/cuts.md. All other settings
+      # are those of a search.
+      "cuts": {
+        # 0: no cuts.
+        "num_steps": 160,
+        "look_every": 20,
+        "with_replacement": True,
+        "batch_size": 32,
+        # Its masks are 0 or 1 in every step, so every look sees a real cut.
+        "relaxation": FieldReference("gumbel_sigmoid", field_type=object),
+        "learning_rates": (0.1,),
+        "penalties": (0.0,),
+        "seeds": (0,),
+        # The first masked stage.
+        "masked_from": (0,),
+        # Pairs of nonsense properties that are searched for as a control.
+        "num_nonsense": 1,
+      },
       # The search for the masks that prune a network on its composite task
       # (regime pruned). All other settings are those of `search`.
       "pruning": {

@@ -45,6 +45,8 @@ def _vision(model) -> ConfigDict:
   config = break_it_down()
   config.training.patience = 75
   config.search.masked_from = ("first", "stage_3", "stage_4")
+  # Not tried on pictures yet.
+  config.cuts.num_steps = 0
   # The schedule of Lepori et al. 2023 did not reach the head: its beta was 1.
   config.search.constant_beta = ("head/.*",)
   config.pruning.masked_from = "first"

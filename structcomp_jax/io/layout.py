@@ -76,6 +76,14 @@ class Paths:
     """Where masks of all base networks lie while they are searched together."""
     return self._all_masks(regime) / "together" / subroutine
 
+  def cut(self, regime: str, base_seed: int, pair: str) -> pathlib.Path:
+    """The cuts of one base network between a pair of tasks."""
+    return self.regime(regime) / "cuts" / _of_seed(base_seed) / pair
+
+  def cuts_together(self, regime: str, pair: str) -> pathlib.Path:
+    """Where cuts of all base networks lie while they are searched together."""
+    return self.regime(regime) / "cuts" / "together" / pair
+
   def found_masks(self, regime: str) -> dict[tuple[int, str], pathlib.Path]:
     """{(base seed, subroutine): directory} of the masks that are there."""
     return {

@@ -1,5 +1,6 @@
 """An experiment: a study in a work directory, with the verbs that it uses."""
 
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -65,23 +66,24 @@ class Experiment(Workplace):
     return mask_search.learn(frozen, job)
 
   def learn_together(
-    self, regime: str, subroutine: str, job: mask_search.Search
+    self,
+    regime: str,
+    job: mask_search.Search,
+    directory_of: Callable[[int], pathlib.Path],
   ) -> None:
-    """Searches masks of one subroutine in all base networks of a regime.
+    """Searches masks in all base networks of a regime.
 
     The rows of one program are base networks and mask seeds, see
     `search_together`. Networks are read only if a mask is missing.
 
     Args:
       regime: of the networks.
-      subroutine: what the masks are for.
       job: what is searched in each of them; its directory is that of the
-        search, `paths.masks_together`.
+        search.
+      directory_of: base seed -> directory of the network's masks.
     """
     seeds = self.config.base_seeds
-    directories = {
-      seed: self.paths.masks(regime, seed, subroutine) for seed in seeds
-    }
+    directories = {seed: directory_of(seed) for seed in seeds}
     fingerprints = {seed: self.fingerprint(regime, seed) for seed in seeds}
     wanted = job.config.seeds
     if not search_together.missing_rows(fingerprints, directories, wanted):

@@ -12,6 +12,7 @@ _PURPOSES = (
   "pruning",
   "pretraining",
   "draws",
+  "cuts",
 )
 
 

@@ -28,6 +28,8 @@ class Search:
   Attributes:
     directory: of their files.
     task: whose training problems they learn.
+    rest_task: of a two-sided search: what the weights that a mask removes
+      learn. Such a search needs `search_together`.
     masked_from: the first masked stage.
     config: settings and candidates.
     key: base key of the search.
@@ -46,6 +48,7 @@ class Search:
   info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   start: types.MaskLogits | None = None
   held: Sequence[str] = ()
+  rest_task: str = ""
 
 
 def is_complete(

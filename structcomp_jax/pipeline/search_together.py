@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from structcomp_jax import search, trees
+from structcomp_jax import search, trees, types
 from structcomp_jax.engine import parallel
 from structcomp_jax.io import files, metrics
 from structcomp_jax.pipeline import mask_search, mask_sets, resumable, widths
 from structcomp_jax.pipeline.frozen import FrozenNetwork
 from structcomp_jax.pipeline.mask_search import Search
-from structcomp_jax.pipeline.workplace import COMPILING
+from structcomp_jax.pipeline.workplace import COMPILING, Workplace
 
 _ROWS = "rows.json"
 # (base seed, mask seed)
@@ -120,8 +120,7 @@ def _search(
   first = next(iter(networks.frozen.values()))
   work, spec = first.work, first.mask_spec(job.masked_from)
   work.say_once(f"masked leaves:\n{spec.describe()}")
-  # Not features, which every network has of its own.
-  dataset = work.load(job.task, "train")
+  dataset = _load(work, job, "train")
   network = work.study.frozen_network
   config = dataclasses.replace(
     job.config, seeds=tuple(row_seed(*row) for row in rows)
@@ -172,7 +171,7 @@ def _search(
       dataset,
       config,
       key=job.key,
-      validation=work.load(job.task, "validation"),
+      validation=_load(work, job, "validation"),
       metrics_fn=network.metrics_fn,
       params_have_rows=True,
       state=run.state,
@@ -184,6 +183,15 @@ def _search(
     ):
       raise RuntimeError(f"the search in {job.directory} changed base {base}")
   return result
+
+
+def _load(work: Workplace, job: Search, split: str) -> types.Batch:
+  """Returns the problems; not their features, which every network has own."""
+  if not job.rest_task:
+    return work.load(job.task, split)
+  return search.halves(
+    work.load(job.task, split), work.load(job.rest_task, split)
+  )
 
 
 def _of_candidates(rows: Sequence[Row], num_candidates: int) -> list[Row]:

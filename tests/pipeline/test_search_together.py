@@ -1,6 +1,7 @@
 """Base networks as rows of one search: each gets the masks that are its own."""
 
 import dataclasses
+import functools
 import json
 
 import jax
@@ -52,7 +53,11 @@ def job_of(work):
 
 
 def learn(work):
-  work.learn_together("scratch", "inside", job_of(work))
+  work.learn_together(
+    "scratch",
+    job_of(work),
+    functools.partial(work.paths.masks, "scratch", subroutine="inside"),
+  )
   return work
 
 

@@ -145,7 +145,6 @@ class AreNetsModular:
     for number, (regime, subroutine) in enumerate(todo, start=1):
       work.learn_together(
         regime,
-        subroutine,
         mask_search.Search(
           directory=work.paths.masks_together(regime, subroutine),
           task=self.domain.subroutines[subroutine],
@@ -154,6 +153,7 @@ class AreNetsModular:
           key=work.key("search", self.subroutines.index(subroutine)),
           label=f"masks {number}/{len(todo)}: {regime} {subroutine}",
         ),
+        functools.partial(work.paths.masks, regime, subroutine=subroutine),
       )
 
   def test(

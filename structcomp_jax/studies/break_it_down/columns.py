@@ -1,5 +1,6 @@
 """Columns of the study's tables."""
 
+from structcomp_jax.io.tables import Schema
 from structcomp_jax.pipeline import tables
 
 # margin: mean score margin; density: l0 / l0_max; selected: whether this is a
@@ -10,10 +11,35 @@ _MEASURES = {
   "selected": bool,
   "base_accuracy": float,
 }
+# cuts.csv: one row per base network, pair of tasks, mask seed and look. The
+# accuracies are those of the halves of the hard mask on validation problems,
+# with which nothing is chosen. density: of the kept half.
+CUTS = Schema(
+  {
+    "experiment": str,
+    "model": str,
+    "regime": str,
+    "base_seed": float,
+    "pair": str,
+    "mask_seed": float,
+    "step": float,
+    "kept_task": str,
+    "rest_task": str,
+    "kept_accuracy": float,
+    "rest_accuracy": float,
+    "density": float,
+    "finite": bool,
+    "num_problems": float,
+  },
+  "python -m launch.evaluate",
+  filled=("kept_accuracy", "rest_accuracy"),
+  may_be_empty=True,
+)
 # {name of the file: its columns}
 SCHEMAS = {
   "results": tables.results_schema(**_MEASURES),
   # Random masks with the kept counts of a learned one.
   "controls": tables.results_schema(**_MEASURES, control=str),
   "densities": tables.DENSITIES,
+  "cuts": CUTS,
 }

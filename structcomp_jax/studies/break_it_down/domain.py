@@ -39,6 +39,20 @@ class Domain(Protocol):
   def encode(self, problems: np.ndarray) -> types.Batch:
     """Returns stored problems as the network reads them."""
 
+  def nonsense(
+    self, place: int, number: int
+  ) -> Callable[[np.ndarray], types.Batch] | None:
+    """Returns what makes problems about a nonsense property of stored ones.
+
+    Args:
+      place: 0 or 1, what the property is read from.
+      number: which one.
+
+    Returns:
+      Like `encode`, of the same items dealt anew; None: there is no such
+      property in this domain.
+    """
+
   def masked_stages(self, masked_from: str | int) -> Sequence[str]:
     """Returns the stages whose kernels are masked.
 

@@ -16,13 +16,19 @@ from structcomp_jax.models import bert, staged
 from structcomp_jax.models.pretrained import hugging_face, tokenizers
 from structcomp_jax.pipeline.sizes import make_sizes
 from structcomp_jax.studies.break_it_down.network import Input, OddOneOutNetwork
-from structcomp_jax.tasks.odd_one_out import syntax
+from structcomp_jax.tasks.odd_one_out import nonsense, syntax
 
 EXPERIMENTS = tuple(syntax.EXPERIMENTS)
 # Packing saves products of padding, whose cost grows with the square of the
 # width, and moves tokens, whose cost grows with the width. By estimate it pays
 # from this width on.
 _LEAST_PACKED_WIDTH = 256
+# What nonsense properties are random bits of: the noun of the subject ("the
+# author near ...") and the last word, in which predicate or pronoun end.
+_NONSENSE_WORDS: tuple[Callable[[str], str], ...] = (
+  lambda sentence: sentence.split()[1],
+  lambda sentence: sentence.split()[-1],
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +129,28 @@ class Language:
   def encode(self, problems: np.ndarray) -> types.Batch:
     """{"token_ids": i32[N, 4, L], "attention_mask": bool[N, 4, L]}."""
     return tokenizers.encode(self.tokenizer, problems, length=self.length)
+
+  def nonsense(
+    self, place: int, number: int
+  ) -> Callable[[np.ndarray], types.Batch]:
+    """Deals sentences by a random bit of their subject or of their end."""
+    word = _NONSENSE_WORDS[place]
+    datasets = syntax.make_datasets(self.experiment, self.policy)
+    sentences = {
+      str(sentence)
+      for splits in datasets.values()
+      for split in splits.values()
+      for sentence in split.ravel()
+    }
+    seed = len(_NONSENSE_WORDS) * number + place
+    bits = nonsense.random_bits(map(word, sentences), seed)
+
+    def encode(problems: np.ndarray) -> types.Batch:
+      return self.encode(
+        nonsense.deal(problems, lambda one: bits[word(one)], seed=seed)
+      )
+
+    return encode
 
   def masked_stages(self, masked_from: str | int) -> tuple[str, ...]:
     """Every layer from `masked_from` on; never the embeddings (published)."""

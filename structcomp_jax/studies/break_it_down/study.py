@@ -20,6 +20,7 @@ from structcomp_jax.pipeline.study import (
 )
 from structcomp_jax.studies.break_it_down import (
   columns,
+  cuts,
   language,
   regimes,
   selection,
@@ -43,7 +44,7 @@ class BreakItDown:
     subroutines: names of the subroutines that masks are searched for.
     test_tasks: names of the test tasks, `base` first.
     runtime: how the machine is used.
-    mask_search, base_training: sections of the config.
+    mask_search, base_training, cuts: sections of the config.
   """
 
   tables = columns.SCHEMAS
@@ -56,6 +57,8 @@ class BreakItDown:
       self.base_training = sections.BaseTraining(**config.training.to_dict())
     with checks.section("search"):
       self.mask_search = sections.MaskSearch(**config.search.to_dict())
+    with checks.section("cuts"):
+      self.cuts = cuts.Cuts(**config.cuts.to_dict())
 
   @property
   def network(self) -> Network:
@@ -71,7 +74,7 @@ class BreakItDown:
   def datasets(self) -> Mapping[str, DataSet]:
     """{task: data set}; the sizes are the configured ones, or what there is."""
     wanted = self.config.data.num_problems
-    return {
+    found = {
       task: DataSet(
         name=self.domain.dataset_name(task),
         sizes=sizes_of(wanted, self.domain.available(task)),
@@ -79,6 +82,8 @@ class BreakItDown:
       )
       for task in self.test_tasks
     }
+    nonsense = cuts.nonsense_sets(self.domain, found, self.cuts.num_nonsense)
+    return found | nonsense
 
   @property
   def used_together(self) -> list[list[tuple[str, str]]]:
@@ -113,6 +118,12 @@ class BreakItDown:
       self.runtime, self.config.evaluation.batch_size, **changes
     )
 
+  def cut_config(self) -> search.SearchConfig:
+    """Returns the settings of a search for cuts."""
+    return self.cuts.search_config(
+      self.runtime, self.config.evaluation.batch_size
+    )
+
   def train_config(
     self, *, is_pretrained: bool, **changes: Any
   ) -> training.TrainConfig:
@@ -140,7 +151,7 @@ class BreakItDown:
     regimes.train(self, work)
 
   def search(self, work: Experiment) -> None:
-    """Searches masks for every subroutine in every base network."""
+    """Searches masks for every subroutine in every base network, and cuts."""
     todo = [
       (regime, base_seed, subroutine)
       for regime, base_seed in work.bases()
@@ -151,6 +162,7 @@ class BreakItDown:
       selection.search_subroutine(
         self, work, regime, base_seed, subroutine, label
       )
+    cuts.search(self, work)
 
   def test(
     self, work: Experiment, regime: str, base_seed: int
@@ -181,6 +193,8 @@ def make(config: ConfigDict) -> BreakItDown:
   regimes.check(study)
   with checks.section("search"):
     study.search_config().candidates()
+  with checks.section("cuts"):
+    study.cut_config().candidates()
   return study
 
 
@@ -208,6 +222,7 @@ def _check_sizes(study: BreakItDown) -> None:
       smallest,
     ),
     "search.batch_size": (config.search.batch_size, smallest),
+    "cuts.batch_size": (study.cuts.batch_size, smallest),
   }
   if "simclr" in config.regimes:
     num_base = study.datasets["base"].sizes["train"]

@@ -1,6 +1,7 @@
 """What the study measures of a base network and its masks."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from structcomp_jax import evaluation
@@ -12,10 +13,17 @@ from structcomp_jax.pipeline.mask_tests import (
   Measured,
   Variants,
 )
+from structcomp_jax.pipeline.parts import Part
+from structcomp_jax.studies.break_it_down import cuts
 
 
 class Tests(MaskTests):
-  """Subnetworks, two ablations, and the same of random masks."""
+  """Subnetworks, two ablations, and the same of random masks; cuts."""
+
+  def comparisons(self) -> Mapping[str, Callable[[], Part]]:
+    """Returns what makes the rows of cuts.csv."""
+    which = (self.study, self.frozen.work, self.regime, self.base_seed)
+    return {cuts.digest(*which): functools.partial(cuts.part, *which)}
 
   def variants(self, subroutine: str, found: mask_sets.MaskSet) -> Variants:
     """Returns the networks of Lepori et al. 2023, and their controls."""

@@ -81,6 +81,9 @@ class Vision:
     """(params, f32[N, height, width, 3] in 0..1) -> f32[N, features]."""
     return EmbedImages(self.network.model)
 
+  def nonsense(self, place: int, number: int) -> None:
+    """There are none: what is in a picture is not stored beside it."""
+
   def masked_stages(self, masked_from: str | int) -> tuple[str, ...]:
     """Every stage from `masked_from` on, and the head (published)."""
     choices = [stage for stage in self.network.stages if stage != _HEAD]
