@@ -161,8 +161,8 @@ def welch(first: np.ndarray, second: np.ndarray) -> Tested:
     return _tested(value, np.hypot(*errors), found)
 
 
-def sign_flip(means: np.ndarray) -> float:
-  """Returns the p-value of the exact sign-flip test, two-sided.
+def sign_flip(means: np.ndarray) -> np.ndarray:
+  """Returns the p-values of exact sign-flip tests, two-sided.
 
   Were the null true, and the distribution of a network's number symmetric,
   each of the 2^G ways to flip signs would be as likely as the data. The
@@ -170,7 +170,10 @@ def sign_flip(means: np.ndarray) -> float:
   above 0.05 with five networks or fewer.
 
   Args:
-    means: float[G], one number per network, or per pair of them.
+    means: float[..., G], one number per network, or per pair of them.
+
+  Returns:
+    float[...].
   """
   found = stats.permutation_test(
     (means,),
@@ -178,8 +181,9 @@ def sign_flip(means: np.ndarray) -> float:
     permutation_type="samples",
     vectorized=True,
     n_resamples=np.inf,
+    axis=-1,
   )
-  return float(found.pvalue)
+  return np.asarray(found.pvalue)
 
 
 def _tested(value: np.ndarray, error: np.ndarray, found: Any) -> Tested:
@@ -209,7 +213,7 @@ def _of_one_group(
     student(numbers),
     method,
     num_clusters=count,
-    p_sign_flip=sign_flip(numbers) if count <= MOST_FLIPPED else None,
+    p_sign_flip=float(sign_flip(numbers)) if count <= MOST_FLIPPED else None,
     num_left_out=num_left_out,
   )
 
