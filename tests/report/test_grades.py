@@ -53,6 +53,7 @@ def test_another_group_must_be_exceeded_in_every_pair():
   assert _other(first, uneven).estimate.method == "pairs"
   one_pair_turned = [0.5, 0.5, 0.31, 0.31, 0.0, 0.0]
   assert _other(first, one_pair_turned).grade is Grade.UNCLEAR
+  assert _other(one_pair_turned, first).grade is Grade.UNCLEAR
   assert _other(first, first).grade is Grade.UNCLEAR
 
 
@@ -66,7 +67,10 @@ def test_without_pairs_the_weakest_must_exceed_the_strongest():
   assert apart(low).grade is Grade.CLEAR
   assert apart(low).estimate.method == "welch"
   assert apart(higher).grade is Grade.CONSISTENT
-  assert apart([0.61, 0.61, 0, 0, 0, 0]).grade is Grade.UNCLEAR
+  overlapping = [0.61, 0.61, 0, 0, 0, 0]
+  assert apart(overlapping).grade is Grade.UNCLEAR
+  swapped = _other(overlapping, first, seeds=(3, 4, 5))
+  assert swapped.grade is Grade.UNCLEAR
   swapped = _other(higher, first, seeds=(3, 4, 5))
   assert swapped.grade is Grade.OPPOSITE
 
