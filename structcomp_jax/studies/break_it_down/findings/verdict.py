@@ -44,8 +44,9 @@ RULES = (
   " networks that were never trained. A trained network and the untrained one"
   " of its base seed start from the same weights, so they are compared as a"
   " pair: each network counts once, by the mean of its masks, and the interval"
-  " is that of the differences of the pairs. Where fewer than two pairs are"
-  " left, both groups are taken as independent (Welch).",
+  " is that of the differences of the pairs, every one of which must lie on the"
+  " predicted side to be consistent. Where fewer than two pairs are left, both"
+  " groups are taken as independent (Welch).",
   "D_sub of untrained networks is often as large as that of trained ones: the"
   " mask search can build a subroutine. Where D_sub does not exceed that"
   " control, the verdict says that it rests on the ablation test alone.",
