@@ -1,51 +1,34 @@
-"""Means and differences of means whose errors are clustered.
+"""Published statistics: least squares over masks, errors clustered by network.
 
-Values of one cluster are repeats of one observation: masks of one base
-network, say. With residuals u_i from the mean of n values in G clusters,
+This is the model of Lepori et al. 2023, kept to reproduce their numbers; what
+pages conclude from is `report.inference`. Values of one cluster are repeats of
+one observation: masks of one base network, say. With residuals u_i from the
+mean of n values in G clusters,
 
     V = G/(G-1) sum_g [ sum_{i in g} u_i / n ]^2
 
 is the cluster-robust variance of the mean. The difference between two groups,
 which share no cluster, has the sum of both sums, with the G of both. That is
 ordinary least squares with a constant for every group, HC0 with the cluster
-factor and without (n-1)/(n-k).
+factor and without (n-1)/(n-k). The published p-value is `p_normal`.
 
-With three clusters a z-test is far too sure of itself, so every estimate also
-carries the p-value and the interval of a t distribution with G - 1 degrees of
-freedom.
+It is wrong too often where networks are few (docs/results/inference.md): a
+z-test is far too sure of itself; so are t and interval, with G - 1 degrees of
+freedom, of the difference, which takes the networks of both groups for one
+sample, and of means over clusters of different sizes. Trained and untrained
+networks of one base seed are not independent, as the difference supposes.
 """
-
-import dataclasses
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-
-@dataclasses.dataclass(frozen=True)
-class Estimate:
-  """One number with its cluster-robust uncertainty.
-
-  Attributes:
-    value: the estimate, in the units of the data.
-    standard_error: cluster-robust.
-    p_normal: of value = 0, two-sided, normal distribution.
-    p_t: the same, t distribution with `num_clusters` - 1 degrees of freedom.
-    interval: 95 % interval of that t distribution, (low, high).
-    num_clusters: how many clusters the data had.
-  """
-
-  value: float
-  standard_error: float
-  p_normal: float
-  p_t: float
-  interval: tuple[float, float]
-  num_clusters: int
+from structcomp_jax.report.estimate import Estimate, normal_p, ratio
 
 
 def clustered_mean(values: ArrayLike, clusters: ArrayLike) -> Estimate | None:
-  """Estimates a mean.
+  """Estimates a mean as published.
 
   >>> found = clustered_mean([1.0, 2.0, 3.0, 6.0], ["a", "a", "b", "c"])
   >>> found.value, found.num_clusters
@@ -68,7 +51,7 @@ def clustered_difference(
   second: ArrayLike,
   second_clusters: ArrayLike,
 ) -> Estimate | None:
-  """Estimates the mean of one group minus that of another.
+  """Estimates the mean of one group minus that of another, as published.
 
   >>> found = clustered_difference([3.0, 4.0], [0, 1], [1.0, 2.0], [0, 1])
   >>> found.value, found.num_clusters
@@ -106,19 +89,14 @@ def _estimate(value: float, cluster_sums: np.ndarray) -> Estimate:
   factor = num_clusters / (num_clusters - 1)
   error = float(np.sqrt(factor * np.sum(cluster_sums**2)))
   freedom = num_clusters - 1
-  ratio = _ratio(value, error)
   half_width = float(stats.t.ppf(0.975, freedom)) * error
   return Estimate(
     value=value,
     standard_error=error,
-    p_normal=float(2 * stats.norm.sf(abs(ratio))),
-    p_t=float(2 * stats.t.sf(abs(ratio), freedom)),
+    p_normal=normal_p(value, error),
+    p_t=float(2 * stats.t.sf(abs(ratio(value, error)), freedom)),
     interval=(value - half_width, value + half_width),
     num_clusters=num_clusters,
+    freedom=freedom,
+    method="published",
   )
-
-
-def _ratio(value: float, error: float) -> float:
-  if error > 0:
-    return value / error
-  return 0.0 if value == 0 else float(np.copysign(np.inf, value))

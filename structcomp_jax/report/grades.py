@@ -6,14 +6,16 @@ from the 95 % t interval of its mean, and from the means of single networks.
 
 import dataclasses
 import enum
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from structcomp_jax.report.clustered import (
+from structcomp_jax.report import inference
+from structcomp_jax.report.estimate import (
   Estimate,
-  clustered_difference,
-  clustered_mean,
+  estimate_record,
+  power_words,
 )
 
 
@@ -50,9 +52,8 @@ def above_zero(
     networks: the base network of every mask; of others, too.
     minimum: a smaller mean is not worth a claim, however consistent.
   """
-  networks = networks[effects.index]
-  means = effects.groupby(networks).mean()
-  estimate = clustered_mean(effects, networks)
+  means = inference.network_means(effects, networks[effects.index])
+  estimate = inference.mean(means)
   low, high = estimate.interval if estimate else (-1.0, 1.0)
   grade = graded(
     low, high, means.mean(), means.min(), means.max(), minimum=minimum
@@ -68,27 +69,36 @@ def above_other(
   *,
   minimum: float,
 ) -> Comparison | None:
-  """Grades first > second, of which no two share a base network.
+  """Grades first > second, in pairs of networks that have one base seed.
 
-  "Consistent" means that the weakest network of the first exceeds the
-  strongest one of the second.
+  "Consistent" means that the first network of every pair exceeds the second.
+  Without two pairs, the weakest network of the first must exceed the strongest
+  one of the second.
+
+  Args:
+    first: one effect per mask; NaN is left out.
+    first_networks: the base seed of every mask.
+    second: the same of the other group.
+    second_networks: the same.
+    minimum: a smaller mean difference is not worth a claim.
 
   Returns:
-    The comparison, or None where one of them has fewer than two networks.
+    The comparison, or None where there are neither two pairs nor two networks
+    in both groups.
   """
-  estimate = clustered_difference(
-    first, first_networks, second, second_networks
-  )
+  ours = inference.network_means(first, first_networks)
+  theirs = inference.network_means(second, second_networks)
+  estimate = inference.difference(ours, theirs)
   if estimate is None:
     return None
-  ours = first.groupby(first_networks).mean()
-  theirs = second.groupby(second_networks).mean()
+  pairs = inference.pair_differences(ours, theirs)
+  if len(pairs):
+    smallest, largest = pairs.min(), pairs.max()
+  else:
+    smallest = ours.min() - theirs.max()
+    largest = ours.max() - theirs.min()
   grade = graded(
-    *estimate.interval,
-    estimate.value,
-    ours.min() - theirs.max(),
-    ours.max() - theirs.min(),
-    minimum=minimum,
+    *estimate.interval, estimate.value, smallest, largest, minimum=minimum
   )
   return Comparison(grade, estimate)
 
@@ -134,13 +144,41 @@ def comparison_record(one: Comparison, *, sign: int = 1) -> dict[str, Any]:
   return record
 
 
-def estimate_record(estimate: Estimate, *, sign: int = 1) -> dict[str, Any]:
-  """Returns an estimate for `report.verdicts.to_json`."""
-  return {
-    "estimate": sign * estimate.value,
-    "standard_error": estimate.standard_error,
-    "interval": sorted(sign * bound for bound in estimate.interval),
-    "p_t": estimate.p_t,
-    "p_normal": estimate.p_normal,
-    "num_networks": estimate.num_clusters,
-  }
+def pairing_notes(
+  compared: Iterable[Comparison | None], others: str
+) -> tuple[str, ...]:
+  """Returns what limits comparisons of two groups of networks, in words.
+
+  Args:
+    compared: of `above_other`; None where nothing was compared.
+    others: what the second group is called.
+  """
+  found = [one.estimate for one in compared if one and one.estimate]
+  notes: list[str] = []
+  left_out = max((one.num_left_out for one in found), default=0)
+  if left_out:
+    verb = "are" if left_out > 1 else "is"
+    notes.append(
+      f"networks are compared with {others} in pairs of one base seed;"
+      f" {left_out} without a partner {verb} left out"
+    )
+  if any(one.method == "welch" for one in found):
+    notes.append(
+      f"these networks and {others} have fewer than two base seeds in common,"
+      " so they are compared as independent groups"
+    )
+  return tuple(notes)
+
+
+def power_note(compared: Iterable[Comparison | None]) -> str:
+  """Returns which effect would be found, of the least sensitive comparison.
+
+  Args:
+    compared: of `above_zero`; None where nothing was compared.
+
+  Returns:
+    The words, or nothing where networks do not differ at all.
+  """
+  found = [one.estimate for one in compared if one and one.estimate]
+  widest = max(found, key=lambda one: one.detectable, default=None)
+  return power_words(widest) if widest and widest.standard_error > 0 else ""

@@ -37,17 +37,111 @@ def test_missing_effects_are_left_out_and_one_network_has_no_error():
   assert alone == grades.Comparison(Grade.CONSISTENT, None)
 
 
-def test_another_group_must_be_exceeded_by_every_pair_of_networks():
-  def compared(first, second):
-    ones = [pd.Series(first), NETWORKS, pd.Series(second), NETWORKS]
-    return grades.above_other(*ones, minimum=0.05)
+def _other(first, second, seeds=(0, 1, 2)):
+  seeds = pd.Series(seeds).repeat(2).reset_index(drop=True)
+  ones = [pd.Series(first), NETWORKS, pd.Series(second), seeds]
+  return grades.above_other(*ones, minimum=0.05)
 
-  high, low = [0.9, 0.9, 0.6, 0.6, 0.8, 0.8], [0.1, 0.1, 0.5, 0.5, 0.2, 0.2]
-  assert compared(high, low).grade is Grade.CLEAR
-  assert compared(low, high).grade is Grade.OPPOSITE
-  assert compared(high, high).grade is Grade.UNCLEAR
+
+def test_another_group_must_be_exceeded_in_every_pair():
+  first = [0.9, 0.9, 0.3, 0.3, 0.8, 0.8]
+  # The strongest of the second group, 0.5, exceeds the weakest of the first.
+  steady, uneven = [0.5, 0.5, 0.0, 0.0, 0.45, 0.45], [0.5, 0.5, 0.2, 0.2, 0, 0]
+  assert _other(first, steady).grade is Grade.CLEAR
+  assert _other(steady, first).grade is Grade.OPPOSITE
+  assert _other(first, uneven).grade is Grade.CONSISTENT
+  assert _other(first, uneven).estimate.method == "pairs"
+  one_pair_turned = [0.5, 0.5, 0.31, 0.31, 0.0, 0.0]
+  assert _other(first, one_pair_turned).grade is Grade.UNCLEAR
+  assert _other(one_pair_turned, first).grade is Grade.UNCLEAR
+  assert _other(first, first).grade is Grade.UNCLEAR
+
+
+def test_without_pairs_the_weakest_must_exceed_the_strongest():
+  first = [0.9, 0.9, 0.6, 0.6, 0.8, 0.8]
+  low, higher = [0.1, 0.1, 0.2, 0.2, 0.15, 0.15], [0.59, 0.59, 0, 0, 0, 0]
+
+  def apart(second):
+    return _other(first, second, seeds=(3, 4, 5))
+
+  assert apart(low).grade is Grade.CLEAR
+  assert apart(low).estimate.method == "welch"
+  assert apart(higher).grade is Grade.CONSISTENT
+  overlapping = [0.61, 0.61, 0, 0, 0, 0]
+  assert apart(overlapping).grade is Grade.UNCLEAR
+  swapped = _other(overlapping, first, seeds=(3, 4, 5))
+  assert swapped.grade is Grade.UNCLEAR
+  swapped = _other(higher, first, seeds=(3, 4, 5))
+  assert swapped.grade is Grade.OPPOSITE
+
+
+def test_a_network_without_a_partner_does_not_decide():
+  first = [0.9, 0.9, 0.6, 0.6, 0.8, 0.8]
+  second = [0.1, 0.1, 0.2, 0.2, 0.99, 0.99]
+  found = _other(first, second, seeds=(0, 1, 7))
+  assert found.grade is Grade.CONSISTENT
+  assert found.estimate.num_left_out == 2
+
+
+def test_too_few_networks_are_not_compared():
   one = pd.Series([0.5]), pd.Series([0])
-  assert grades.above_other(*one, *one, minimum=0.05) is None
+  many = pd.Series([0.1, 0.2]), pd.Series([0, 1])
+  for pair in ((one, one), (one, many), (many, one)):
+    assert grades.above_other(*pair[0], *pair[1], minimum=0.05) is None
+
+
+def test_no_networks_have_no_grade():
+  none = pd.Series([], dtype=float)
+  missing = pd.Series([math.nan] * 3)
+  for effects in (none, missing):
+    found = grades.above_zero(effects, NETWORKS, minimum=0.05)
+    assert found == grades.Comparison(Grade.UNCLEAR, None)
+
+
+def test_a_network_counts_once_whatever_its_masks():
+  found = grades.above_zero(
+    pd.Series([0.1] * 7 + [0.4, 0.7]),
+    pd.Series([0] * 7 + [1, 2]),
+    minimum=0.05,
+  )
+  assert found.estimate.value == pytest.approx(0.4)
+
+
+def test_who_is_left_out_is_said():
+  first = [0.9, 0.9, 0.6, 0.6, 0.8, 0.8]
+  paired = _other(first, first)
+  partly = _other(first, first, seeds=(0, 1, 7))
+  apart = _other(first, first, seeds=(3, 4, 5))
+  lone = grades.Comparison(Grade.UNCLEAR, None)
+
+  def notes(*compared):
+    return grades.pairing_notes(compared, "others")
+
+  assert notes(None, lone, paired) == ()
+  assert notes(paired, partly) == (
+    "networks are compared with others in pairs of one base seed; 2 without a"
+    " partner are left out",
+  )
+  (note,) = notes(apart, None)
+  assert "compared as independent groups" in note
+  assert len(notes(partly, apart)) == 2
+  three = first[:4], pd.Series([0, 0, 1, 1])
+  one_more = grades.above_other(
+    pd.Series(first), NETWORKS, pd.Series(three[0]), three[1], minimum=0.05
+  )
+  assert "1 without a partner is left out" in notes(one_more)[0]
+
+
+def test_power_is_that_of_the_least_sensitive_comparison():
+  narrow = _zero(0.5, 0.5, 0.4, 0.4, 0.6, 0.6)
+  wide = _zero(0.5, 0.5, 0.0, 0.0, 0.9, 0.9)
+  lone = grades.Comparison(Grade.UNCLEAR, None)
+  words = grades.power_note([narrow, None, wide, lone])
+  assert words == grades.power_note([wide])
+  # The spread 0.451 over the root of 3, times 5.65.
+  assert "with 3 networks this design finds an effect of 1.47" in words
+  assert grades.power_note([lone, None]) == ""
+  assert grades.power_note([_zero(*[0.5] * 6)]) == ""
 
 
 def test_records_keep_the_units_of_the_data():

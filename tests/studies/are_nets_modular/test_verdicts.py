@@ -340,6 +340,32 @@ def test_bands_of_the_score(scores, label):
   assert reuse_score.of_regime(table, "scratch", nobody).label() == label
 
 
+def test_untrained_networks_are_compared_in_pairs(tmp_path, rows):
+  for name in synthetic.SUBTASKS[EXPERIMENT]:
+    where = {"subroutine": name, "test_task": name, "ablation": "none"}
+    rows = change(rows, 0.99, regime="random_init", **where)
+  one = verdict_of(tmp_path, rows, SPECIALISED)
+  compared = one.effects[0].against["untrained networks"].estimate
+  assert (compared.method, compared.num_clusters) == ("pairs", 3)
+  assert not any("pairs" in note for note in one.notes)
+  bad = {"regime": "scratch", "base_seed": 2}
+  failing = change(rows, 0.5, subroutine="control", ablation="none", **bad)
+  one = verdict_of(tmp_path / "failing", failing, SPECIALISED)
+  assert one.effects[0].against["untrained networks"].estimate.num_left_out == 1
+  assert any("1 without a partner is left out" in note for note in one.notes)
+
+
+def test_what_could_have_been_found_is_said_where_nothing_is_clear(
+  tmp_path, rows
+):
+  where = {"regime": "scratch", "base_seed": 1, "subroutine": "pair_1"}
+  both = change(rows, 0.99, ablation="none", test_task="pair_2", **where)
+  unclear = verdict_of(tmp_path, both, SPECIALISED)
+  assert any("this design finds an effect of" in one for one in unclear.notes)
+  clear = verdict_of(tmp_path / "clear", rows, SPECIALISED)
+  assert not any("this design" in one for one in clear.notes)
+
+
 SPLIT = {name: ("scratch", f"left out: {name}") for name in ("jump", "length")}
 TURN, ROW = ("scratch", "left out: turn_left"), ("scratch", "output row")
 

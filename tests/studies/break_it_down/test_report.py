@@ -2,14 +2,17 @@
 
 import html.parser
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from structcomp_jax.io import mask_files
+from structcomp_jax.report.markup import number
 from structcomp_jax.studies.break_it_down.findings import (
   conclude,
+  statistics,
   summary,
   verdict,
 )
@@ -89,6 +92,42 @@ def test_page_shows_selection_versions_and_times(built):
     assert part in text
 
 
+def test_statistics_are_ours_and_below_the_published(built):
+  (found,) = conclude.load([built[1]])
+  differences = found.evidence.differences
+  rows = differences[differences["subroutine"] == "verb"]
+  trained, untrained = (
+    rows[rows["regime"] == regime] for regime in ("scratch", "random_init")
+  )
+  page = (built[1] / "report" / "index.html").read_text()
+  ours, published = page[page.index("Statistics") :].split(
+    "The published tests"
+  )[:2]
+
+  def row(table, quantity):
+    """Returns the cells of D_abl of verb in a table."""
+    cells = [
+      re.findall(r"<td[^>]*>(.*?)</td>", line)
+      for line in re.findall(r"<tr>.*?</tr>", table, re.DOTALL)
+    ]
+    (found,) = [
+      one[3:] for one in cells if one[:3] == ["verb", quantity, "D_abl"]
+    ]
+    return found
+
+  quantity = "trained from scratch minus never trained"
+  pairs = statistics.network_comparisons(trained, untrained)["D_abl"]
+  cells = row(ours, quantity)
+  assert cells[0] == number(pairs.value, sign=True)
+  assert cells[4:6] == ["0.2500 (0.2500)", "3 pairs"]
+  assert cells[6] == number(pairs.detectable)
+  assert row(ours, "never trained (control): mean")[5] == "3"
+  as_published = statistics.comparison_tests(trained, untrained)["D_abl"]
+  cells = row(published, quantity)
+  assert cells[0] == number(as_published.value, sign=True)
+  assert cells[2:] == ["&lt; 0.0001", "6"]
+
+
 def _not_a_number(word):
   raise AssertionError(f"{word} is no JSON")
 
@@ -151,6 +190,9 @@ def test_statistics_of_a_verdict_are_those_of_the_tables(built):
       assert compared["estimate"] == pytest.approx(value), name
       assert compared["num_networks"] == count
       low, high = compared["interval"]
+      if name == "random_masks":
+        # Made-up random masks share the noise, so that nothing is uncertain.
+        low, high = low - 1e-9, high + 1e-9
       assert low < value < high
       assert 0 <= compared["p_normal"] <= compared["p_t"] <= 1
     assert effect["against"]["zero"]["grade"] == effect["support"] == "clear"
@@ -169,6 +211,7 @@ def test_what_cannot_be_compared_is_null(tmp_path):
   for effect in one["statistics"]:
     assert effect["against"]["random_masks"] is None
     assert effect["against"]["untrained"]["num_networks"] == 4
+    assert effect["against"]["untrained"]["num_pairs"] == 2
 
 
 def test_verdicts_and_summaries_are_computed_once(complete, monkeypatch):

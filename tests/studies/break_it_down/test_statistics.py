@@ -29,6 +29,36 @@ def _sandwich(design, performance, clusters):
   return coefficients, count / (count - 1) * bread @ meat @ bread
 
 
+def test_networks_count_once_whatever_their_masks():
+  table = _differences().reset_index(drop=True)
+  table = table.drop(index=table[table["base_seed"] == 0].index[1:])
+  found = statistics.network_tests(table)
+  assert list(found) == ["D_sub", "D_abl"]
+  for one, column in zip(found.values(), ["d_sub", "d_abl"], strict=True):
+    means = table.groupby("base_seed")[column].mean()
+    expected = stats.ttest_1samp(means, 0.0)
+    np.testing.assert_allclose(one.value, means.mean())
+    np.testing.assert_allclose(one.p_t, expected.pvalue)
+    np.testing.assert_allclose(one.interval, expected.confidence_interval(0.95))
+
+
+def test_trained_and_untrained_networks_of_one_seed_are_pairs():
+  first, second = _differences(), _differences("random_init", 4)
+  found = statistics.network_comparisons(first, second)
+  assert list(found) == ["D_sub", "D_abl"]
+  for one, column in zip(found.values(), ["d_sub", "d_abl"], strict=True):
+    ours, theirs = (
+      table.groupby("base_seed")[column].mean() for table in (first, second)
+    )
+    expected = stats.ttest_rel(ours, theirs[:3])
+    np.testing.assert_allclose(one.value, (ours - theirs[:3]).mean())
+    np.testing.assert_allclose(one.p_t, expected.pvalue)
+    assert (one.method, one.num_clusters, one.num_left_out) == ("pairs", 3, 1)
+  one_each = [table[table["base_seed"] == 0] for table in (first, second)]
+  assert statistics.network_tests(one_each[0]) == {}
+  assert statistics.network_comparisons(*one_each) == {}
+
+
 def test_difference_tests_equal_the_hand_formula():
   table = _differences()
   sub, abl = statistics.difference_tests(table).values()

@@ -1,7 +1,7 @@
 """One effect, and all it is compared with."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -69,6 +69,21 @@ class Effect:
     }
 
 
+def notes(effects: Sequence[Effect]) -> tuple[str, ...]:
+  """Returns what limits the comparisons, in words.
+
+  Which effect the design would find is said where one is not clear.
+  """
+  found = grades.pairing_notes(
+    (one.against.get("untrained networks") for one in effects),
+    "untrained ones",
+  )
+  if min(one.support() for one in effects) < Grade.CLEAR:
+    power = grades.power_note(one.against.get("zero") for one in effects)
+    return (*found, power) if power else found
+  return found
+
+
 def by_network(values: pd.Series) -> dict[Any, float]:
   """Returns {base seed: mean of its masks}.
 
@@ -91,7 +106,11 @@ def above_zero(values: pd.Series, minimum: float) -> Comparison | None:
 def above_other(
   values: pd.Series, others: pd.Series, minimum: float
 ) -> Comparison | None:
-  """Grades values > those of other networks; None with too few of them."""
+  """Grades values > those of other networks, in pairs of one base seed.
+
+  Returns:
+    The comparison, or None with too few networks.
+  """
   values, others = values.dropna(), others.dropna()
   if values.empty or others.empty:
     return None

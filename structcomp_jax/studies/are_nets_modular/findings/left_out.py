@@ -100,7 +100,7 @@ def _of_split(evidence: Evidence, regime: str, split: str) -> Verdict:
     sentence,
     effect=f"drop {_signed(drop)} ({numbers})",
     floor=f"drop on all commands {_signed(of_whole)}",
-    notes=networks.notes,
+    notes=(*networks.notes, *effects.notes((effect,))),
     effects=(effect,),
   )
 
@@ -289,7 +289,11 @@ def _of_row(evidence: Evidence, regime: str) -> Verdict:
     sentence,
     effect=f"lost of {SIGNATURE_OUTPUT}: {row:.1%}",
     floor=f"most of any other output: {others:.1%}",
-    notes=(*networks.notes, *_row_notes(effect, untrained)),
+    notes=(
+      *networks.notes,
+      *_row_notes(effect, untrained),
+      *effects.notes((effect,)),
+    ),
     effects=(effect,),
   )
 

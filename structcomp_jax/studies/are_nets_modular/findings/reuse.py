@@ -94,7 +94,11 @@ def judge(
     sentence,
     effect=f"score {_score_words(ours)}",
     floor=_floor(ours, untrained, copies),
-    notes=(*found.notes, *_notes(ours, untrained, label)),
+    notes=(
+      *found.notes,
+      *_notes(ours, untrained, label),
+      *effects.notes((effect,)),
+    ),
     effects=(effect,),
     numbers=_numbers(ours),
   )

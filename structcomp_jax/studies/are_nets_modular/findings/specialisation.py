@@ -66,7 +66,8 @@ RULES = (
   " if instead every network's mean is above 0; it must be so against zero and"
   " against random masks with as many weights in every leaf. Where masks of"
   " untrained networks have learned their subtask, <i>kept</i> must exceed"
-  " those, too.",
+  " those, too: in pairs, because a trained network and the untrained one of"
+  " its base seed start from the same weights.",
   f"<b>{SPECIALISED.capitalize()}</b>: all four effects are at least"
   f" consistent. <b>{PARTLY_SEPARABLE.capitalize()}</b>: both <i>kept</i> are,"
   f" and both <i>removed</i> are if a mean of {SMALL_EFFECT:g} is enough: the"
@@ -115,7 +116,11 @@ def judge(evidence: Evidence, regime: str) -> Verdict:
     sentence,
     effect=own_and_other(found.kept, evidence.subtasks),
     floor=f"random masks {own_and_other(random, evidence.subtasks)}",
-    notes=(*found.notes, *_notes(evidence, untrained)),
+    notes=(
+      *found.notes,
+      *_notes(evidence, untrained),
+      *effects.notes(measured),
+    ),
     effects=measured,
   )
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from structcomp_jax.report import cards, grades, markup
+from structcomp_jax.report import cards, markup
+from structcomp_jax.report.estimate import Estimate
 from structcomp_jax.report.markup import escape, number
 from structcomp_jax.studies.are_nets_modular.findings import (
   left_out,
@@ -91,6 +92,7 @@ def _effects(effects: tuple[Effect, ...]) -> str:
     "compared with",
     "difference",
     "95 % interval",
+    "found with 80 %",
     "",
   )
   rows = []
@@ -106,13 +108,14 @@ def _effects(effects: tuple[Effect, ...]) -> str:
           escape(name) + shown,
           number(estimate.value if estimate else None, sign=True),
           _interval(estimate),
+          number(estimate.detectable if estimate else None),
           cards.grade_sign(compared),
         )
       )
   return markup.table(header, rows)
 
 
-def _interval(estimate: grades.Estimate | None) -> str:
+def _interval(estimate: Estimate | None) -> str:
   if estimate is None:
     return markup.DASH
   return " \u2026 ".join(number(one, sign=True) for one in estimate.interval)

@@ -1,6 +1,7 @@
 """One task difference of one subroutine, and all it must exceed."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -21,7 +22,7 @@ class Effect:
   Attributes:
     subroutine: of the mask.
     test: `D_sub` or `D_abl`.
-    mean: oriented mean over searches.
+    mean: oriented mean over base networks, each by the mean of its searches.
     largest: largest oriented mean of one base network.
     num_searches: of the working base networks.
     num_networks: the working base networks.
@@ -65,14 +66,15 @@ def measure(test: str, rows: pd.DataFrame, untrained: pd.DataFrame) -> Effect:
   column, sign = DIFFERENCES[test], _SIGNS[test]
   networks = rows["base_seed"]
   oriented = sign * rows[column]
+  means = oriented.groupby(networks).mean()
   matched = oriented - sign * rows[f"{column}_matched"]
   # D_sub of masks that did not learn does not show what a search can build.
   is_fair = test == "D_abl" or has_learned(untrained)
   return Effect(
     subroutine=str(rows["subroutine"].iloc[0]),
     test=test,
-    mean=float(oriented.mean()),
-    largest=float(oriented.groupby(networks).mean().max()),
+    mean=float(means.mean()),
+    largest=float(means.max()),
     num_searches=len(rows),
     num_networks=networks.nunique(),
     against_zero=_above_zero(oriented, networks),
@@ -96,6 +98,20 @@ def measure(test: str, rows: pd.DataFrame, untrained: pd.DataFrame) -> Effect:
 def has_learned(untrained: pd.DataFrame) -> bool:
   """Returns whether the control is fair: most of its masks learned."""
   return bool(untrained["learned"].mean() >= 0.5)
+
+
+def notes(effects: Sequence[Effect]) -> tuple[str, ...]:
+  """Returns what limits the comparisons, in words.
+
+  Which effect the design would find is said where one is not clear.
+  """
+  found = grades.pairing_notes(
+    (one.against_untrained for one in effects), "untrained ones"
+  )
+  if min(one.support() for one in effects) < Grade.CLEAR:
+    power = grades.power_note(one.against_zero for one in effects)
+    return (*found, power) if power else found
+  return found
 
 
 def _above_zero(effects: pd.Series, networks: pd.Series) -> Comparison:

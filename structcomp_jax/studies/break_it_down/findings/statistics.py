@@ -1,6 +1,10 @@
 """Tests of the task differences, with whole base networks as the unit.
 
-The published analysis fits both differences of a subroutine at once,
+`network_tests` and `network_comparisons` are what the report concludes from:
+one number per network, and pairs of trained and untrained networks
+(`report.inference`). `difference_tests` and `comparison_tests` are the
+published ones (`report.clustered`). The published analysis fits both
+differences of a subroutine at once,
 
     D = b0 + b1 Ablation
 
@@ -15,18 +19,62 @@ the means and the differences of means below.
 
 import pandas as pd
 
+from structcomp_jax.report import inference
 from structcomp_jax.report.clustered import (
-  Estimate,
   clustered_difference,
   clustered_mean,
 )
+from structcomp_jax.report.estimate import Estimate
 
 # Name of a difference -> column of the table of task differences.
 DIFFERENCES = {"D_sub": "d_sub", "D_abl": "d_abl"}
 
 
+def network_tests(differences: pd.DataFrame) -> dict[str, Estimate]:
+  """Tests mean D_sub = 0 and mean D_abl = 0 over base networks.
+
+  Args:
+    differences: rows of `task_differences` of one subroutine and regime.
+
+  Returns:
+    {"D_sub", "D_abl"}, without those of fewer than two base networks.
+  """
+  means = _network_means(differences)
+  return _existing({name: inference.mean(one) for name, one in means.items()})
+
+
+def network_comparisons(
+  trained: pd.DataFrame, untrained: pd.DataFrame
+) -> dict[str, Estimate]:
+  """Tests trained minus untrained base networks in D_sub and D_abl.
+
+  Args:
+    trained: rows of `task_differences` of one subroutine and trained regime.
+    untrained: rows of the same subroutine of regime `random_init`; networks of
+      the same base seed are pairs.
+
+  Returns:
+    {"D_sub", "D_abl"}, without those of too few base networks.
+  """
+  first, second = _network_means(trained), _network_means(untrained)
+  return _existing(
+    {name: inference.difference(first[name], second[name]) for name in first}
+  )
+
+
+def _network_means(differences: pd.DataFrame) -> dict[str, pd.Series]:
+  return {
+    name: inference.network_means(differences[column], differences["base_seed"])
+    for name, column in DIFFERENCES.items()
+  }
+
+
+def _existing(found: dict[str, Estimate | None]) -> dict[str, Estimate]:
+  return {name: one for name, one in found.items() if one is not None}
+
+
 def difference_tests(differences: pd.DataFrame) -> dict[str, Estimate]:
-  """Tests mean D_sub = 0 and mean D_abl = 0 of one subroutine and regime.
+  """Tests mean D_sub = 0 and mean D_abl = 0 over searches, as published.
 
   Args:
     differences: rows of `task_differences`; the column `base_seed` names the
@@ -40,16 +88,16 @@ def difference_tests(differences: pd.DataFrame) -> dict[str, Estimate]:
     name: clustered_mean(differences[column], clusters)
     for name, column in DIFFERENCES.items()
   }
-  return {name: test for name, test in found.items() if test is not None}
+  return _existing(found)
 
 
 def comparison_tests(
   trained: pd.DataFrame, random_init: pd.DataFrame
 ) -> dict[str, Estimate]:
-  """Tests trained minus random-init in D_sub and D_abl of one subroutine.
+  """Tests trained minus random-init in D_sub and D_abl, as published.
 
-  Clusters are base seeds within a regime: every random-init base seed is a
-  network of its own.
+  Clusters are base seeds within a regime, as if every random-init base seed
+  were a network that has nothing to do with a trained one.
 
   Args:
     trained: rows of `task_differences` of a trained regime.
@@ -68,4 +116,4 @@ def comparison_tests(
     )
     for name, column in DIFFERENCES.items()
   }
-  return {name: test for name, test in found.items() if test is not None}
+  return _existing(found)

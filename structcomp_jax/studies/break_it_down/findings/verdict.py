@@ -41,7 +41,12 @@ RULES = (
   " otherwise unclear.",
   "Each effect must hold against zero, against random masks of the same size"
   " in the same network and, for the ablation, against the same search in"
-  " networks that were never trained.",
+  " networks that were never trained. A trained network and the untrained one"
+  " of its base seed start from the same weights, so they are compared as a"
+  " pair: each network counts once, by the mean of its masks, and the interval"
+  " is that of the differences of the pairs, every one of which must lie on the"
+  " predicted side to be consistent. Where fewer than two pairs are left, both"
+  " groups are taken as independent (Welch).",
   "D_sub of untrained networks is often as large as that of trained ones: the"
   " mask search can build a subroutine. Where D_sub does not exceed that"
   " control, the verdict says that it rests on the ablation test alone.",
@@ -114,6 +119,7 @@ def _verdict(
     for test in DIFFERENCES
   )
   label, sentence = _judge(found)
+  notes += effects.notes(found)
   return Verdict(network, label, sentence, notes, found)
 
 

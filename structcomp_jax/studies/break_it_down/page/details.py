@@ -1,6 +1,6 @@
 """Tables of the report for readers who want to check."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -8,12 +8,14 @@ import pandas as pd
 from structcomp_jax.io.layout import SELECTION
 from structcomp_jax.pipeline.tables import SETTINGS
 from structcomp_jax.report import markup
-from structcomp_jax.report.clustered import Estimate
+from structcomp_jax.report.estimate import Estimate
 from structcomp_jax.report.markup import escape, number, spread
 from structcomp_jax.report.workdir import Workdir
 from structcomp_jax.studies.break_it_down.findings.statistics import (
   comparison_tests,
   difference_tests,
+  network_comparisons,
+  network_tests,
 )
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
   UNTRAINED_REGIME,
@@ -24,54 +26,99 @@ from structcomp_jax.studies.break_it_down.regimes import LABELS
 
 
 def statistics(differences: pd.DataFrame) -> str:
-  """Returns the clustered tests, or nothing with too few networks."""
+  """Returns the tests, ours and the published, or nothing with few networks."""
   kept = usable(differences)
+  ours = _tests(kept, network_tests, network_comparisons, _network_row)
+  if not ours:
+    return ""
+  published = _tests(kept, difference_tests, comparison_tests, _published_row)
+  return (
+    f"<h3>Statistics</h3><p>{wording.STATISTICS}</p>"
+    + markup.table(_NETWORK_HEADER, ours)
+    + markup.folded(
+      "The published tests",
+      f"<p>{wording.PUBLISHED_STATISTICS}</p>"
+      + markup.table(_PUBLISHED_HEADER, published),
+    )
+  )
+
+
+_NETWORK_HEADER = (
+  "mask for",
+  "quantity",
+  "",
+  "estimate",
+  "std. error",
+  "95 % interval",
+  "p (t)",
+  "p (signs)",
+  "networks",
+  "found with 80 %",
+)
+_PUBLISHED_HEADER = (
+  "mask for",
+  "quantity",
+  "",
+  "estimate",
+  "std. error",
+  "p (z)",
+  "networks",
+)
+
+
+def _tests(
+  kept: pd.DataFrame,
+  of_one: Callable[[pd.DataFrame], dict[str, Estimate]],
+  of_two: Callable[[pd.DataFrame, pd.DataFrame], dict[str, Estimate]],
+  row: Callable[[Estimate], tuple[str, ...]],
+) -> list[tuple[str, ...]]:
+  """Returns a row for every mean, and for every trained minus untrained one."""
   rows = []
   for name, of_name in kept.groupby("subroutine"):
     untrained = of_name[of_name["regime"] == UNTRAINED_REGIME]
     for regime, of_regime in of_name.groupby("regime", sort=False):
       words = LABELS.name(regime)
-      tests = difference_tests(of_regime)
-      rows += _test_rows(name, f"{words}: mean", tests)
-      if regime == UNTRAINED_REGIME:
-        continue
-      tests = comparison_tests(of_regime, untrained)
-      rows += _test_rows(name, f"{words} minus never trained", tests)
-  if not rows:
-    return ""
-  header = (
-    "mask for",
-    "quantity",
-    "",
-    "estimate",
-    "std. error",
-    "95 % interval",
-    "p (z)",
-    "p (t)",
-    "networks",
-  )
-  return f"<h3>Statistics</h3><p>{wording.STATISTICS}</p>" + markup.table(
-    header, rows
+      found = {f"{words}: mean": of_one(of_regime)}
+      if regime != UNTRAINED_REGIME:
+        compared = of_two(of_regime, untrained)
+        found[f"{words} minus never trained"] = compared
+      rows += [
+        (escape(name), escape(quantity), measure, *row(test))
+        for quantity, tests in found.items()
+        for measure, test in tests.items()
+      ]
+  return rows
+
+
+def _network_row(test: Estimate) -> tuple[str, ...]:
+  kind = {"pairs": " pairs", "welch": ", no pairs"}.get(test.method, "")
+  return (
+    number(test.value, sign=True),
+    number(test.standard_error, 3),
+    " \u2026 ".join(number(bound, sign=True) for bound in test.interval),
+    markup.p_value(test.p_t),
+    _sign_flip_words(test),
+    f"{test.num_clusters}{kind}",
+    number(test.detectable),
   )
 
 
-def _test_rows(
-  name: str, quantity: str, tests: dict[str, Estimate]
-) -> list[tuple[str, ...]]:
-  return [
-    (
-      escape(name),
-      escape(quantity),
-      difference,
-      number(test.value, sign=True),
-      number(test.standard_error, 3),
-      " \u2026 ".join(number(bound, sign=True) for bound in test.interval),
-      markup.p_value(test.p_normal),
-      markup.p_value(test.p_t),
-      str(test.num_clusters),
-    )
-    for difference, test in tests.items()
-  ]
+def _sign_flip_words(test: Estimate) -> str:
+  """Returns the p-value, and the smallest that there can be."""
+  if test.p_sign_flip is None or test.smallest_p is None:
+    return markup.DASH
+  return (
+    f"{markup.p_value(test.p_sign_flip)} ({markup.p_value(test.smallest_p)})"
+  )
+
+
+def _published_row(test: Estimate) -> tuple[str, ...]:
+  return (
+    number(test.value, sign=True),
+    number(test.standard_error, 3),
+    markup.p_value(test.p_normal),
+    str(test.num_clusters),
+  )
 
 
 def overlaps(table: pd.DataFrame) -> str:

@@ -73,11 +73,25 @@ SUMMARY = (
 )
 
 STATISTICS = (
-  "Unit of replication is the base network; masks of one network are repeats."
-  " Ordinary least squares with standard errors clustered by base network"
-  " (factor G/(G\u22121) for G networks). “p (z)” is the published choice, a"
-  " normal distribution; with few networks it is too optimistic. “p (t)” and"
-  " the interval use a t distribution with G\u22121 degrees of freedom."
+  "Unit of replication is the base network; masks of one network are repeats,"
+  " so each network counts once, by the mean of its masks. “p (t)” and the"
+  " interval use a t distribution with G\u22121 degrees of freedom for G"
+  " networks. A trained network and the untrained one of its base seed start"
+  " from the same weights: they are a pair, and G is the number of pairs. Where"
+  " fewer than two pairs are left, both groups are taken as independent, with"
+  " the degrees of freedom of Welch and Satterthwaite. “p (signs)”"
+  " is exact whatever the distribution, if it is symmetric: how many of the"
+  " 2<sup>G</sup> ways to flip signs are as extreme; in brackets the smallest"
+  " that G allows. The last column: the effect that so many networks, spread as"
+  " they are here, find with 80 %."
+)
+
+PUBLISHED_STATISTICS = (
+  "The published model, on all masks: ordinary least squares with standard"
+  " errors clustered by base network (factor G/(G\u22121) for G networks of"
+  " both groups) and a normal distribution. With few networks its p is far too"
+  " small"
+  " (docs/results/inference.md); nothing here rests on it."
 )
 
 OPTIMISTIC = (

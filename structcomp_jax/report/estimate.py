@@ -1,0 +1,143 @@
+"""One number with its uncertainty, and what it could have found."""
+
+import dataclasses
+import math
+from typing import Any, Literal
+
+from scipy import optimize, stats
+
+# networks: t on the means of networks.
+# pairs: t on the differences of pairs of networks.
+# welch: t on the means of two groups of networks without pairs.
+# published: least squares over masks, see `report.clustered`.
+Method = Literal["networks", "pairs", "welch", "published"]
+
+# Two-sided, of every test; how often a design should find an effect.
+LEVEL, POWER = 0.05, 0.8
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+  """One number with its uncertainty.
+
+  Attributes:
+    value: the estimate, in the units of the data.
+    standard_error: of the value, from the spread between networks. 0 where
+      all of them agree exactly; then the interval is the value itself, and p
+      is 0, or 1 for a value of 0.
+    p_normal: of value = 0, two-sided, normal distribution: what publications
+      state, far too small with few networks.
+    p_t: the same, t distribution with `freedom` degrees of freedom.
+    interval: 95 % interval of that t distribution, (low, high).
+    num_clusters: how many independent units there are: networks, or pairs of
+      them where `method` is `pairs`.
+    freedom: degrees of freedom.
+    method: how it was computed.
+    p_sign_flip: of value = 0, two-sided, of `inference.sign_flip`; None where
+      there are no signs to flip, or too many.
+    num_left_out: networks without a partner, which take no part.
+  """
+
+  value: float
+  standard_error: float
+  p_normal: float
+  p_t: float
+  interval: tuple[float, float]
+  num_clusters: int
+  freedom: float
+  method: Method
+  p_sign_flip: float | None = None
+  num_left_out: int = 0
+
+  @property
+  def num_networks(self) -> int:
+    """How many networks took part, both networks of every pair."""
+    return self.num_clusters * (2 if self.method == "pairs" else 1)
+
+  @property
+  def smallest_p(self) -> float | None:
+    """The smallest `p_sign_flip` that so many networks allow."""
+    return None if self.p_sign_flip is None else smallest_p(self.num_clusters)
+
+  @property
+  def detectable(self) -> float:
+    """The effect that this design finds with 80 %, in the units of the data.
+
+    "Finds" means that the 95 % interval lies above 0. The spread between
+    networks is taken as it was seen; with few networks it is a rough guess.
+    """
+    return detectable_errors(self.freedom) * self.standard_error
+
+
+def ratio(value: float, error: float) -> float:
+  """Returns value / error; infinite without error, but 0 for a value of 0."""
+  if error > 0:
+    return value / error
+  return 0.0 if value == 0 else math.copysign(math.inf, value)
+
+
+def normal_p(value: float, error: float) -> float:
+  """Returns the two-sided p-value of value = 0, normal distribution."""
+  return float(2 * stats.norm.sf(abs(ratio(value, error))))
+
+
+def smallest_p(num_clusters: int) -> float:
+  """Returns the smallest two-sided p-value of a sign-flip test.
+
+  Of the 2^G ways to flip signs, the data and its mirror image are the most
+  extreme.
+
+  >>> smallest_p(3), smallest_p(6)
+  (0.25, 0.03125)
+  """
+  return 2.0 ** (1 - num_clusters)
+
+
+def detectable_errors(freedom: float) -> float:
+  """Returns the effect, in standard errors, that a t-test finds with 80 %.
+
+  >>> round(detectable_errors(2), 2), round(detectable_errors(9), 2)
+  (5.65, 3.15)
+
+  Args:
+    freedom: degrees of freedom, at least 1.
+  """
+  limit = float(stats.t.isf(LEVEL / 2, freedom))
+
+  def lacks(effect: float) -> float:
+    return POWER - float(stats.nct.sf(limit, freedom, effect))
+
+  return float(optimize.brentq(lacks, 0.0, 3 * limit))
+
+
+def power_words(estimate: Estimate) -> str:
+  """Returns what an effect must be so that the design finds it, in words."""
+  unit = "pairs of networks" if estimate.method == "pairs" else "networks"
+  return (
+    f"with {estimate.num_clusters} {unit} this design finds an effect of"
+    f" {estimate.detectable:.2f} with {100 * POWER:.0f} %"
+  )
+
+
+def estimate_record(estimate: Estimate, *, sign: int = 1) -> dict[str, Any]:
+  """Returns an estimate for `report.verdicts.to_json`.
+
+  Args:
+    estimate: the estimate.
+    sign: -1 turns an oriented estimate back into the units of the data.
+  """
+  return {
+    "estimate": sign * estimate.value,
+    "standard_error": estimate.standard_error,
+    "interval": sorted(sign * bound for bound in estimate.interval),
+    "method": estimate.method,
+    "degrees_of_freedom": estimate.freedom,
+    "p_t": estimate.p_t,
+    "p_normal": estimate.p_normal,
+    "p_sign_flip": estimate.p_sign_flip,
+    "smallest_p_sign_flip": estimate.smallest_p,
+    "detectable_effect": estimate.detectable,
+    "num_networks": estimate.num_networks,
+    "num_pairs": estimate.num_clusters if estimate.method == "pairs" else None,
+    "num_left_out": estimate.num_left_out,
+  }

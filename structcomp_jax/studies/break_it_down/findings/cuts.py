@@ -1,0 +1,186 @@
+"""Can the network be cut in two, and sooner than its controls?
+
+A cut is one mask: the kept half does one subroutine, the removed half the other
+one. With effort nearly every network can be cut, so what counts is how soon.
+The *separability* of a network is
+
+    S = mean over looks of (a - 1/4) / (3/4), at least 0,
+
+where a is the validation accuracy of the worse half of the hard mask at a look;
+looks are equally far apart. A network that is cut at once has S = 1, one that
+never is has S = 0. Two controls say what S would be without parts: the same
+search in the same network for nonsense properties, and for the subroutines in
+the network before its training. A base network counts by its excess over the
+higher of the two:
+
+    E = S - max(S of nonsense, S of the untrained network)
+
+The answer is the probability that the mean of E over base networks is above
+`WORTH_A_CLAIM`, from the t distribution of the mean.
+"""
+
+import dataclasses
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from structcomp_jax.report import inference
+from structcomp_jax.report.estimate import Estimate, estimate_record
+from structcomp_jax.studies.break_it_down.cuts import SUBROUTINES
+from structcomp_jax.studies.break_it_down.findings.task_difference import (
+  CHANCE,
+  UNTRAINED_REGIME,
+)
+
+# Chosen with cuts of planted multilayer perceptrons and of the first networks
+# of sv_singular in view: a third of the way from none to at once.
+WORTH_A_CLAIM = 1 / 3
+# A label is given where its opposite is as improbable as this.
+_RISK = 0.05
+_NETWORK = ["regime", "base_seed"]
+
+
+@dataclasses.dataclass(frozen=True)
+class CutFinding:
+  """What cuts say about the networks of one regime.
+
+  Attributes:
+    label: `separable`, `not separable` or `undecided`.
+    sentence: the same in plain words.
+    excess: estimate of the mean of E, or None.
+    probability: that the mean of E is above `WORTH_A_CLAIM`, or None.
+    table: one row per base network: `separability`, `nonsense`, `untrained`,
+      `excess`.
+  """
+
+  label: str
+  sentence: str
+  excess: Estimate | None
+  probability: float | None
+  table: pd.DataFrame
+
+
+def separability(cuts: pd.DataFrame) -> pd.DataFrame:
+  """Returns S of every search.
+
+  Args:
+    cuts: rows of cuts.csv of one experiment and model.
+
+  Returns:
+    Columns regime, base_seed, pair, mask_seed, `separability`.
+  """
+  worse = cuts[["kept_accuracy", "rest_accuracy"]].min(axis=1)
+  above = ((worse - CHANCE) / (1 - CHANCE)).clip(lower=0)
+  keys = [*_NETWORK, "pair", "mask_seed"]
+  found = cuts.assign(separability=above.where(cuts["finite"]))
+  return found.groupby(keys, sort=False)["separability"].mean().reset_index()
+
+
+def conclude(
+  cuts: pd.DataFrame, regime: str, failed: frozenset[int]
+) -> CutFinding:
+  """Judges the networks of one trained regime.
+
+  Args:
+    cuts: rows of cuts.csv of one experiment and model.
+    regime: of the networks.
+    failed: base seeds of networks that do not solve the whole task.
+  """
+  found = separability(cuts)
+  table = _by_network(found, regime)
+  table = table[~table.index.isin(failed)]
+  missing = [
+    words
+    for column, words in (
+      ("separability", "cuts between the subroutines"),
+      ("untrained", "networks that were never trained"),
+      ("nonsense", "nonsense properties"),
+    )
+    if table[column].isna().all()
+  ]
+  excess = inference.mean(table["excess"].dropna())
+  if missing or excess is None:
+    why = (
+      f"There are no {' and no '.join(missing)} to compare with."
+      if missing
+      else "Fewer than two working base networks were cut."
+    )
+    return CutFinding("undecided", why, None, None, table)
+  probability = _probability_above(excess, WORTH_A_CLAIM)
+  label = _label(probability)
+  return CutFinding(
+    label, _sentence(label, probability, excess, table), excess, probability,
+    table,
+  )  # fmt: skip
+
+
+def record(found: CutFinding) -> dict[str, Any]:
+  """Returns a finding for verdicts.json."""
+  return {
+    "label": found.label,
+    "sentence": found.sentence,
+    "probability": found.probability,
+    "threshold": WORTH_A_CLAIM,
+    "excess": found.excess and estimate_record(found.excess),
+    "networks": found.table.reset_index().to_dict("records"),
+  }
+
+
+def _by_network(found: pd.DataFrame, regime: str) -> pd.DataFrame:
+  """Returns separability and controls of every base network of a regime."""
+  ours = found[found["regime"] == regime]
+  untrained = found[found["regime"] == UNTRAINED_REGIME]
+  table = pd.DataFrame(
+    {
+      "separability": _means(ours[ours["pair"] == SUBROUTINES]),
+      "nonsense": _means(ours[ours["pair"] != SUBROUTINES]),
+      "untrained": _means(untrained[untrained["pair"] == SUBROUTINES]),
+    }
+  )
+  table = table[table.index.isin(ours["base_seed"])]
+  # A control that is missing must not count as passed.
+  controls = table[["nonsense", "untrained"]].max(axis=1, skipna=False)
+  return table.assign(excess=table["separability"] - controls)
+
+
+def _means(rows: pd.DataFrame) -> pd.Series:
+  return rows.groupby("base_seed")["separability"].mean()
+
+
+def _probability_above(estimate: Estimate, threshold: float) -> float:
+  """Returns how probable a mean above a threshold is."""
+  distance = estimate.value - threshold
+  if estimate.standard_error == 0:
+    return 0.5 if distance == 0 else float(distance > 0)
+  ratio = distance / estimate.standard_error
+  return float(stats.t.cdf(ratio, estimate.freedom))
+
+
+def _label(probability: float) -> str:
+  if probability > 1 - _RISK:
+    return "separable"
+  return "not separable" if probability < _RISK else "undecided"
+
+
+def _sentence(
+  label: str, probability: float, excess: Estimate, table: pd.DataFrame
+) -> str:
+  means = table[["separability", "nonsense", "untrained"]].mean()
+  what = {
+    "separable": "The network is cut between its subroutines much sooner than"
+    " its controls",
+    "not separable": "The network is not cut between its subroutines much"
+    " sooner than its controls",
+    "undecided": "Whether the network is cut between its subroutines much"
+    " sooner than its controls is open",
+  }
+  low, high = excess.interval
+  return (
+    f"{what[label]}: separability {means['separability']:.2f}, against"
+    f" {means['nonsense']:.2f} between nonsense properties and"
+    f" {means['untrained']:.2f} before training (0: never cut, 1: at once)."
+    f" Excess over the higher control {excess.value:+.2f}, 95 % interval"
+    f" {low:+.2f} to {high:+.2f} over {excess.num_clusters} base networks; the"
+    f" probability that it is above {WORTH_A_CLAIM:.2f} is {probability:.2f}."
+  )
