@@ -35,6 +35,7 @@ class Evidence:
     training: metrics of base networks.
     searches: metrics of mask searches.
     overlaps: table of `overlap.pairwise` with regime and base_seed.
+    cuts: rows of cuts.csv, or None.
     workdirs: where it comes from.
   """
 
@@ -47,6 +48,7 @@ class Evidence:
   training: pd.DataFrame
   searches: pd.DataFrame
   overlaps: pd.DataFrame
+  cuts: pd.DataFrame | None
   workdirs: tuple[workdir.Workdir, ...]
 
   def trained_regimes(self) -> list[str]:
@@ -114,6 +116,7 @@ def _of_workdir(one: workdir.Workdir, base_threshold: float) -> Evidence:
     training=one.training,
     searches=one.searches,
     overlaps=_overlaps(one, differences),
+    cuts=one.tables.get("cuts"),
     workdirs=(one,),
   )
 
@@ -128,7 +131,9 @@ def _merged(old: Evidence, new: Evidence) -> Evidence:
   """Returns both, without regimes of `new` that `old` has."""
   known = set(old.differences["regime"])
   tables: dict[str, Any] = {}
-  for name in ("differences", "controls", "densities", "training", "searches"):
+  for name in (
+    "differences", "controls", "densities", "training", "searches", "cuts",
+  ):  # fmt: skip
     first, second = getattr(old, name), getattr(new, name)
     if second is not None and not second.empty:
       second = second[~second["regime"].isin(known)]

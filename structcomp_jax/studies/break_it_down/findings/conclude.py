@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,8 +10,9 @@ import pandas as pd
 from structcomp_jax.report import workdir
 from structcomp_jax.report.grades import comparison_record
 from structcomp_jax.studies.break_it_down.columns import SCHEMAS
-from structcomp_jax.studies.break_it_down.findings import collect
+from structcomp_jax.studies.break_it_down.findings import collect, cuts
 from structcomp_jax.studies.break_it_down.findings.collect import Evidence
+from structcomp_jax.studies.break_it_down.findings.cuts import CutFinding
 from structcomp_jax.studies.break_it_down.findings.effects import Effect
 from structcomp_jax.studies.break_it_down.findings.summary import summarise
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
@@ -31,11 +32,13 @@ class Findings:
     evidence: the tables.
     summary: table of `summarise`, one row per regime and subroutine.
     verdicts: on the trained regimes, or on the control where there are none.
+    cuts: {regime: what cuts say} of the trained regimes, where there are cuts.
   """
 
   evidence: Evidence
   summary: pd.DataFrame
   verdicts: tuple[Verdict, ...]
+  cuts: Mapping[str, CutFinding] = dataclasses.field(default_factory=dict)
 
 
 def load(
@@ -62,14 +65,39 @@ def conclude(evidence: Evidence) -> Findings:
   tables = evidence.differences, evidence.controls
   every = verdicts(*tables)
   trained = tuple(one for one in every if one.label != "control")
-  return Findings(evidence, summarise(*tables), trained or tuple(every))
+  return Findings(
+    evidence,
+    summarise(*tables),
+    trained or tuple(every),
+    _conclude_cuts(evidence),
+  )
+
+
+def _conclude_cuts(evidence: Evidence) -> dict[str, CutFinding]:
+  """Returns {regime: what cuts say} of the trained regimes."""
+  if evidence.cuts is None or evidence.cuts.empty:
+    return {}
+  rows = evidence.differences
+  failed = rows[rows["base_failed"]].groupby("regime")["base_seed"].unique()
+  return {
+    regime: cuts.conclude(
+      evidence.cuts, regime, frozenset(failed.get(regime, ()))
+    )
+    for regime in evidence.trained_regimes()
+  }
 
 
 def as_records(found: Sequence[Findings]) -> list[dict[str, Any]]:
   """Returns every verdict for `report.verdicts.to_json`."""
   return [
-    verdict_record(one) for findings in found for one in findings.verdicts
+    verdict_record(one) | _cut_record(findings.cuts.get(one.network[2]))
+    for findings in found
+    for one in findings.verdicts
   ]
+
+
+def _cut_record(found: CutFinding | None) -> dict[str, Any]:
+  return {} if found is None else {"cuts": cuts.record(found)}
 
 
 def verdict_record(one: Verdict) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from structcomp_jax.studies.break_it_down.findings.task_difference import (
   usable,
 )
 from structcomp_jax.studies.break_it_down.page import (
+  cuts,
   details,
   figures,
   overview,
@@ -69,6 +70,7 @@ def network_section(findings: Findings) -> str:
     f"<h2 id='{_anchor(evidence.title)}'>{escape(evidence.title)}</h2>",
     _task(evidence.experiment),
     summary_table(findings.summary),
+    cuts.section(findings),
     *_main_figures(evidence.differences),
     details.statistics(evidence.differences),
     *_process_figures(evidence),

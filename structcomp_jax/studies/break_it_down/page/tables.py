@@ -23,6 +23,10 @@ def verdict_table(found: Sequence[Findings]) -> str:
     table = text_table([_HEAD, *rows], gap="   ")
     lines += [f"  {line}" for line in table.splitlines()]
     lines += [f"  {_verdict_line(one)}" for one in findings.verdicts]
+    lines += [
+      f"  {regime}, cut in two: {one.label.upper()}. {one.sentence}"
+      for regime, one in findings.cuts.items()
+    ]
     lines.append("")
   return "\n".join(lines)
 

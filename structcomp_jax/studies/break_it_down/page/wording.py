@@ -31,7 +31,22 @@ HOW_TO_READ = (
   " mere damage does.",
 )
 
+CUTS = (
+  "One mask cuts the network: what it keeps learns the first subroutine, and"
+  " what it removes the second one. With enough steps nearly every network can"
+  " be cut, so what counts is how soon: <b>separability</b> is the accuracy of"
+  " the worse half, averaged over equally spaced looks of a short search; 0 is"
+  " guessing, 1 both halves perfect from the first look on. It means something"
+  " beside two controls only: the same search for nonsense properties (random"
+  " bits of the same words) in the same network, and for the subroutines in the"
+  " network before its training."
+)
+
 CAPTIONS = {
+  "cuts": (
+    "<b>How soon networks can be cut.</b> One line per search: accuracy of the"
+    " worse half of the hard mask on validation problems. Dotted: guessing."
+  ),
   "overview": (
     "<b>The method with this run's numbers.</b> Coloured edges are weights"
     " that are switched on. Bars: mean accuracy over all searches of working"

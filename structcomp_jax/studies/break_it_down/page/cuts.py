@@ -1,0 +1,103 @@
+"""The part of the page about cuts: how soon both halves do their subroutine."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from structcomp_jax.report import cards, markup, style
+from structcomp_jax.report.markup import escape, number
+from structcomp_jax.studies.break_it_down.cuts import SUBROUTINES
+from structcomp_jax.studies.break_it_down.findings.conclude import Findings
+from structcomp_jax.studies.break_it_down.findings.cuts import CutFinding
+from structcomp_jax.studies.break_it_down.findings.task_difference import CHANCE
+from structcomp_jax.studies.break_it_down.page import wording
+from structcomp_jax.studies.break_it_down.regimes import LABELS
+
+_KINDS = {"separable": "good", "not separable": "bad", "undecided": "middle"}
+
+
+def section(findings: Findings) -> str:
+  """Returns what cuts say about one network; nothing where there are none."""
+  cuts = findings.evidence.cuts
+  if cuts is None or cuts.empty:
+    return ""
+  return "\n".join(
+    [
+      "<h3>Cut in two</h3>",
+      f"<p>{wording.CUTS}</p>",
+      *(
+        _answer(regime, found) for regime, found in findings.cuts.items()
+      ),
+      markup.figure(
+        cut_figure(cuts),
+        wording.CAPTIONS["cuts"],
+        "Accuracy of the worse half against steps; numbers in cuts.csv",
+      ),
+    ]
+  )  # fmt: skip
+
+
+def _answer(regime: str, found: CutFinding) -> str:
+  badge = cards.badge(found.label, _KINDS[found.label])
+  header = (
+    "base network",
+    "between the subroutines",
+    "between nonsense properties",
+    "never trained, between the subroutines",
+    "excess over the higher control",
+  )
+  rows = [
+    (
+      str(int(seed)),
+      number(row["separability"]),
+      number(row["nonsense"]),
+      number(row["untrained"]),
+      number(row["excess"], sign=True),
+    )
+    for seed, row in found.table.iterrows()
+  ]
+  return (
+    f"<p><b>{escape(LABELS.name(regime))}</b> {badge}<br>"
+    f"{escape(found.sentence)}</p>"
+    + markup.folded("Separability of every network", markup.table(header, rows))
+  )
+
+
+@style.styled
+def cut_figure(cuts: pd.DataFrame) -> Figure:
+  """Draws the accuracy of the worse half of every cut against steps.
+
+  Args:
+    cuts: rows of cuts.csv of one experiment and model.
+  """
+  table = cuts.assign(
+    worse=cuts[["kept_accuracy", "rest_accuracy"]].min(axis=1),
+    is_nonsense=cuts["pair"] != SUBROUTINES,
+  )
+  colours = LABELS.colours_of(dict.fromkeys(table["regime"]))
+  figure, axes = style.panels(1, 2, width=4.6, height=3.2, sharey=True)
+  titles = ("between the subroutines", "between nonsense properties")
+  for is_nonsense, (axis, title) in enumerate(
+    zip(axes[0], titles, strict=True)
+  ):
+    rows = table[table["is_nonsense"] == bool(is_nonsense)]
+    lines = rows.groupby(["regime", "base_seed", "pair", "mask_seed"])
+    for (regime, *_), line in lines:
+      axis.plot(
+        line["step"],
+        line["worse"],
+        color=colours[regime],
+        linewidth=1.2,
+        alpha=0.7,
+      )
+    axis.axhline(CHANCE, color="#333333", linewidth=1, linestyle=":")
+    axis.set(title=title, xlabel="steps of the search", ylim=(0, 1.03))
+  axes[0][0].set_ylabel("accuracy of the worse half")
+  handles = [
+    Line2D([], [], color=colour, label=LABELS.name(regime))
+    for regime, colour in colours.items()
+  ]
+  axes[0][-1].legend(
+    handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0)
+  )
+  return figure
