@@ -69,7 +69,11 @@ def optimised():
 
 @pytest.fixture(scope="module")
 def usual_compiler():
-  """Compiles as launch scripts do: for tables that were stored so."""
+  """Compiles as launch scripts do.
+
+  For modules that compare with bytes which were stored so, or the bits that
+  programs of different sizes give.
+  """
   was_on = quick_compiler.switch(False)
   jax.clear_caches()
   yield

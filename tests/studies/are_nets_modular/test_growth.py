@@ -196,7 +196,12 @@ def untested(damage):
 
 def torn_history(workdir):
   file = workdir / TOGETHER / "metrics.jsonl"
-  file.write_bytes(b"{" + file.read_bytes())
+  file.write_bytes(b'{"step": \n' + file.read_bytes())
+
+
+def delete_first_line(workdir):
+  file = workdir / TOGETHER / "metrics.jsonl"
+  file.write_bytes(file.read_bytes().partition(b"\n")[2])
 
 
 def masks_of_another_network(workdir):
@@ -227,8 +232,7 @@ REFUSED = {
     torn_history,
     run.search,
     [f"{TOGETHER}/metrics.jsonl line 1", "delete that line"],
-    # Of eight rows, the first look of all but one would be left.
-    remove(TOGETHER),
+    delete_first_line,
   ),
   "torn masks": (
     "small",
