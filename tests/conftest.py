@@ -24,9 +24,11 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 
 import jax
 
+from tests import quick_compiler
 from tests.launcher import Launcher
 
 jax.config.update("jax_num_cpu_devices", 8)
+quick_compiler.install()
 
 
 def pytest_addoption(parser):
@@ -62,6 +64,20 @@ def optimised():
   jax.clear_caches()
   yield
   jax.config.update(name, before)
+  jax.clear_caches()
+
+
+@pytest.fixture(scope="module")
+def usual_compiler():
+  """Compiles as launch scripts do.
+
+  For modules that compare with bytes which were stored so, or the bits that
+  programs of different sizes give.
+  """
+  was_on = quick_compiler.switch(False)
+  jax.clear_caches()
+  yield
+  quick_compiler.switch(was_on)
   jax.clear_caches()
 
 

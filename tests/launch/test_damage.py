@@ -1,4 +1,8 @@
-"""Damaged, unfinished and foreign work directories are refused in one line."""
+"""Damaged, unfinished and foreign work directories are refused in one line.
+
+Files that the second study alone has:
+`tests/studies/are_nets_modular/test_growth.py`.
+"""
 
 import contextlib
 import json

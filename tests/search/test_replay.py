@@ -5,6 +5,7 @@ history says of it, written out here a second time.
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -55,16 +56,19 @@ def dataset_of(config):
   return tiny.TWO_TASKS if config.two_sided else tiny.DATASET
 
 
-def replay(config, seed):
-  """Returns logits, and task losses and sizes of all steps."""
-  _, noise_key = jax.random.split(tiny.KEY)
-  noise_key = jax.random.fold_in(noise_key, seed)
-  relaxation = masks.get_relaxation(config.relaxation)
-  logits = {
-    leaf.path: jnp.full(leaf.mask_shape, 0.2) for leaf in tiny.SPEC.leaves
-  }
-  adam = optax.adam(0.3, b1=0.9, b2=0.999, eps=1e-8)
-  moments, losses, sizes, norms = adam.init(logits), [], [], []
+@functools.cache
+def gradient_function(relaxation, num_samples):
+  """Returns the gradient of one candidate's loss, compiled once.
+
+  Args:
+    relaxation: its name.
+    num_samples: masks that are drawn at every step.
+
+  Returns:
+    (logits, weights, sharpness of every leaf, key, batch) -> ((loss, (loss of
+    the task, expected size)), (gradient of logits, gradient of weights)).
+  """
+  relaxation = masks.get_relaxation(relaxation)
 
   def chunk_loss(logits, weights, betas, key, chunk):
     mask = masks.sample(relaxation, logits, beta=betas, key=key)
@@ -77,7 +81,6 @@ def replay(config, seed):
     )
 
   def loss_of(logits, weights, betas, key, batch):
-    num_samples = config.num_mask_samples
     keys = [key] if num_samples == 1 else jax.random.split(key, num_samples)
     size = 4 // num_samples
     task_loss = sum(
@@ -99,9 +102,20 @@ def replay(config, seed):
     )
     return task_loss + 0.02 * cost, (task_loss, size)
 
-  gradient_of = jax.jit(
-    jax.value_and_grad(loss_of, argnums=(0, 1), has_aux=True)
-  )
+  return jax.jit(jax.value_and_grad(loss_of, argnums=(0, 1), has_aux=True))
+
+
+def replay(config, seed):
+  """Returns logits, and task losses and sizes of all steps."""
+  _, noise_key = jax.random.split(tiny.KEY)
+  noise_key = jax.random.fold_in(noise_key, seed)
+  logits = {
+    leaf.path: jnp.full(leaf.mask_shape, 0.2) for leaf in tiny.SPEC.leaves
+  }
+  adam = optax.adam(0.3, b1=0.9, b2=0.999, eps=1e-8)
+  moments, losses, sizes, norms = adam.init(logits), [], [], []
+
+  gradient_of = gradient_function(config.relaxation, config.num_mask_samples)
   stale = {path: 0.0 for path in logits}
   for step in range(config.total_steps(4)):
     betas = {

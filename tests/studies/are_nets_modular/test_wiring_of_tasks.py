@@ -18,6 +18,9 @@ from tests.golden import roads
 
 from . import recomputed, toy
 
+# The bytes of a stored table depend on how programs are compiled.
+pytestmark = pytest.mark.usefixtures("usual_compiler")
+
 BASE_SEED, MASK_SEED, BETA = 3, 1, 8e-5
 # Masks are searched in the first regime. What `scratch` learns: `test_wiring`.
 REGIMES = {"add_mul": ("random_init",), "scan": ("random_init", "only_jump")}

@@ -20,6 +20,9 @@ from structcomp_jax.pipeline import (
 
 from . import toy
 
+# Searches and tests of more and of fewer masks give the same bits.
+pytestmark = pytest.mark.usefixtures("usual_compiler")
+
 TABLES = ("results", "controls", "densities")
 REGIMES = ("scratch", "random_init")
 MASKS = [(r, b, s) for r in REGIMES for b in (3, 5) for s in toy.SUBROUTINES]
