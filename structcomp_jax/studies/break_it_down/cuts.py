@@ -18,10 +18,9 @@ from structcomp_jax.pipeline.experiment import Experiment
 from structcomp_jax.pipeline.parts import Part
 from structcomp_jax.pipeline.study import DataSet
 from structcomp_jax.pipeline.workplace import Workplace
+from structcomp_jax.structure.separability import SUBROUTINES
 from structcomp_jax.studies.break_it_down.domain import Domain
 
-# The pair of the two subroutines; all others are controls.
-SUBROUTINES = "subroutines"
 _NONSENSE = "nonsense_"
 
 

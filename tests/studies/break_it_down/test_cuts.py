@@ -1,10 +1,9 @@
-"""Cuts: which networks, tasks and keys they use, and what follows from them."""
+"""Cuts: which networks, tasks and keys they use."""
 
 import dataclasses
 
 import jax
 import numpy as np
-import pandas as pd
 import pytest
 
 from structcomp_jax import masks, search, trees
@@ -16,7 +15,6 @@ from structcomp_jax.pipeline import (
   workplace,
 )
 from structcomp_jax.studies.break_it_down import cuts
-from structcomp_jax.studies.break_it_down.findings import cuts as findings
 
 from . import toy
 
@@ -109,129 +107,3 @@ def test_no_steps_no_cuts(work):
   config = toy.make_config()
   assert config.cuts.num_steps == 0
   assert not cuts.wanted(toy.make_experiment(config, "unused").study)
-
-
-# What follows.
-
-
-def table(accuracies, *, steps=4):
-  """Returns rows of cuts.csv.
-
-  Args:
-    accuracies: {(regime, pair): accuracy of the worse half per base network}.
-    steps: looks, all with that accuracy.
-  """
-  return pd.DataFrame(
-    [
-      {
-        "regime": regime,
-        "base_seed": float(seed),
-        "pair": pair,
-        "mask_seed": 0.0,
-        "step": 10.0 * look,
-        "kept_accuracy": accuracy,
-        "rest_accuracy": 1.0,
-        "finite": True,
-      }
-      for (regime, pair), of_seeds in accuracies.items()
-      for seed, accuracy in enumerate(of_seeds)
-      for look in range(steps)
-    ]
-  )
-
-
-def judge(ours, *, nonsense=0.25, untrained=0.25, failed=()):
-  count = len(ours)
-  rows = table(
-    {
-      ("scratch", "subroutines"): ours,
-      ("scratch", "nonsense_0"): [nonsense] * count,
-      ("random_init", "subroutines"): [untrained] * count,
-      # Says nothing about the networks in question.
-      ("random_init", "nonsense_0"): [1.0] * count,
-    }
-  )
-  return findings.conclude(rows, "scratch", frozenset(failed))
-
-
-def test_separability_is_the_mean_over_looks_of_the_worse_half():
-  rows = table({("scratch", "subroutines"): [0.0]})
-  rows["kept_accuracy"] = [0.1, 0.25, 0.625, 1.0]
-  rows["rest_accuracy"] = [1.0, 1.0, 1.0, 0.625]
-  (found,) = findings.separability(rows)["separability"]
-  assert found == pytest.approx((0 + 0 + 0.5 + 0.5) / 4)
-
-
-@pytest.mark.parametrize(
-  ("ours", "label"),
-  [
-    ([1.0, 0.97, 0.98, 0.99], "separable"),
-    ([0.3, 0.25, 0.28, 0.31], "not separable"),
-    ([1.0, 0.3, 0.25, 0.9], "undecided"),
-    ([1.0, 0.97], "separable"),
-  ],
-)
-def test_labels(ours, label):
-  assert judge(ours).label == label
-
-
-@pytest.mark.parametrize("control", ["nonsense", "untrained"])
-def test_what_a_control_does_as_well_proves_nothing(control):
-  ours = [1.0, 0.97, 0.98, 0.99]
-  assert judge(ours, **{control: 0.99}).label == "not separable"
-
-
-@pytest.mark.parametrize(
-  ("regime", "pair"),
-  [("random_init", "subroutines"), ("scratch", "nonsense_0")],
-)
-def test_a_control_that_is_missing_is_not_passed(regime, pair):
-  rows = table(
-    {
-      key: [accuracy] * 3
-      for key, accuracy in {
-        ("scratch", "subroutines"): 1.0,
-        ("scratch", "nonsense_0"): 0.25,
-        ("random_init", "subroutines"): 0.25,
-      }.items()
-      if key != (regime, pair)
-    }
-  )
-  found = findings.conclude(rows, "scratch", frozenset())
-  assert found.label == "undecided"
-  assert found.probability is None
-
-
-def test_failed_networks_and_stopped_searches_do_not_count():
-  ours = [1.0, 0.97, 0.25, 0.98]
-  assert judge(ours).label == "undecided"
-  assert judge(ours, failed={2}).label == "separable"
-  assert judge([1.0, 0.3], failed={1}).label == "undecided"
-  rows = table(
-    {
-      ("scratch", "subroutines"): ours,
-      ("scratch", "nonsense_0"): [0.25] * 4,
-      ("random_init", "subroutines"): [0.25] * 4,
-    }
-  )
-  stopped = (rows["base_seed"] == 2) & (rows["regime"] == "scratch")
-  rows.loc[stopped, "finite"] = False
-  found = findings.conclude(rows, "scratch", frozenset())
-  assert found.label == "separable"
-  assert found.excess.num_clusters == 3
-
-
-def test_small_changes_never_turn_an_answer_around():
-  """Nor do they move the probability far: there is no cliff."""
-  random = np.random.default_rng(0)
-  for _ in range(100):
-    ours = random.uniform(0.25, 1.0, size=4)
-    moved = np.clip(ours + random.uniform(-0.01, 0.01, size=4), 0.0, 1.0)
-    first, second = judge(ours), judge(moved)
-    assert abs(first.probability - second.probability) < 0.12
-    assert {first.label, second.label} != {"separable", "not separable"}
-
-
-def test_equal_networks_have_a_probability_of_all_or_nothing():
-  assert judge([0.9] * 3).probability == 1.0
-  assert judge([0.3] * 3).probability == 0.0

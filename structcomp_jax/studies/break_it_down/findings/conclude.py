@@ -9,14 +9,17 @@ import pandas as pd
 
 from structcomp_jax.report import workdir
 from structcomp_jax.report.grades import comparison_record
+from structcomp_jax.structure import separability
+from structcomp_jax.structure.separability import CutFinding
 from structcomp_jax.studies.break_it_down.columns import SCHEMAS
-from structcomp_jax.studies.break_it_down.findings import collect, cuts
+from structcomp_jax.studies.break_it_down.findings import collect
 from structcomp_jax.studies.break_it_down.findings.collect import Evidence
-from structcomp_jax.studies.break_it_down.findings.cuts import CutFinding
 from structcomp_jax.studies.break_it_down.findings.effects import Effect
 from structcomp_jax.studies.break_it_down.findings.summary import summarise
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
   BASE_THRESHOLD,
+  CHANCE,
+  UNTRAINED_REGIME,
 )
 from structcomp_jax.studies.break_it_down.findings.verdict import (
   Verdict,
@@ -80,8 +83,12 @@ def _conclude_cuts(evidence: Evidence) -> dict[str, CutFinding]:
   rows = evidence.differences
   failed = rows[rows["base_failed"]].groupby("regime")["base_seed"].unique()
   return {
-    regime: cuts.conclude(
-      evidence.cuts, regime, frozenset(failed.get(regime, ()))
+    regime: separability.conclude(
+      evidence.cuts,
+      regime,
+      untrained=UNTRAINED_REGIME,
+      chance=CHANCE,
+      failed=frozenset(failed.get(regime, ())),
     )
     for regime in evidence.trained_regimes()
   }
@@ -97,7 +104,7 @@ def as_records(found: Sequence[Findings]) -> list[dict[str, Any]]:
 
 
 def _cut_record(found: CutFinding | None) -> dict[str, Any]:
-  return {} if found is None else {"cuts": cuts.record(found)}
+  return {} if found is None else {"cuts": separability.record(found)}
 
 
 def verdict_record(one: Verdict) -> dict[str, Any]:

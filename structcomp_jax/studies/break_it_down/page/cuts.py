@@ -6,9 +6,8 @@ from matplotlib.lines import Line2D
 
 from structcomp_jax.report import cards, markup, style
 from structcomp_jax.report.markup import escape, number
-from structcomp_jax.studies.break_it_down.cuts import SUBROUTINES
+from structcomp_jax.structure.separability import SUBROUTINES, CutFinding
 from structcomp_jax.studies.break_it_down.findings.conclude import Findings
-from structcomp_jax.studies.break_it_down.findings.cuts import CutFinding
 from structcomp_jax.studies.break_it_down.findings.task_difference import CHANCE
 from structcomp_jax.studies.break_it_down.page import wording
 from structcomp_jax.studies.break_it_down.regimes import LABELS

@@ -4,7 +4,7 @@ A cut is one mask: the kept half does one subroutine, the removed half the other
 one. With effort nearly every network can be cut, so what counts is how soon.
 The *separability* of a network is
 
-    S = mean over looks of (a - 1/4) / (3/4), at least 0,
+    S = mean over looks of (a - chance) / (1 - chance), at least 0,
 
 where a is the validation accuracy of the worse half of the hard mask at a look;
 looks are equally far apart. A network that is cut at once has S = 1, one that
@@ -27,12 +27,9 @@ from scipy import stats
 
 from structcomp_jax.report import inference
 from structcomp_jax.report.estimate import Estimate, estimate_record
-from structcomp_jax.studies.break_it_down.cuts import SUBROUTINES
-from structcomp_jax.studies.break_it_down.findings.task_difference import (
-  CHANCE,
-  UNTRAINED_REGIME,
-)
 
+# The pair of the two subroutines; all other pairs are nonsense.
+SUBROUTINES = "subroutines"
 # Chosen with cuts of planted multilayer perceptrons and of the first networks
 # of sv_singular in view: a third of the way from none to at once.
 WORTH_A_CLAIM = 1 / 3
@@ -61,34 +58,43 @@ class CutFinding:
   table: pd.DataFrame
 
 
-def separability(cuts: pd.DataFrame) -> pd.DataFrame:
+def separability(cuts: pd.DataFrame, chance: float) -> pd.DataFrame:
   """Returns S of every search.
 
   Args:
-    cuts: rows of cuts.csv of one experiment and model.
+    cuts: one row per look, of one experiment and model; columns regime,
+      base_seed, pair, mask_seed, kept_accuracy, rest_accuracy, finite.
+    chance: the accuracy of guessing.
 
   Returns:
     Columns regime, base_seed, pair, mask_seed, `separability`.
   """
   worse = cuts[["kept_accuracy", "rest_accuracy"]].min(axis=1)
-  above = ((worse - CHANCE) / (1 - CHANCE)).clip(lower=0)
+  above = ((worse - chance) / (1 - chance)).clip(lower=0)
   keys = [*_NETWORK, "pair", "mask_seed"]
   found = cuts.assign(separability=above.where(cuts["finite"]))
   return found.groupby(keys, sort=False)["separability"].mean().reset_index()
 
 
 def conclude(
-  cuts: pd.DataFrame, regime: str, failed: frozenset[int]
+  cuts: pd.DataFrame,
+  regime: str,
+  *,
+  untrained: str,
+  chance: float,
+  failed: frozenset[int] = frozenset(),
 ) -> CutFinding:
   """Judges the networks of one trained regime.
 
   Args:
-    cuts: rows of cuts.csv of one experiment and model.
+    cuts: see `separability`.
     regime: of the networks.
+    untrained: the regime of the networks before their training, with the same
+      base seeds.
+    chance: the accuracy of guessing.
     failed: base seeds of networks that do not solve the whole task.
   """
-  found = separability(cuts)
-  table = _by_network(found, regime)
+  table = _by_network(separability(cuts, chance), regime, untrained)
   table = table[~table.index.isin(failed)]
   missing = [
     words
@@ -127,15 +133,17 @@ def record(found: CutFinding) -> dict[str, Any]:
   }
 
 
-def _by_network(found: pd.DataFrame, regime: str) -> pd.DataFrame:
+def _by_network(
+  found: pd.DataFrame, regime: str, untrained: str
+) -> pd.DataFrame:
   """Returns separability and controls of every base network of a regime."""
   ours = found[found["regime"] == regime]
-  untrained = found[found["regime"] == UNTRAINED_REGIME]
+  before = found[found["regime"] == untrained]
   table = pd.DataFrame(
     {
       "separability": _means(ours[ours["pair"] == SUBROUTINES]),
       "nonsense": _means(ours[ours["pair"] != SUBROUTINES]),
-      "untrained": _means(untrained[untrained["pair"] == SUBROUTINES]),
+      "untrained": _means(before[before["pair"] == SUBROUTINES]),
     }
   )
   table = table[table.index.isin(ours["base_seed"])]
