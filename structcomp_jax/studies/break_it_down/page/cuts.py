@@ -15,6 +15,25 @@ from structcomp_jax.studies.break_it_down.regimes import LABELS
 _KINDS = {"separable": "good", "not separable": "bad", "undecided": "middle"}
 
 
+def answers(findings: Findings) -> list[str]:
+  """Returns a card for every regime whose networks were cut."""
+  return [
+    cards.card(
+      f"{findings.evidence.title}: {LABELS.name(regime)}, cut in two",
+      badge(found),
+      found.sentence,
+    )
+    for regime, found in findings.cuts.items()
+  ]
+
+
+def badge(found: CutFinding | None) -> str:
+  """Returns the coloured label; a dash where networks were not cut."""
+  if found is None:
+    return markup.DASH
+  return cards.badge(found.label, _KINDS[found.label])
+
+
 def section(findings: Findings) -> str:
   """Returns what cuts say about one network; nothing where there are none."""
   cuts = findings.evidence.cuts
@@ -24,20 +43,17 @@ def section(findings: Findings) -> str:
     [
       "<h3>Cut in two</h3>",
       f"<p>{wording.CUTS}</p>",
-      *(
-        _answer(regime, found) for regime, found in findings.cuts.items()
-      ),
       markup.figure(
         cut_figure(cuts),
         wording.CAPTIONS["cuts"],
         "Accuracy of the worse half against steps; numbers in cuts.csv",
       ),
+      *(_table(regime, found) for regime, found in findings.cuts.items()),
     ]
-  )  # fmt: skip
+  )
 
 
-def _answer(regime: str, found: CutFinding) -> str:
-  badge = cards.badge(found.label, _KINDS[found.label])
+def _table(regime: str, found: CutFinding) -> str:
   header = (
     "base network",
     "between the subroutines",
@@ -55,10 +71,9 @@ def _answer(regime: str, found: CutFinding) -> str:
     )
     for seed, row in found.table.iterrows()
   ]
-  return (
-    f"<p><b>{escape(LABELS.name(regime))}</b> {badge}<br>"
-    f"{escape(found.sentence)}</p>"
-    + markup.folded("Separability of every network", markup.table(header, rows))
+  return markup.folded(
+    f"Separability of every network, {escape(LABELS.name(regime))}",
+    markup.table(header, rows),
   )
 
 

@@ -15,6 +15,7 @@ from structcomp_jax.studies.break_it_down.findings.task_difference import (
 )
 from structcomp_jax.studies.break_it_down.findings.verdict import RULES
 from structcomp_jax.studies.break_it_down.page import (
+  cuts,
   sections,
   tables,
   verdicts,
@@ -73,9 +74,10 @@ def page(found: Sequence[Findings], *, base_threshold: float) -> str:
     verdicts.verdict_card(evidence.title, answer, fold=len(answers) > 2)
     for evidence, answer in answers
   ]
+  cut_cards = [card for one in found for card in cuts.answers(one)]
   body = string.Template(template.read_text()).substitute(
     question=wording.QUESTION.format(items=_items(found)),
-    verdicts="\n".join([verdicts.verdict_overview(found), *cards]),
+    verdicts="\n".join([verdicts.verdict_overview(found), *cut_cards, *cards]),
     rules="".join(f"<li>{rule}</li>" for rule in RULES),
     threshold=f"{base_threshold:g}",
     how_to_read="".join(f"<p>{text}</p>" for text in wording.HOW_TO_READ),

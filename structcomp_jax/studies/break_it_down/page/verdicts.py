@@ -13,13 +13,14 @@ from structcomp_jax.studies.break_it_down.findings.task_difference import (
   UNTRAINED_REGIME,
 )
 from structcomp_jax.studies.break_it_down.findings.verdict import Verdict
+from structcomp_jax.studies.break_it_down.page import cuts
 from structcomp_jax.studies.break_it_down.regimes import LABELS
 
 
 def verdict_card(title: str, verdict: Verdict, *, fold: bool) -> str:
   """Returns one verdict with what supports it, behind a click if `fold`."""
   return cards.card(
-    f"{title}: {LABELS.name(verdict.network[2])}",
+    f"{title}: {LABELS.name(verdict.network[2])}, one-sided masks",
     badge(verdict.label),
     verdict.sentence,
     notes=verdict.notes,
@@ -40,6 +41,7 @@ def verdict_overview(found: Sequence[Findings]) -> str:
         (
           f"{escape(findings.evidence.title)}<br><small>"
           f"{escape(LABELS.name(one.network[2]))}</small>",
+          cuts.badge(findings.cuts.get(one.network[2])),
           badge(one.label),
           _per_subroutine(trained, "d_sub"),
           _per_subroutine(untrained, "d_sub"),
@@ -49,7 +51,8 @@ def verdict_overview(found: Sequence[Findings]) -> str:
       )
   header = (
     "network",
-    "verdict",
+    "cut in two<br><small>both halves at once</small>",
+    "one-sided masks<br><small>the published test</small>",
     "kept alone: D_sub<br><small>made of parts: &gt; 0</small>",
     "<small>the same,<br>if never trained</small>",
     "removed: D_abl<br><small>made of parts: &lt; 0</small>",
