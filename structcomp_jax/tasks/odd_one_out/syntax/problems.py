@@ -1,5 +1,7 @@
 """Problems by name: four experiments, five data sets each, three policies."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from structcomp_jax.tasks.odd_one_out import names
@@ -10,8 +12,9 @@ from structcomp_jax.tasks.odd_one_out.syntax import (
 )
 from structcomp_jax.types import UserError
 
-# {policy: experiment -> {role: {split: problems}}}
-_MAKERS = {
+_Make = Callable[[str], dict[str, dict[str, np.ndarray]]]
+
+_MAKERS: dict[str, _Make] = {
   "published": published.make,
   "disjoint": disjoint.make,
   "unseen_words": unseen_words.make,
