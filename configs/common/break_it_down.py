@@ -26,8 +26,8 @@ def break_it_down() -> ConfigDict:
       # All random numbers are drawn from this key.
       "seed": 0,
       "data": {
-        # How problems are drawn. published: as in the paper; disjoint
-        # (language) and balanced (vision): see docs/differences/.
+        # How problems are drawn. published: as in the paper; disjoint and
+        # unseen_words (language), balanced (vision): see docs/differences/.
         "policy": "published",
         # How many problems of a split to use, the first ones; 0: all.
         "num_problems": {"train": 0, "validation": 0, "test": 0},

@@ -37,7 +37,7 @@ LANGUAGE_FIELDS = [
   ("base_seeds", "()", ["base_seeds ()"]),
   ("base_seeds", "(99999999999,)", ["base_seeds 99999999999"]),
   ("search.seeds", "()", ["search.seeds ()"]),
-  ("data.policy", "publishd", ["data.policy", "publishd", "disjoint"]),
+  ("data.policy", "publishd", ["data.policy", "publishd", "unseen_words"]),
   ("data.num_problems.train", "-1", ["data.num_problems.train -1"]),
   ("regimes", "('scrach',)", ["regimes 'scrach'", "random_init"]),
   ("regimes", "('scratch', 'scratch')", ["regimes", "distinct"]),

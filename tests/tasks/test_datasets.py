@@ -65,7 +65,11 @@ def test_problems_are_read_in_order_from_several_files(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
   "name",
-  ["sv_singular.odd_verb", "anaphora_plural.antecedent.disjoint"],
+  [
+    "sv_singular.odd_verb",
+    "anaphora_plural.antecedent.disjoint",
+    "anaphora_singular.odd_pronoun.unseen_words",
+  ],
 )
 def test_whole_data_set_round_trip(tmp_path, name):
   parts = syntax.DATASET_NAMES[name]

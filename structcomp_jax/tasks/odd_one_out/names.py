@@ -126,8 +126,9 @@ SYNTAX = Family(
     "anaphora_plural": _about("antecedent", "pronoun"),
   },
   # "published" draws as Lepori et al. 2023 did; "disjoint" evaluates on
-  # sentences that no network was trained on.
-  policies=(DEFAULT_POLICY, "disjoint"),
+  # sentences that no network was trained on, "unseen_words" tests on sentences
+  # whose nouns, verbs and adjectives no network was trained on.
+  policies=(DEFAULT_POLICY, "disjoint", "unseen_words"),
 )
 
 # Pictures. In `odd_both` the odd picture breaks both rules.

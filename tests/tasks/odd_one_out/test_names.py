@@ -19,18 +19,18 @@ _SHAPES = {
 
 
 @pytest.mark.parametrize(
-  ("family", "experiments", "policy", "further_roles"),
+  ("family", "experiments", "suffixes", "further_roles"),
   [
-    (names.SYNTAX, _SYNTAX, "disjoint", ()),
-    (names.SHAPES, _SHAPES, "balanced", ("odd_both",)),
+    (names.SYNTAX, _SYNTAX, ("", ".disjoint", ".unseen_words"), ()),
+    (names.SHAPES, _SHAPES, ("", ".balanced"), ("odd_both",)),
   ],
 )
 def test_names_are_the_documented_ones(
-  family, experiments, policy, further_roles
+  family, experiments, suffixes, further_roles
 ):
   expected = [
     f"{experiment}.{role}{suffix}"
-    for suffix in ("", f".{policy}")
+    for suffix in suffixes
     for experiment, (a, b) in experiments.items()
     for role in ("base", a, b, f"odd_{a}", f"odd_{b}", *further_roles)
   ]

@@ -23,34 +23,13 @@ import numpy as np
 
 from structcomp_jax.tasks.odd_one_out.syntax import pools as pools_lib
 from structcomp_jax.tasks.odd_one_out.syntax import published
+from structcomp_jax.tasks.odd_one_out.syntax import recipes as recipes_lib
 
 _SEED = 2023
 # The largest part of a pool that validation and test splits together may take.
 _LARGEST_HELD_OUT = 0.5
 
 _HELD_OUT = ("validation", "test")
-
-
-@dataclasses.dataclass(frozen=True)
-class _Recipe:
-  """Sentences per problem that a data set takes from each pool."""
-
-  rules: dict[str, float]
-  odds: dict[str, float]
-
-  @property
-  def per_problem(self) -> dict[str, float]:
-    return self.rules | self.odds
-
-
-# In the order of Experiment.roles.
-_RECIPES = (
-  _Recipe({"ab": 3}, {"a_flip": 0.5, "b_flip": 0.5}),
-  _Recipe({"ab": 1.5, "b_flip": 1.5}, {"a_flip": 1}),
-  _Recipe({"ab": 1.5, "a_flip": 1.5}, {"b_flip": 1}),
-  _Recipe({"ab": 3}, {"a_flip": 1}),
-  _Recipe({"ab": 3}, {"b_flip": 1}),
-)
 
 
 @functools.cache
@@ -67,13 +46,13 @@ def make(name: str) -> dict[str, dict[str, np.ndarray]]:
   experiment = pools_lib.EXPERIMENTS[name]
   index = list(pools_lib.EXPERIMENTS).index(name)
   generator = np.random.default_rng([_SEED, index])
-  pools = _distinct_pools(name)
+  pools = pools_lib.make_pools(name).distinct()
   decks = {key: _Deck(generator.permutation(pools[key])) for key in pools}
   sizes = fit_sizes(name)
   problems: dict[str, dict[str, np.ndarray]] = {
     role: {} for role in experiment.roles
   }
-  recipes = dict(zip(experiment.roles, _RECIPES, strict=True))
+  recipes = recipes_lib.by_role(experiment)
 
   def deal(split):
     for role, recipe in recipes.items():
@@ -99,8 +78,9 @@ def fit_sizes(name: str) -> dict[str, pools_lib.Sizes]:
     {role: sizes}, even numbers, none greater than those of the paper.
   """
   experiment = pools_lib.EXPERIMENTS[name]
-  available = {key: len(pool) for key, pool in _distinct_pools(name).items()}
-  recipes = dict(zip(experiment.roles, _RECIPES, strict=True))
+  pools = pools_lib.make_pools(name).distinct()
+  available = {key: len(pool) for key, pool in pools.items()}
+  recipes = recipes_lib.by_role(experiment)
   wanted = {role: experiment.role_sizes(role) for role in recipes}
 
   needed = _held_out_sentences(recipes, wanted)
@@ -135,7 +115,7 @@ def fit_sizes(name: str) -> dict[str, pools_lib.Sizes]:
 
 
 def _held_out_sentences(
-  recipes: dict[str, _Recipe], sizes: dict[str, pools_lib.Sizes]
+  recipes: dict[str, recipes_lib.Recipe], sizes: dict[str, pools_lib.Sizes]
 ) -> dict[str, float]:
   """Counts the sentences per pool in all validation and test splits."""
   return {
@@ -144,7 +124,7 @@ def _held_out_sentences(
       * (sizes[role].validation + sizes[role].test)
       for role, recipe in recipes.items()
     )
-    for key in ("ab", "a_flip", "b_flip")
+    for key in pools_lib.POOLS
   }
 
 
@@ -171,7 +151,7 @@ class _Deck:
 
 def _deal(
   decks: dict[str, _Deck],
-  recipe: _Recipe,
+  recipe: recipes_lib.Recipe,
   count: int,
   generator: np.random.Generator,
 ) -> np.ndarray:
@@ -189,11 +169,3 @@ def _deal(
     shuffled(recipe.rules), shuffled(recipe.odds), sizes
   )
   return splits["test"]
-
-
-def _distinct_pools(name: str) -> dict[str, np.ndarray]:
-  pools = pools_lib.make_pools(name)
-  return {
-    key: pools_lib.without_duplicates(getattr(pools, key))
-    for key in ("ab", "a_flip", "b_flip")
-  }

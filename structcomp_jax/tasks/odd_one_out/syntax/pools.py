@@ -60,6 +60,10 @@ class Experiment:
     return self.sizes if names.has_training_split(role) else self.odd_sizes
 
 
+# Attributes of `Pools`.
+POOLS = ("ab", "a_flip", "b_flip")
+
+
 @dataclasses.dataclass(frozen=True)
 class Pools:
   """Sentences by the components that are flipped, with duplicates.
@@ -75,6 +79,10 @@ class Pools:
   ab: np.ndarray
   a_flip: np.ndarray
   b_flip: np.ndarray
+
+  def distinct(self) -> dict[str, np.ndarray]:
+    """Returns {pool: its sentences without duplicates}."""
+    return {key: without_duplicates(getattr(self, key)) for key in POOLS}
 
 
 def _agreement(number: int) -> Experiment:
@@ -119,7 +127,19 @@ def make_pools(name: str) -> Pools:
   Returns:
     The pools. Treat the arrays as read-only: they are cached.
   """
-  experiment = EXPERIMENTS[name]
+  return pools_of(EXPERIMENTS[name])
+
+
+def pools_of(experiment: Experiment) -> Pools:
+  """Returns the pools of an experiment whose words may be others.
+
+  Args:
+    experiment: one of `EXPERIMENTS`, or one whose constructions have fewer
+      words.
+
+  Returns:
+    The pools, in the order of Lepori et al. 2023.
+  """
   base, other = experiment.base_number, 1 - experiment.base_number
   grammatical, b_flip = _members(experiment.constructions, base)
   _, a_flip = _members(experiment.constructions, other)

@@ -1,10 +1,24 @@
-"""Problems by name: four experiments, five data sets each, two policies."""
+"""Problems by name: four experiments, five data sets each, three policies."""
+
+from collections.abc import Callable
 
 import numpy as np
 
 from structcomp_jax.tasks.odd_one_out import names
-from structcomp_jax.tasks.odd_one_out.syntax import disjoint, published
+from structcomp_jax.tasks.odd_one_out.syntax import (
+  disjoint,
+  published,
+  unseen_words,
+)
 from structcomp_jax.types import UserError
+
+_Make = Callable[[str], dict[str, dict[str, np.ndarray]]]
+
+_MAKERS: dict[str, _Make] = {
+  "published": published.make,
+  "disjoint": disjoint.make,
+  "unseen_words": unseen_words.make,
+}
 
 
 def make_datasets(
@@ -30,6 +44,4 @@ def make_datasets(
       f"no policy {policy!r} of syntax problems; use one of"
       f" {', '.join(names.SYNTAX.policies)}"
     )
-  if policy == "disjoint":
-    return disjoint.make(experiment)
-  return published.make(experiment)
+  return _MAKERS[policy](experiment)

@@ -15,7 +15,11 @@ def test_names_lead_to_problems():
   ("experiment", "policy", "message"),
   [
     ("sv", "published", r"no syntax experiment 'sv'; .*sv_plural"),
-    ("sv_plural", "random", r"no policy 'random'.*published, disjoint"),
+    (
+      "sv_plural",
+      "random",
+      r"no policy 'random'.*published, disjoint, unseen_words",
+    ),
   ],
 )
 def test_unknown_names_are_refused(experiment, policy, message):
