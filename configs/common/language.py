@@ -146,6 +146,7 @@ _VARIANTS = {
         "num_epochs": 2,
         "seeds": (0, 1),
       },
+      "cuts": {"num_steps": 8, "look_every": 4},
       "runtime": {"vmap_width": 0},
     },
   ),

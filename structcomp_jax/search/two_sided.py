@@ -41,6 +41,9 @@ def halves(
 def check(dataset: types.Batch, name: str) -> None:
   """Raises UserError unless a data set has two halves of one length.
 
+  >>> dataset = halves({"x": jax.numpy.ones(3)}, {"x": jax.numpy.ones(4)})
+  >>> check(dataset, "dataset")
+
   Args:
     dataset: of a two-sided search.
     name: what the error calls it.

@@ -45,7 +45,14 @@ _COUNTS = (
   "first_kept",
   "second_kept",
 )
-_SHARES = ("accuracy", "base_accuracy", "is_sum", "is_product")
+_SHARES = (
+  "accuracy",
+  "base_accuracy",
+  "is_sum",
+  "is_product",
+  "kept_accuracy",
+  "rest_accuracy",
+)
 # Follow from the masks, of which rounding turns a few bits.
 _MEASURED = {"loss": 0.03, "margin": 0.1, "density": 0.03}
 

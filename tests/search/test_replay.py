@@ -57,12 +57,13 @@ def dataset_of(config):
 
 
 @functools.cache
-def gradient_function(relaxation, num_samples):
+def gradient_function(relaxation, num_samples, two_sided):
   """Returns the gradient of one candidate's loss, compiled once.
 
   Args:
     relaxation: its name.
     num_samples: masks that are drawn at every step.
+    two_sided: what a mask removes learns a task, too.
 
   Returns:
     (logits, weights, sharpness of every leaf, key, batch) -> ((loss, (loss of
@@ -73,7 +74,7 @@ def gradient_function(relaxation, num_samples):
   def chunk_loss(logits, weights, betas, key, chunk):
     mask = masks.sample(relaxation, logits, beta=betas, key=key)
     network = {path: weights[path] * mask[path] for path in mask}
-    if not config.two_sided:
+    if not two_sided:
       return tiny.loss_fn(network, chunk)
     rest = {path: weights[path] * (1 - mask[path]) for path in mask}
     return tiny.loss_fn(network, chunk["kept"]) + tiny.loss_fn(
@@ -115,7 +116,9 @@ def replay(config, seed):
   adam = optax.adam(0.3, b1=0.9, b2=0.999, eps=1e-8)
   moments, losses, sizes, norms = adam.init(logits), [], [], []
 
-  gradient_of = gradient_function(config.relaxation, config.num_mask_samples)
+  gradient_of = gradient_function(
+    config.relaxation, config.num_mask_samples, config.two_sided
+  )
   stale = {path: 0.0 for path in logits}
   for step in range(config.total_steps(4)):
     betas = {

@@ -30,6 +30,7 @@ CUTS = Schema(
     "density": float,
     "finite": bool,
     "num_problems": float,
+    **tables.CANDIDATE,
   },
   "python -m launch.evaluate",
   filled=("kept_accuracy", "rest_accuracy"),

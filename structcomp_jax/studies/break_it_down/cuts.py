@@ -121,6 +121,7 @@ def part(study: Any, work: Workplace, regime: str, base_seed: int) -> Part:
           "density": line["density"],
           "finite": line["finite"],
           "num_problems": study.datasets[kept].sizes["validation"],
+          "candidate": line["candidate"],
         }
       )
   return {"cuts": rows}

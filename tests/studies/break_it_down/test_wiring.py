@@ -520,7 +520,7 @@ def test_masks_that_are_not_finite_are_not_evaluated(work, monkeypatch):
       stacked=True,
     )  # fmt: skip
     run.evaluate(work)
-    found = {name: read(work, name) for name in SCHEMAS}
+    found = {name: read(work, name) for name in SCHEMAS if name != "cuts"}
   finally:
     path.write_bytes(before)
   run.evaluate(work)
