@@ -25,7 +25,11 @@ from structcomp_jax.studies.planted import analysis, problems, roc
 from structcomp_jax.studies.planted import run as planted
 from structcomp_jax.studies.planted.classes.every import CLASSES, Effort
 from structcomp_jax.studies.planted.run import Measured, Setup
-from structcomp_jax.studies.planted.statistics import STATISTICS, Cut
+from structcomp_jax.studies.planted.statistics import (
+  RANDOM_MASKS,
+  STATISTICS,
+  Cut,
+)
 from structcomp_jax.types import UserError
 from tools.readme import ROOT, read
 
@@ -33,7 +37,7 @@ PAGE = "docs/results/planted.md"
 NAMES = tuple(name for one in STATISTICS for name in one.names)
 # Networks that a report judges together, and how many such groups are drawn.
 _GROUP = 4
-_NUM_GROUPS = 400
+_NUM_GROUPS = 200
 _MEASURES = ("score", "excess")
 
 
@@ -67,18 +71,21 @@ def accuracy_table(found: Sequence[Measured]) -> str:
 def score_table(found: Sequence[Measured]) -> str:
   """Returns mean and deviation of every score, then the means of controls."""
   lines = [("class", *NAMES)]
-  for one in found:
-    cells = []
-    for name in NAMES:
-      table = analysis.networks(one.scores, name)
-      mean, deviation = table["score"].mean(), table["score"].std()
-      controls = [
-        markup.number(table[column].mean())
-        for column in ("untrained", "nonsense")
-      ]
-      cells.append(f"{markup.spread(mean, deviation)} ({', '.join(controls)})")
-    lines.append((one.name, *cells))
+  lines += [
+    (one.name, *(_score_cell(one, name) for name in NAMES)) for one in found
+  ]
   return markdown_table(lines)
+
+
+def _score_cell(one: Measured, name: str) -> str:
+  table = analysis.networks(one.scores, name)
+  drawn = analysis.networks(one.scores, f"{name}{RANDOM_MASKS}")["score"]
+  controls = [table["untrained"], table["nonsense"]]
+  if len(drawn):
+    controls.append(drawn)
+  means = ", ".join(markup.number(values.mean()) for values in controls)
+  spread = markup.spread(table["score"].mean(), table["score"].std())
+  return f"{spread} ({means})"
 
 
 def auc_table(found: Sequence[Measured]) -> str:

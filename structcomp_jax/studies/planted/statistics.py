@@ -26,6 +26,8 @@ from structcomp_jax.studies.planted.network import (
 from structcomp_jax.studies.planted.problems import CHANCE, SUBROUTINES
 
 _D = ("D_sub", "-D_abl")
+# What follows the name of a statistic for random masks of equal sizes.
+RANDOM_MASKS = ", random masks"
 # {"train", "test": {task: problems}} of one pair of properties.
 Sets = Mapping[str, Mapping[str, types.Batch]]
 
@@ -226,7 +228,7 @@ class OneSided:
     scores = _differences(network, params, learned, sets["test"])
     random = _differences(network, params, drawn, sets["test"])
     return dict(zip(self.names, scores, strict=True)) | {
-      f"{name}, random masks": value
+      f"{name}{RANDOM_MASKS}": value
       for name, value in zip(self.names, random, strict=True)
     }
 

@@ -12,12 +12,10 @@ from structcomp_jax.studies.planted import problems
 from structcomp_jax.studies.planted.classes import by_hand, every, modular
 from structcomp_jax.studies.planted.network import Network
 from structcomp_jax.studies.planted.problems import ITEMS, Pair
+from tests.studies.planted.conftest import EFFORT
 
 SMALL = Network((10, 6, 5, 3))
 LINEAR = Network((10, 6, 4, 4), linear=(1,))
-EFFORT = every.Effort(
-  num_networks=2, pool=3.0, num_problems=2000, num_tests=200, num_steps=2500
-)
 
 
 def embed(network, params):
@@ -164,11 +162,6 @@ def test_linear_layers_have_no_relu():
   )
   with_relu = Network(LINEAR.sizes)
   assert abs(embed(with_relu, double) - embed(with_relu, params)).max() > 0.1
-
-
-@pytest.fixture(scope="module")
-def trained():
-  return every.CLASSES["modular"](EFFORT, 0)
 
 
 def test_modular_networks_work_by_their_blocks(trained):

@@ -64,9 +64,7 @@ def test_splits_and_tasks_are_drawn_apart():
   found = problems.sets(Pair(), {"train": 30, "test": 20}, seed=1)
   assert set(found["test"]) == set(problems.TASKS)
   assert found["train"]["A"]["bits"].shape == (30, 4, 10)
-  assert (
-    found["train"]["A"]["bits"][:20] != found["test"]["A"]["bits"]
-  ).any()
+  assert (found["train"]["A"]["bits"][:20] != found["test"]["A"]["bits"]).any()
 
 
 def test_nonsense_is_of_other_bits():
