@@ -1,0 +1,72 @@
+"""How well statistics tell networks of known structure apart."""
+
+import numpy as np
+import pandas as pd
+
+from structcomp_jax.structure import separability
+from structcomp_jax.structure.separability import SUBROUTINES
+from structcomp_jax.studies.planted import statistics
+from structcomp_jax.studies.planted.problems import CHANCE
+from structcomp_jax.studies.planted.run import OURS, UNTRAINED
+
+# What a statistic should call modular, and what not. `mixed` has parts, but no
+# weights of their own; of the other classes the truth is unknown.
+MODULAR = ("modular", "modular_cross")
+NOT_MODULAR = ("shared", "template", "entangled", "untrained")
+LABELS = ("separable", "undecided", "not separable")
+
+
+def networks(scores: pd.DataFrame, statistic: str) -> pd.DataFrame:
+  """Returns a score and its controls for every network.
+
+  Args:
+    scores: of one class, see `run.Measured`.
+    statistic: one of its names.
+
+  Returns:
+    Index base_seed; columns `score`, `nonsense` (mean over pairs), `untrained`
+    and `excess`, the score less the higher control.
+  """
+  rows = scores[scores["statistic"] == statistic]
+  ours, before = (rows[rows["regime"] == one] for one in (OURS, UNTRAINED))
+  is_task = ours["pair"] == SUBROUTINES
+  table = pd.DataFrame(
+    {
+      "score": ours[is_task].set_index("base_seed")["score"],
+      "nonsense": ours[~is_task].groupby("base_seed")["score"].mean(),
+      "untrained": before.set_index("base_seed")["score"],
+    }
+  )
+  controls = table[["nonsense", "untrained"]].max(axis=1, skipna=False)
+  return table.assign(excess=table["score"] - controls)
+
+
+def labels(
+  scores: pd.DataFrame, *, group: int, num_groups: int, seed: int = 0
+) -> dict[str, float]:
+  """Returns how often groups of networks get each label of the verdict.
+
+  Args:
+    scores: of one class, see `run.Measured`.
+    group: networks that are judged together.
+    num_groups: groups that are drawn; a network may be in many.
+    seed: of the draws.
+
+  Returns:
+    {label: share of groups}.
+  """
+  looks = statistics.looks_of(scores)
+  of_network = dict(list(looks.groupby("base_seed")))
+  names = np.array(sorted(of_network))
+  random = np.random.default_rng(seed)
+  found = []
+  for _ in range(num_groups):
+    chosen = random.choice(names, group, replace=False)
+    verdict = separability.conclude(
+      pd.concat([of_network[name] for name in chosen]),
+      OURS,
+      untrained=UNTRAINED,
+      chance=CHANCE,
+    )
+    found.append(verdict.label)
+  return {label: found.count(label) / num_groups for label in LABELS}

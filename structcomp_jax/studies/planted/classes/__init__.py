@@ -1,0 +1,1 @@
+"""Ways to make networks of known structure."""

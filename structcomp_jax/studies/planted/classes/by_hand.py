@@ -1,0 +1,117 @@
+"""Networks without parts, built by hand: of one trunk, or of one pattern each.
+
+Both have the sizes of `Network()`. Units that are not needed read the bits that
+no property depends on, and small noise lies over all weights.
+"""
+
+import itertools
+
+import numpy as np
+
+from structcomp_jax import types
+from structcomp_jax.studies.planted.network import Network
+from structcomp_jax.studies.planted.problems import ITEMS, Pair
+
+NOISE = 0.02
+_IDLE = 0.3
+# Properties that share two bits, whose parity a trunk computes once.
+SHARED = Pair((0, 1, 2), (0, 1, 3))
+TRUNK = 2
+
+
+def shared(random: np.random.Generator) -> tuple[types.Params, np.ndarray]:
+  """Returns a network with a trunk that serves both properties of `SHARED`.
+
+  relu(x0 + x1) and relu(-x0 - x1) sum up to 2 where both bits are equal, else
+  to 0: 1 more than their parity h. Two units read each property off h and its
+  third bit: relu(h + x) is above 0 where both are 1, relu(-h - x) where both
+  are -1.
+
+  Args:
+    random: of scales, noise and the order of units.
+
+  Returns:
+    The network, and i64[2], the units of the trunk in the first layer.
+  """
+  kernels, biases = _zeros()
+  scale = random.uniform(0.7, 1.4, 6)
+  first, second, third = kernels
+  for unit, sign in enumerate((1, -1)):
+    first[:2, unit] = sign * scale[unit]
+    first[2, TRUNK + unit] = sign * scale[2 + unit]
+    first[3, TRUNK + 2 + unit] = sign * scale[4 + unit]
+  for unit, (sign, bit) in enumerate([(1, 2), (-1, 2), (1, 4), (-1, 4)]):
+    gain = sign * random.uniform(0.7, 1.4)
+    second[:2, unit] = gain / scale[:2]
+    second[bit : bit + 2, unit] = [gain / scale[bit], -gain / scale[bit + 1]]
+    biases[1][unit] = -gain  # h is the sum of the trunk less 1.
+  _add_idle(first, second, 6, 4, random)
+  # Directions of "has A" and of "has B": two outputs each.
+  third[:2, :2] = _direction(random)
+  third[2:4, 2:4] = _direction(random)
+  biases[2] -= third[:2].mean(axis=0) + third[2:4].mean(axis=0)
+  params, order = _hide(kernels, biases, random)
+  return params, np.flatnonzero(order < TRUNK)
+
+
+def template(random: np.random.Generator) -> types.Params:
+  """Returns a network with one hidden unit for each pattern with A and B.
+
+  A unit is above 0 if all six bits match its pattern. So the network tells
+  items with both properties from all others, and neither property alone.
+
+  Args:
+    random: of scales, noise and the order of units.
+  """
+  kernels, biases = _zeros()
+  pair = Pair()
+  both = ITEMS[pair.holds(ITEMS).all(axis=1)]
+  patterns = np.unique(both[:, : len(pair.a + pair.b)], axis=0)
+  count = len(patterns)
+  kernels[0][: patterns.shape[1], :count] = patterns.T
+  biases[0][:count] = 1.0 - patterns.shape[1]
+  half = kernels[1].shape[1] // 2
+  kernels[1][:count, :half] = 1 + np.abs(random.normal(size=half))
+  biases[1][half:] = _IDLE
+  kernels[2][:] = random.normal(size=kernels[2].shape)
+  kernels[0][:, count:] = _IDLE * random.normal(
+    size=kernels[0][:, count:].shape
+  )
+  return _hide(kernels, biases, random)[0]
+
+
+def _zeros():
+  sizes = Network().sizes
+  return (
+    [np.zeros(shape) for shape in itertools.pairwise(sizes)],
+    [np.zeros(size) for size in sizes[1:]],
+  )
+
+
+def _direction(random):
+  """Draws a vector of length 1."""
+  vector = random.normal(size=2)
+  return vector / np.linalg.norm(vector)
+
+
+def _add_idle(first, second, num_first, num_second, random):
+  """Adds units that read bits which no property depends on."""
+  free = first[6:, num_first:]
+  free += _IDLE * random.normal(size=free.shape)
+  rest = second[num_first:, num_second:]
+  rest += 0.2 * random.normal(size=rest.shape)
+
+
+def _hide(kernels, biases, random):
+  """Adds noise and permutes units; also returns the first layer's order."""
+  params, before, orders = {}, np.arange(len(kernels[0])), []
+  for number, (kernel, bias) in enumerate(zip(kernels, biases, strict=True)):
+    order = random.permutation(len(bias))
+    noisy = kernel + NOISE * random.normal(size=kernel.shape)
+    params[f"layer_{number}"] = {
+      "kernel": noisy[before][:, order].astype(np.float32),
+      "bias": bias[order].astype(np.float32),
+    }
+    before = order
+    orders.append(order)
+  return params, orders[0]

@@ -1,0 +1,106 @@
+"""Networks that are trained: on one property, on both, or on the whole task."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from structcomp_jax import training, trees, types
+from structcomp_jax.engine import parallel
+from structcomp_jax.search import two_sided
+from structcomp_jax.studies.planted.network import Loss, Metrics, Network
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+  """How networks are trained: AdamW.
+
+  Attributes:
+    num_steps: optimiser steps.
+    learning_rate: of AdamW.
+    weight_decay: of AdamW.
+    batch_size: problems a step, of every task that is trained.
+  """
+
+  num_steps: int = 4000
+  learning_rate: float = 5e-3
+  weight_decay: float = 1e-3
+  batch_size: int = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sum:
+  """The losses of two tasks together: metrics, or their mean."""
+
+  network: Network
+  is_mean: bool
+
+  def __call__(self, params, batch):
+    first, second = (
+      Metrics(self.network)(params, batch[half])["loss"]
+      for half in two_sided.HALVES
+    )
+    loss = first + second
+    return loss.mean() if self.is_mean else {"loss": loss}
+
+
+def train(
+  network: Network,
+  params: types.Params,
+  problems: types.Batch,
+  recipe: Recipe,
+  seed: int,
+) -> types.Params:
+  """Trains networks on one task, each on batches of its own.
+
+  Args:
+    network: the architecture.
+    params: networks to start from, as rows; not changed.
+    problems: of one task, or `search.halves` of two: the sum of their losses.
+    recipe: how.
+    seed: of the batches.
+
+  Returns:
+    Like `params`, of the look with the lowest loss.
+  """
+  loss_fn: types.LossFn
+  metrics_fn: types.MetricsFn
+  if set(problems) == set(two_sided.HALVES):
+    loss_fn, metrics_fn = _Sum(network, True), _Sum(network, False)
+  else:
+    loss_fn, metrics_fn = Loss(network), Metrics(network)
+  config = training.TrainConfig(
+    num_steps=recipe.num_steps,
+    look_every=max(recipe.num_steps // 8, 1),
+    steps_per_call=recipe.num_steps,
+    batch_size=recipe.batch_size,
+    with_replacement=True,
+    patience=recipe.num_steps,
+  )
+  optimizer = optax.adamw(
+    recipe.learning_rate, weight_decay=recipe.weight_decay
+  )
+  state = jax.vmap(
+    lambda row, start: training.init_state(
+      row, start, config, optimizer=optimizer
+    )
+  )(jnp.arange(trees.num_rows(params)), jax.tree.map(jnp.array, params))
+  final = training.run(
+    loss_fn,
+    metrics_fn,
+    state,
+    problems,
+    # As many problems as a look needs to tell better from worse.
+    jax.tree.map(lambda leaf: leaf[:512], dict(problems)),
+    config,
+    key=jax.random.key(seed),
+    optimizer=optimizer,
+  )
+  return training.fetch_best(final)["params"]
+
+
+def choose(params: types.Params, good: np.ndarray, num: int) -> types.Params:
+  """Returns the first rows that are good, at most so many."""
+  return trees.row(parallel.fetch(params), np.flatnonzero(good)[:num])

@@ -1,0 +1,139 @@
+"""The page has the tables of what was measured; a stop loses one class."""
+
+import pandas as pd
+import pytest
+
+from structcomp_jax.studies.planted import run
+from structcomp_jax.studies.planted.run import Measured, Setup
+from structcomp_jax.types import UserError
+from tools import planted_truth
+from tools.planted_truth import CLASSES, NAMES, RANDOM_MASKS
+
+# Class -> score of a network, before the number of the network is added.
+LEVELS = {name: 0.3 for name in CLASSES} | {"modular": 0.8, "shared": 0.2}
+
+
+def measured(name):
+  """Returns what might be known of a class of four networks."""
+  level = LEVELS[name]
+  rows = []
+  for regime, pair, value in (
+    ("planted", "subroutines", level),
+    ("planted", "nonsense_0", 0.25),
+    ("untrained", "subroutines", 0.2),
+  ):
+    numbers = [*NAMES, "kept at 80", "rest at 80"]
+    numbers += [f"{one}{RANDOM_MASKS}" for one in NAMES if "penalty" in one]
+    for statistic in numbers:
+      for seed in range(4):
+        rows.append((statistic, regime, pair, seed, value + seed / 100))
+  for task in planted_truth.problems.TASKS:
+    rows += [
+      (f"{run.ACCURACY}{task}", "planted", "subroutines", seed, 0.9)
+      for seed in range(4)
+    ]
+  columns = ["statistic", "regime", "pair", "base_seed", "score"]
+  recovery = pd.DataFrame(
+    [
+      {
+        "method": "random", "base_seed": seed, "subroutine": subroutine,
+        "auc": 0.5 + 0.1 * seed, "auc_blocks": 0.5, "iou": 0.1,
+      }
+      for seed in range(2)
+      for subroutine in "AB"
+    ] if name == "modular" else [],
+    columns=["method", "base_seed", "subroutine", "auc", "auc_blocks", "iou"],
+  )  # fmt: skip
+  facts = {"num_networks": 4, "seconds": {"networks": 12.4, "cut": 3.6}}
+  return Measured(name, pd.DataFrame(rows, columns=columns), recovery, facts)
+
+
+@pytest.fixture(autouse=True)
+def few_groups(monkeypatch):
+  """Draws fewer groups, which take most of the time."""
+  monkeypatch.setattr(planted_truth, "_NUM_GROUPS", 3)
+
+
+FOUND = [measured(name) for name in CLASSES]
+
+
+def line(table, *start):
+  """Returns the cells of the line that starts so, without its start."""
+  head = "| " + " | ".join(start) + " |"
+  (found,) = (one for one in table.splitlines() if one.startswith(head))
+  return [cell.strip() for cell in found.split("|")[len(start) + 1 : -1]]
+
+
+def test_scores_stand_beside_their_controls():
+  table = planted_truth.score_table(FOUND)
+  cells = line(table, "modular")
+  assert len(cells) == len(NAMES)
+  assert cells[0] == "0.82\u00a0±\u00a00.01 (0.21, 0.27)"
+  assert cells[2] == "0.82\u00a0±\u00a00.01 (0.21, 0.27, 0.82)"
+
+
+def test_modular_classes_are_set_against_each_other_class():
+  table = planted_truth.auc_table(FOUND)
+  cells = line(table, NAMES[0], "score")
+  assert len(cells) == len(CLASSES) - 2
+  # `modular` is above all others; `modular_cross` above `shared` alone.
+  assert cells[1] == "1.00 [1.00, 1.00]"
+  assert cells[0].startswith("0.75 [")
+
+
+def test_single_networks_are_judged_by_the_other_half():
+  table = planted_truth.threshold_table(FOUND)
+  limit, *shares = line(table, NAMES[0], "score")
+  # Half of the modular networks are no higher than those that are not.
+  assert limit == "0.56" and shares[:4] == ["100", "0", "0", "0"]
+  last = table.splitlines()[-1]
+  assert "0.33, that of the verdict" in last
+  assert [cell.strip() for cell in last.split("|")[4:7]] == ["100", "0", "0"]
+
+
+def test_verdicts_accuracies_recovery_and_costs():
+  table = planted_truth.label_table(FOUND)
+  # 0.8 is 0.73 of the way from chance; its control none.
+  assert line(table, "modular") == ["100", "0", "0"]
+  assert line(table, "shared") == ["0", "0", "100"]
+  assert line(planted_truth.accuracy_table(FOUND), "shared", "4")[0] == "0.90"
+  cells = line(planted_truth.recovery_table(FOUND), "modular", "random")
+  assert cells[0] == "0.55\u00a0±\u00a00.07"
+  assert line(planted_truth.cost_table(FOUND), "mixed") == ["12", "4"]
+
+
+@pytest.fixture
+def root(tmp_path):
+  page = tmp_path / planted_truth.PAGE
+  page.parent.mkdir(parents=True)
+  page.write_text("before\n<!-- planted -->\nold\n<!-- /planted -->\nafter\n")
+  return tmp_path
+
+
+def test_the_tool_goes_on_with_what_is_missing(root, tmp_path, monkeypatch):
+  done = {"modular", "shared"}
+  asked = []
+  monkeypatch.setattr(
+    run, "is_measured", lambda workdir, name, setup: name in done
+  )
+  monkeypatch.setattr(
+    run, "measure", lambda workdir, name, setup: asked.append(name)
+  )
+  monkeypatch.setattr(run, "load", lambda workdir, name: measured(name))
+  planted_truth.update(root, tmp_path, Setup())
+  assert asked == [name for name in CLASSES if name not in done]
+  text = (root / planted_truth.PAGE).read_text()
+  assert text.startswith("before\n") and text.endswith("after\n")
+  assert "old" not in text
+  assert "--networks=60 --nonsense=2 --seed=0`, commit " in text
+  for head in ("Scores", "Masks against blocks", "CPU seconds"):
+    assert f"### {head}\n" in text
+
+
+def test_a_page_without_a_place_is_refused_before_anything_runs(
+  root, tmp_path, monkeypatch
+):
+  (root / planted_truth.PAGE).write_text("nothing\n")
+  monkeypatch.setattr(run, "measure", None)
+  with pytest.raises(UserError, match="there is no place for the planted"):
+    planted_truth.update(root, tmp_path, Setup())

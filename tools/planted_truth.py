@@ -1,0 +1,248 @@
+"""Measures how often statistics of structure are wrong, where it is known.
+
+    python -m tools.planted_truth --workdir=DIR
+
+Networks of known structure are made, class by class, and every statistic is
+asked; `structcomp_jax/studies/planted` says which. What is measured of a class
+is kept in DIR, and the same command goes on with the next one. In the end the
+tables are written into docs/results/planted.md between its two comments.
+"""
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import tqdm
+
+from benchmarks import measure
+from structcomp_jax.io import files
+from structcomp_jax.report import markup
+from structcomp_jax.report.text import markdown_table, replace_between_markers
+from structcomp_jax.structure.separability import WORTH_A_CLAIM
+from structcomp_jax.studies.planted import analysis, problems, roc
+from structcomp_jax.studies.planted import run as planted
+from structcomp_jax.studies.planted.classes.every import CLASSES, Effort
+from structcomp_jax.studies.planted.run import Measured, Setup
+from structcomp_jax.studies.planted.statistics import (
+  RANDOM_MASKS,
+  STATISTICS,
+  Cut,
+)
+from structcomp_jax.types import UserError
+from tools.readme import ROOT, read
+
+PAGE = "docs/results/planted.md"
+NAMES = tuple(name for one in STATISTICS for name in one.names)
+# Networks that a report judges together, and how many such groups are drawn.
+_GROUP = 4
+_NUM_GROUPS = 200
+_MEASURES = ("score", "excess")
+
+
+def content(found: Sequence[Measured]) -> str:
+  """Returns all tables, as Markdown."""
+  parts = {
+    "What the networks do": accuracy_table(found),
+    "Scores": score_table(found),
+    "Modular networks against each other class": auc_table(found),
+    f"Verdicts on groups of {_GROUP} networks": label_table(found),
+    "Single networks": threshold_table(found),
+    "Masks against blocks": recovery_table(found),
+    "CPU seconds": cost_table(found),
+  }
+  return "\n\n".join(f"### {head}\n\n{text}" for head, text in parts.items())
+
+
+def accuracy_table(found: Sequence[Measured]) -> str:
+  """Returns the mean accuracy of the networks on every task."""
+  lines = [("class", "networks", *problems.TASKS)]
+  for one in found:
+    accuracies = [
+      analysis.networks(one.scores, f"{planted.ACCURACY}{task}")["score"]
+      for task in problems.TASKS
+    ]
+    cells = [markup.number(values.mean()) for values in accuracies]
+    lines.append((one.name, str(one.facts["num_networks"]), *cells))
+  return markdown_table(lines)
+
+
+def score_table(found: Sequence[Measured]) -> str:
+  """Returns mean and deviation of every score, then the means of controls."""
+  lines = [("class", *NAMES)]
+  lines += [
+    (one.name, *(_score_cell(one, name) for name in NAMES)) for one in found
+  ]
+  return markdown_table(lines)
+
+
+def _score_cell(one: Measured, name: str) -> str:
+  table = analysis.networks(one.scores, name)
+  drawn = analysis.networks(one.scores, f"{name}{RANDOM_MASKS}")["score"]
+  controls = [table["untrained"], table["nonsense"]]
+  if len(drawn):
+    controls.append(drawn)
+  means = ", ".join(markup.number(values.mean()) for values in controls)
+  spread = markup.spread(table["score"].mean(), table["score"].std())
+  return f"{spread} ({means})"
+
+
+def auc_table(found: Sequence[Measured]) -> str:
+  """Returns the AUC of modular networks against every other class."""
+  others = [one for one in found if one.name not in analysis.MODULAR]
+  lines = [("statistic", "", *(one.name for one in others))]
+  for name in NAMES:
+    for column in _MEASURES:
+      values = _values(found, name, column)
+      modular = _together(values, analysis.MODULAR)
+      cells = []
+      for one in others:
+        area, low, high = roc.auc_with_interval(
+          modular.to_numpy(), values[one.name].to_numpy()
+        )
+        cells.append(
+          f"{markup.number(area)} [{markup.number(low)}, {markup.number(high)}]"
+        )
+      lines.append((name, column, *cells))
+  return markdown_table(lines)
+
+
+def label_table(found: Sequence[Measured]) -> str:
+  """Returns the percentage of groups that get each label."""
+  lines = [("class", *analysis.LABELS)]
+  for one in found:
+    shares = analysis.labels(one.scores, group=_GROUP, num_groups=_NUM_GROUPS)
+    lines.append((one.name, *(_percent(share) for share in shares.values())))
+  return markdown_table(lines)
+
+
+def threshold_table(found: Sequence[Measured]) -> str:
+  """Returns the percentage of single networks that count as modular."""
+  lines = [("statistic", "", "limit", *(one.name for one in found))]
+  for name in NAMES:
+    for column in _MEASURES:
+      values = _values(found, name, column)
+      # Half of the networks choose the limit that judges the other half.
+      limit = roc.threshold(
+        _together(values, analysis.MODULAR, slice(0, None, 2)).to_numpy(),
+        _together(values, analysis.NOT_MODULAR, slice(0, None, 2)).to_numpy(),
+      )
+      shares = [(one.iloc[1::2] > limit).mean() for one in values.values()]
+      lines.append((name, column, markup.number(limit), *map(_percent, shares)))
+  values = _values(found, Cut.names[0], "excess")
+  shares = [(one > WORTH_A_CLAIM).mean() for one in values.values()]
+  limit = f"{markup.number(WORTH_A_CLAIM)}, that of the verdict"
+  lines.append((Cut.names[0], "excess", limit, *map(_percent, shares)))
+  return markdown_table(lines)
+
+
+def recovery_table(found: Sequence[Measured]) -> str:
+  """Returns how well masks find the blocks of modular networks."""
+  head = ("class", "mask", "AUC, all", "AUC, other block", "IoU")
+  lines = [head]
+  for one in found:
+    for method, rows in one.recovery.groupby("method", sort=False):
+      of_network = rows.groupby("base_seed")[
+        ["auc", "auc_blocks", "iou"]
+      ].mean()
+      cells = [
+        markup.spread(of_network[column].mean(), of_network[column].std())
+        for column in of_network
+      ]
+      lines.append((one.name, str(method), *cells))
+  return markdown_table(lines)
+
+
+def cost_table(found: Sequence[Measured]) -> str:
+  """Returns what each piece took, with its compilation."""
+  pieces = list(found[0].facts["seconds"])
+  lines = [("class", *pieces)]
+  lines += [
+    (one.name, *(f"{one.facts['seconds'][piece]:.0f}" for piece in pieces))
+    for one in found
+  ]
+  return markdown_table(lines)
+
+
+def origin(setup: Setup, found: Sequence[Measured]) -> str:
+  """Returns where the numbers come from."""
+  facts = measure.facts("scipy", "pandas")
+  changed = " with changes" if facts["changed"] else ""
+  counts = [one.facts["num_networks"] for one in found]
+  return (
+    f"`python -m tools.planted_truth --networks={setup.effort.num_networks}"
+    f" --nonsense={setup.num_nonsense} --seed={setup.seed}`, commit"
+    f" {facts['commit']}{changed}, {facts['machine']}, Python"
+    f" {facts['python']}, JAX {facts['jax']}, SciPy {facts['scipy']}:"
+    f" {min(counts)} to {max(counts)} networks a class, {setup.num_nonsense}"
+    f" pairs of nonsense properties, {_NUM_GROUPS} groups a class."
+  )
+
+
+def update(root: pathlib.Path, workdir: pathlib.Path, setup: Setup) -> None:
+  """Measures what is missing, and writes the page.
+
+  Args:
+    root: the repository.
+    workdir: where classes are kept.
+    setup: what is measured.
+
+  Raises:
+    UserError: the page has no place for the tables, or a class cannot be
+      measured.
+  """
+  page = root / PAGE
+  replace_between_markers(read(page), "planted", "")
+  todo = [
+    name for name in CLASSES if not planted.is_measured(workdir, name, setup)
+  ]
+  with tqdm.tqdm(todo) as bar:
+    for name in bar:
+      bar.set_description(name)
+      planted.measure(workdir, name, setup)
+  found = [planted.load(workdir, name) for name in CLASSES]
+  text = f"{content(found)}\n\n{origin(setup, found)}"
+  files.write_atomic(page, replace_between_markers(read(page), "planted", text))
+
+
+def _values(
+  found: Sequence[Measured], name: str, column: str
+) -> dict[str, pd.Series]:
+  """Returns {class: a number of each network}."""
+  return {
+    one.name: analysis.networks(one.scores, name)[column] for one in found
+  }
+
+
+def _together(
+  values: Mapping[str, pd.Series],
+  names: Sequence[str],
+  which: slice = slice(None),
+) -> pd.Series:
+  """Returns the numbers of some classes, or of a part of each."""
+  return pd.concat([values[name].iloc[which] for name in names])
+
+
+def _percent(share: float) -> str:
+  return f"{100 * share:.0f}"
+
+
+def main() -> None:
+  """Writes the page; exit status 1 where that cannot be done."""
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument("--workdir", type=pathlib.Path, required=True)
+  parser.add_argument("--networks", type=int, default=60)
+  parser.add_argument("--nonsense", type=int, default=2)
+  parser.add_argument("--seed", type=int, default=0)
+  parser.add_argument("--root", type=pathlib.Path, default=ROOT)
+  given = parser.parse_args()
+  setup = Setup(Effort(given.networks), given.nonsense, given.seed)
+  try:
+    update(given.root, given.workdir, setup)
+  except UserError as error:
+    sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+  main()
