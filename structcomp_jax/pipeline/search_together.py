@@ -186,7 +186,7 @@ def _search(
 
 
 def _load(work: Workplace, job: Search, split: str) -> types.Batch:
-  """Returns the problems; not their features, which every network has own."""
+  """Returns problems as they are stored: features differ between networks."""
   if not job.rest_task:
     return work.load(job.task, split)
   return search.halves(

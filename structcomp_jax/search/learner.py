@@ -217,10 +217,13 @@ class MaskLearner:
     """Returns the loss of a masked network, or of both halves."""
     if not self.config.two_sided:
       return self.loss_fn(masked, batch)
+    halves = self._halves(frozen, masked)
+    return sum(self.loss_fn(halves[half], batch[half]) for half in HALVES)
+
+  def _halves(self, frozen, masked):
+    """Returns the networks of what a mask keeps and of what it removes."""
     rest = masks.remainder(frozen, masked, self.spec.paths)
-    return self.loss_fn(masked, batch["kept"]) + self.loss_fn(
-      rest, batch["rest"]
-    )
+    return dict(zip(HALVES, (masked, rest), strict=True))
 
   def _metrics(self, frozen, mask, batch):
     """Returns metrics of every example, of both halves if there are two."""
@@ -228,16 +231,15 @@ class MaskLearner:
     masked = masks.merge(frozen, mask)
     if not self.config.two_sided:
       return metrics_fn(masked, batch)
-    networks = (masked, masks.remainder(frozen, masked, self.spec.paths))
     found = {
       half: metrics_fn(network, batch[half])
-      for half, network in zip(HALVES, networks, strict=True)
+      for half, network in self._halves(frozen, masked).items()
     }
     return {
       f"{half}/{name}": values
       for half in HALVES
       for name, values in found[half].items()
-    } | {"loss": found["kept"]["loss"] + found["rest"]["loss"]}
+    } | {"loss": sum(found[half]["loss"] for half in HALVES)}
 
   def _validation_metrics(self, state, frozen, validation, now):
     """Returns validation metrics of one candidate, soft and hard mask.

@@ -58,6 +58,15 @@ class CutFinding:
   table: pd.DataFrame
 
 
+def worse_half(cuts: pd.DataFrame) -> pd.Series:
+  """Returns the accuracy of the worse half at every look.
+
+  Args:
+    cuts: columns kept_accuracy and rest_accuracy.
+  """
+  return cuts[["kept_accuracy", "rest_accuracy"]].min(axis=1)
+
+
 def separability(cuts: pd.DataFrame, chance: float) -> pd.DataFrame:
   """Returns S of every search.
 
@@ -69,8 +78,7 @@ def separability(cuts: pd.DataFrame, chance: float) -> pd.DataFrame:
   Returns:
     Columns regime, base_seed, pair, mask_seed, `separability`.
   """
-  worse = cuts[["kept_accuracy", "rest_accuracy"]].min(axis=1)
-  above = ((worse - chance) / (1 - chance)).clip(lower=0)
+  above = ((worse_half(cuts) - chance) / (1 - chance)).clip(lower=0)
   keys = [*_NETWORK, "pair", "mask_seed"]
   found = cuts.assign(separability=above.where(cuts["finite"]))
   return found.groupby(keys, sort=False)["separability"].mean().reset_index()
@@ -94,7 +102,9 @@ def conclude(
     chance: the accuracy of guessing.
     failed: base seeds of networks that do not solve the whole task.
   """
-  table = _by_network(separability(cuts, chance), regime, untrained)
+  table = beside_controls(
+    separability(cuts, chance), "separability", regime, untrained
+  )
   table = table[~table.index.isin(failed)]
   missing = [
     words
@@ -121,6 +131,40 @@ def conclude(
   )  # fmt: skip
 
 
+def beside_controls(
+  found: pd.DataFrame, value: str, regime: str, untrained: str
+) -> pd.DataFrame:
+  """Returns a statistic and its controls for every base network of a regime.
+
+  Args:
+    found: columns regime, base_seed, pair, and `value`.
+    value: the column of the statistic; more is more separate.
+    regime: of the networks.
+    untrained: see `conclude`.
+
+  Returns:
+    Index base_seed; columns `value`, `nonsense` (the mean over such pairs),
+    `untrained`, and `excess` over the higher control. A control that is missing
+    is NaN, and so is the excess over it: it must not count as passed.
+  """
+
+  def means(rows):
+    return rows.groupby("base_seed")[value].mean()
+
+  ours = found[found["regime"] == regime]
+  before = found[found["regime"] == untrained]
+  table = pd.DataFrame(
+    {
+      value: means(ours[ours["pair"] == SUBROUTINES]),
+      "nonsense": means(ours[ours["pair"] != SUBROUTINES]),
+      "untrained": means(before[before["pair"] == SUBROUTINES]),
+    }
+  )
+  table = table[table.index.isin(ours["base_seed"])]
+  controls = table[["nonsense", "untrained"]].max(axis=1, skipna=False)
+  return table.assign(excess=table[value] - controls)
+
+
 def record(found: CutFinding) -> dict[str, Any]:
   """Returns a finding for verdicts.json."""
   return {
@@ -131,29 +175,6 @@ def record(found: CutFinding) -> dict[str, Any]:
     "excess": found.excess and estimate_record(found.excess),
     "networks": found.table.reset_index().to_dict("records"),
   }
-
-
-def _by_network(
-  found: pd.DataFrame, regime: str, untrained: str
-) -> pd.DataFrame:
-  """Returns separability and controls of every base network of a regime."""
-  ours = found[found["regime"] == regime]
-  before = found[found["regime"] == untrained]
-  table = pd.DataFrame(
-    {
-      "separability": _means(ours[ours["pair"] == SUBROUTINES]),
-      "nonsense": _means(ours[ours["pair"] != SUBROUTINES]),
-      "untrained": _means(before[before["pair"] == SUBROUTINES]),
-    }
-  )
-  table = table[table.index.isin(ours["base_seed"])]
-  # A control that is missing must not count as passed.
-  controls = table[["nonsense", "untrained"]].max(axis=1, skipna=False)
-  return table.assign(excess=table["separability"] - controls)
-
-
-def _means(rows: pd.DataFrame) -> pd.Series:
-  return rows.groupby("base_seed")["separability"].mean()
 
 
 def _probability_above(estimate: Estimate, threshold: float) -> float:

@@ -126,7 +126,10 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
   checks.names(config, {**choices, **_CHOICES})
   checks.check_common(config)
   checks.seeds(config, "search.grid_seed")
-  for field in ("training", "search"):
+  checks.seeds(config, "cuts.seeds")
+  checks.distinct(config, "cuts.seeds")
+  checks.integers(config, "cuts.num_nonsense", 0)
+  for field in ("training", "search", "cuts"):
     checks.integers(config, f"{field}.batch_size", 1)
   checks.integers(config, "training.pretrained_batch_size", 0)
   checks.integers(config, "training.sweep.batch_sizes", 1)
@@ -136,10 +139,11 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
       raise types.UserError(
         "simclr.tasks is empty; give the experiments to learn from"
       )
-  if not config.search.masked_from:
-    raise types.UserError(
-      "search.masked_from is empty; give the first masked stage"
-    )
+  for section in ("search", "cuts"):
+    if not config[section].masked_from:
+      raise types.UserError(
+        f"{section}.masked_from is empty; give the first masked stage"
+      )
   for field in (
     "search.learning_rates",
     "search.init_logits",

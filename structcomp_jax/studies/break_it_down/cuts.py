@@ -18,10 +18,9 @@ from structcomp_jax.pipeline.experiment import Experiment
 from structcomp_jax.pipeline.parts import Part
 from structcomp_jax.pipeline.study import DataSet
 from structcomp_jax.pipeline.workplace import Workplace
+from structcomp_jax.search.two_sided import HALVES
 from structcomp_jax.structure.separability import SUBROUTINES
 from structcomp_jax.studies.break_it_down.domain import Domain
-
-_NONSENSE = "nonsense_"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,7 +50,7 @@ def nonsense_sets(
     for place, subroutine in enumerate(domain.subroutines):
       encode = domain.nonsense(place, number)
       if encode is not None:
-        name = _half(f"{_NONSENSE}{number}", place)
+        name = _half(_nonsense(number), place)
         found[name] = dataclasses.replace(datasets[subroutine], encode=encode)
   return found
 
@@ -80,14 +79,13 @@ def wanted(study: Any) -> list[tuple[str, str]]:
   """Returns (regime, pair) of all cuts."""
   if not study.cuts.num_steps:
     return []
-  nonsense = sorted(
-    {task.rsplit("_", 1)[0] for task in study.datasets if _is_nonsense(task)}
-  )
-  return [
-    (regime, pair)
-    for regime in study.config.regimes
-    for pair in (SUBROUTINES, *nonsense)
+  pairs = [SUBROUTINES]
+  pairs += [
+    pair
+    for pair in map(_nonsense, range(study.cuts.num_nonsense))
+    if _half(pair, 0) in study.datasets
   ]
+  return [(regime, pair) for regime in study.config.regimes for pair in pairs]
 
 
 def tasks_of(study: Any, pair: str) -> tuple[str, str]:
@@ -137,9 +135,9 @@ def digest(study: Any, work: Workplace, regime: str, base_seed: int) -> str:
   return f"cuts {done}"
 
 
+def _nonsense(number: int) -> str:
+  return f"nonsense_{number}"
+
+
 def _half(pair: str, place: int) -> str:
-  return f"{pair}_{('kept', 'rest')[place]}"
-
-
-def _is_nonsense(task: str) -> bool:
-  return task.startswith(_NONSENSE)
+  return f"{pair}_{HALVES[place]}"

@@ -135,17 +135,12 @@ class Language:
   ) -> Callable[[np.ndarray], types.Batch]:
     """Deals sentences by a random bit of their subject or of their end."""
     word = _NONSENSE_WORDS[place]
-    datasets = syntax.make_datasets(self.experiment, self.policy)
-    sentences = {
-      str(sentence)
-      for splits in datasets.values()
-      for split in splits.values()
-      for sentence in split.ravel()
-    }
     seed = len(_NONSENSE_WORDS) * number + place
-    bits = nonsense.random_bits(map(word, sentences), seed)
 
     def encode(problems: np.ndarray) -> types.Batch:
+      # Of all sentences, so that every split has the same bits.
+      sentences = _sentences(self.experiment, self.policy)
+      bits = nonsense.random_bits(map(word, sentences), seed)
       return self.encode(
         nonsense.deal(problems, lambda one: bits[word(one)], seed=seed)
       )
@@ -243,13 +238,7 @@ def _sentence_lengths(config: ConfigDict, tokenizer: Tokenizer) -> np.ndarray:
   Both tokenizers split at white space first, so that the tokens of a sentence
   are those of its words: a hundred words to look at, not all sentences.
   """
-  problems = syntax.make_datasets(config.experiment, config.data.policy)
-  sentences = [
-    str(sentence)
-    for splits in problems.values()
-    for split in splits.values()
-    for sentence in split.ravel()
-  ]
+  sentences = _sentences(config.experiment, config.data.policy)
   words = sorted({word for sentence in sentences for word in sentence.split()})
   ends = tokenizer.num_special_tokens_to_add(False)
   encoded = tokenizers.encode(tokenizer, words)["attention_mask"].sum(-1) - ends
@@ -259,3 +248,13 @@ def _sentence_lengths(config: ConfigDict, tokenizer: Tokenizer) -> np.ndarray:
     for sentence in set(sentences)
   }
   return np.array([lengths[sentence] for sentence in sentences])
+
+
+def _sentences(experiment: str, policy: str) -> list[str]:
+  """Returns all sentences of an experiment, as often as they occur."""
+  return [
+    str(sentence)
+    for splits in syntax.make_datasets(experiment, policy).values()
+    for split in splits.values()
+    for sentence in split.ravel()
+  ]

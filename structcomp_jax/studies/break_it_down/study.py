@@ -243,6 +243,8 @@ def _check_masks(study: BreakItDown) -> None:
   first_stages = [("search", stage) for stage in config.search.masked_from]
   if "pruned" in config.regimes:
     first_stages.append(("pruning", config.pruning.masked_from))
+  if study.cuts.num_steps:
+    first_stages.append(("cuts", study.cuts.masked_from[0]))
   for section, masked_from in first_stages:
     with checks.section(section):
       spec = masks.select(params, study.mask_rules(masked_from))

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from structcomp_jax.structure import separability
-from structcomp_jax.structure.separability import SUBROUTINES
 from structcomp_jax.studies.planted import statistics
 from structcomp_jax.studies.planted.problems import CHANCE
 from structcomp_jax.studies.planted.run import OURS, UNTRAINED
@@ -28,17 +27,7 @@ def networks(scores: pd.DataFrame, statistic: str) -> pd.DataFrame:
     and `excess`, the score less the higher control.
   """
   rows = scores[scores["statistic"] == statistic]
-  ours, before = (rows[rows["regime"] == one] for one in (OURS, UNTRAINED))
-  is_task = ours["pair"] == SUBROUTINES
-  table = pd.DataFrame(
-    {
-      "score": ours[is_task].set_index("base_seed")["score"],
-      "nonsense": ours[~is_task].groupby("base_seed")["score"].mean(),
-      "untrained": before.set_index("base_seed")["score"],
-    }
-  )
-  controls = table[["nonsense", "untrained"]].max(axis=1, skipna=False)
-  return table.assign(excess=table["score"] - controls)
+  return separability.beside_controls(rows, "score", OURS, UNTRAINED)
 
 
 def labels(

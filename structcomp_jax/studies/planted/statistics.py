@@ -139,7 +139,7 @@ class Cut:
     looks = _looks(found.history)
     speed = separability.separability(looks, CHANCE)["separability"]
     last = looks[looks["step"] == looks["step"].max()]
-    worse = last[["kept_accuracy", "rest_accuracy"]].min(axis=1)
+    worse = separability.worse_half(last)
     by_look = {
       f"{half} at {step}": rows[f"{half}_accuracy"].to_numpy()
       for step, rows in looks.groupby("step")

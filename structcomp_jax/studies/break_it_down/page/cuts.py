@@ -6,7 +6,11 @@ from matplotlib.lines import Line2D
 
 from structcomp_jax.report import cards, markup, style
 from structcomp_jax.report.markup import escape, number
-from structcomp_jax.structure.separability import SUBROUTINES, CutFinding
+from structcomp_jax.structure.separability import (
+  SUBROUTINES,
+  CutFinding,
+  worse_half,
+)
 from structcomp_jax.studies.break_it_down.findings.conclude import Findings
 from structcomp_jax.studies.break_it_down.findings.task_difference import CHANCE
 from structcomp_jax.studies.break_it_down.page import wording
@@ -85,7 +89,7 @@ def cut_figure(cuts: pd.DataFrame) -> Figure:
     cuts: rows of cuts.csv of one experiment and model.
   """
   table = cuts.assign(
-    worse=cuts[["kept_accuracy", "rest_accuracy"]].min(axis=1),
+    worse=worse_half(cuts),
     is_nonsense=cuts["pair"] != SUBROUTINES,
   )
   colours = LABELS.colours_of(dict.fromkeys(table["regime"]))

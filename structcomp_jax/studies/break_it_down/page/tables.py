@@ -22,11 +22,11 @@ def verdict_table(found: Sequence[Findings]) -> str:
     rows = [_terminal_row(row) for _, row in findings.summary.iterrows()]
     table = text_table([_HEAD, *rows], gap="   ")
     lines += [f"  {line}" for line in table.splitlines()]
-    lines += [f"  {_verdict_line(one)}" for one in findings.verdicts]
     lines += [
       f"  {regime}, cut in two: {one.label.upper()}. {one.sentence}"
       for regime, one in findings.cuts.items()
     ]
+    lines += [f"  {_verdict_line(one)}" for one in findings.verdicts]
     lines.append("")
   return "\n".join(lines)
 

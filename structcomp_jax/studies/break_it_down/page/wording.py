@@ -105,8 +105,7 @@ PUBLISHED_STATISTICS = (
   "The published model, on all masks: ordinary least squares with standard"
   " errors clustered by base network (factor G/(G\u22121) for G networks of"
   " both groups) and a normal distribution. With few networks its p is far too"
-  " small"
-  " (docs/results/inference.md); nothing here rests on it."
+  " small (docs/results/inference.md); nothing here rests on it."
 )
 
 OPTIMISTIC = (

@@ -25,7 +25,6 @@ from structcomp_jax.tasks.odd_one_out.syntax import pools as pools_lib
 from structcomp_jax.tasks.odd_one_out.syntax import published
 from structcomp_jax.tasks.odd_one_out.syntax import recipes as recipes_lib
 
-_SEED = 2023
 # The largest part of a pool that validation and test splits together may take.
 _LARGEST_HELD_OUT = 0.5
 
@@ -44,8 +43,7 @@ def make(name: str) -> dict[str, dict[str, np.ndarray]]:
     read-only: it is cached.
   """
   experiment = pools_lib.EXPERIMENTS[name]
-  index = list(pools_lib.EXPERIMENTS).index(name)
-  generator = np.random.default_rng([_SEED, index])
+  generator = pools_lib.generator_of(name)
   pools = pools_lib.make_pools(name).distinct()
   decks = {key: _Deck(generator.permutation(pools[key])) for key in pools}
   sizes = fit_sizes(name)

@@ -60,6 +60,7 @@ class Experiment:
     return self.sizes if names.has_training_split(role) else self.odd_sizes
 
 
+_SEED = 2023
 # Attributes of `Pools`.
 POOLS = ("ab", "a_flip", "b_flip")
 
@@ -128,6 +129,14 @@ def make_pools(name: str) -> Pools:
     The pools. Treat the arrays as read-only: they are cached.
   """
   return pools_of(EXPERIMENTS[name])
+
+
+def generator_of(name: str) -> np.random.Generator:
+  """Returns the random numbers of an experiment, the same at every call.
+
+  They are those of our own policies; `published` has the stream of the paper.
+  """
+  return np.random.default_rng([_SEED, list(EXPERIMENTS).index(name)])
 
 
 def pools_of(experiment: Experiment) -> Pools:

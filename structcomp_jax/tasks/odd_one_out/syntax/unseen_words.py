@@ -26,7 +26,6 @@ from structcomp_jax.tasks.odd_one_out.syntax import held_out_words
 from structcomp_jax.tasks.odd_one_out.syntax import pools as pools_lib
 from structcomp_jax.tasks.odd_one_out.syntax.recipes import Recipe, by_role
 
-_SEED = 2023
 # Of the sentences without held-out words.
 _VALIDATION_SHARE = 0.1
 
@@ -47,8 +46,7 @@ def make(name: str) -> dict[str, dict[str, np.ndarray]]:
     read-only: it is cached.
   """
   experiment = pools_lib.EXPERIMENTS[name]
-  index = list(pools_lib.EXPERIMENTS).index(name)
-  generator = np.random.default_rng([_SEED, index])
+  generator = pools_lib.generator_of(name)
   pools = _pools_by_split(experiment, generator)
   return {
     role: {
