@@ -105,6 +105,24 @@ def test_a_control_that_is_missing_is_not_passed(regime, pair):
   assert found.probability is None
 
 
+@pytest.mark.parametrize(
+  ("regime", "pair"),
+  [("random_init", "subroutines"), ("scratch", "nonsense_0")],
+)
+def test_a_network_without_one_of_its_controls_does_not_count(regime, pair):
+  rows = table(
+    {
+      ("scratch", "subroutines"): [1.0, 0.97, 0.98],
+      ("scratch", "nonsense_0"): [0.25] * 3,
+      ("random_init", "subroutines"): [0.25] * 3,
+    }
+  )
+  is_lost = (rows["regime"] == regime) & (rows["pair"] == pair)
+  found = conclude(rows[~(is_lost & (rows["base_seed"] == 1))])
+  assert found.excess.num_clusters == 2
+  assert found.table["excess"].isna().tolist() == [False, True, False]
+
+
 def test_failed_networks_and_stopped_searches_do_not_count():
   ours = [1.0, 0.97, 0.25, 0.98]
   assert judge(ours).label == "undecided"
