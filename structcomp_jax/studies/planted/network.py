@@ -1,67 +1,101 @@
-"""The networks: dense layers with ReLU between them, many as rows of one tree.
+"""What a network is here: small, and many of them are rows of one tree.
 
-A layer may be linear, so that the basis of what it returns can be changed
-without a change of the function.
+A network says what lies along the axes of its leaves. Two networks can then be
+joined, their units be permuted or removed, and linear parts be turned, whatever
+the architecture. `networks` has the architectures.
 """
 
-import dataclasses
 import functools
-import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from structcomp_jax import masks, trees, types
-from structcomp_jax.studies.planted.problems import NUM_BITS
 from structcomp_jax.tasks.odd_one_out import metrics
 
-# Weights are masked, biases stay.
+# Weights are masked, biases and the embeddings of symbols stay.
 RULES = [(".*kernel", "weight"), (".*", "frozen")]
+# The space of what a network returns.
+OUTPUT = "output"
+# What lies along each axis of a leaf: the units of a space (of a hidden layer,
+# say), or None, for axes that belong to no unit.
+Axes = tuple[str | None, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class Network:
-  """A feed-forward network.
+class Network(Protocol):
+  """An architecture; implementations are frozen dataclasses."""
 
-  Attributes:
-    sizes: of the input, of every hidden layer, and of the output.
-    linear: numbers of the hidden layers without ReLU.
-  """
+  @property
+  def axes(self) -> Mapping[str, Axes]:
+    """{path of a leaf: spaces of its axes}; one space of them is `OUTPUT`.
 
-  sizes: tuple[int, ...] = (NUM_BITS, 32, 16, 8)
-  linear: tuple[int, ...] = ()
+    A unit returns nothing if all entries of leaves at its place are 0.
+    """
+
+  @property
+  def linear(self) -> frozenset[str]:
+    """Spaces that may be turned: nothing nonlinear is done by their units."""
 
   def embed(self, params: types.Params, bits: jax.Array) -> jax.Array:
     """Returns f32[..., outputs] of items f32[..., bits]."""
-    last = len(self.sizes) - 2
-    for number in range(last + 1):
-      layer = params[f"layer_{number}"]
-      bits = bits @ layer["kernel"] + layer["bias"]
-      if number < last and number not in self.linear:
-        bits = jax.nn.relu(bits)
-    return bits
 
   def init(self, num_networks: int, seed: int) -> types.Params:
-    """Returns untrained networks as rows, He-normal weights and no biases."""
-    random = np.random.default_rng(seed)
-    return {
-      f"layer_{number}": {
-        "kernel": jnp.asarray(
-          random.normal(0, (2 / size) ** 0.5, (num_networks, size, width)),
-          jnp.float32,
-        ),
-        "bias": jnp.zeros((num_networks, width)),
-      }
-      for number, (size, width) in enumerate(itertools.pairwise(self.sizes))
-    }
+    """Returns untrained networks as rows."""
 
   def spec(self, params: types.Params) -> masks.MaskSpec:
     """Returns the masked leaves of networks that are rows."""
     return masks.select(trees.row(params, 0), RULES)
 
 
-@dataclasses.dataclass(frozen=True)
+def draw(
+  shapes: Mapping[str, tuple[int, ...]],
+  spreads: Mapping[str, float],
+  num_networks: int,
+  seed: int,
+) -> types.Params:
+  """Returns networks as rows, normal weights of mean 0.
+
+  Args:
+    shapes: {"layer/leaf": shape}.
+    spreads: {path: standard deviation}; all other leaves are 0.
+    num_networks: rows.
+    seed: of the draws.
+  """
+  random = np.random.default_rng(seed)
+  return nested(
+    {
+      path: jnp.asarray(
+        random.normal(0, spreads[path], (num_networks, *shape))
+        if path in spreads
+        else np.zeros((num_networks, *shape)),
+        jnp.float32,
+      )
+      for path, shape in shapes.items()
+    }
+  )
+
+
+def nested(leaves: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+  """Returns the tree of leaves by path.
+
+  >>> nested({"layer/kernel": 1, "layer/bias": 2})
+  {'layer': {'kernel': 1, 'bias': 2}}
+
+  Args:
+    leaves: {"layer/leaf": leaf}.
+  """
+  tree: dict[str, dict[str, Any]] = {}
+  for path, leaf in leaves.items():
+    layer, name = path.split("/")
+    tree.setdefault(layer, {})[name] = leaf
+  return tree
+
+
+@dataclass(frozen=True)
 class Metrics:
   """Loss, accuracy and margin of every problem."""
 
@@ -74,7 +108,7 @@ class Metrics:
     return metrics.problem_metrics(self.network.embed(params, batch["bits"]))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Loss:
   """The mean loss of problems."""
 
@@ -94,8 +128,44 @@ def accuracy(
   return of_problem["accuracy"].mean(axis=1)
 
 
+def sizes(network: Network, params: types.Params) -> dict[str, int]:
+  """Returns {space: units} of networks that are rows."""
+  leaves = trees.leaves_by_path(params)
+  return {
+    space: size
+    for path, axes in network.axes.items()
+    for space, size in zip(axes, leaves[path].shape[1:], strict=True)
+    if space is not None
+  }
+
+
+def remove(
+  network: Network, params: types.Params, space: str, units: Iterable[int]
+) -> types.Params:
+  """Returns networks whose units, the same of each, return 0.
+
+  Args:
+    network: the architecture.
+    params: networks as rows.
+    space: of the units.
+    units: their places.
+  """
+  places = np.array(list(units), int)
+  leaves = trees.leaves_by_path(params)
+  changed = {}
+  for path, axes in network.axes.items():
+    for axis, name in enumerate(axes):
+      if name == space:
+        moved = jnp.moveaxis(jnp.asarray(leaves[path]), axis + 1, 0)
+        changed[path] = jnp.moveaxis(moved.at[places].set(0), 0, axis + 1)
+  return trees.replace_leaves(params, changed)
+
+
 def unit_costs(
-  network: Network, params: types.Params, problems: types.Batch
+  network: Network,
+  params: types.Params,
+  problems: types.Batch,
+  spaces: Iterable[str] | None = None,
 ) -> np.ndarray:
   """Returns the accuracy that each hidden unit's removal costs.
 
@@ -103,16 +173,16 @@ def unit_costs(
     network: the architecture.
     params: networks as rows.
     problems: of one task.
+    spaces: whose units; None: of all but the output.
 
   Returns:
-    f32[hidden units, rows], units in the order of the layers.
+    f32[hidden units, rows], units in the order of the spaces.
   """
   whole = accuracy(network, params, problems)
   found = []
-  for number, width in enumerate(network.sizes[1:-1], start=1):
-    path = f"layer_{number}/kernel"
-    kernel = jnp.asarray(trees.leaves_by_path(params)[path])
-    for unit in range(width):
-      removed = trees.replace_leaves(params, {path: kernel.at[:, unit].set(0)})
+  counts = sizes(network, params)
+  for space in spaces or (name for name in counts if name != OUTPUT):
+    for unit in range(counts[space]):
+      removed = remove(network, params, space, [unit])
       found.append(whole - accuracy(network, removed, problems))
   return np.asarray(found)

@@ -12,7 +12,8 @@ from structcomp_jax import masks, trees
 from structcomp_jax.structure import separability
 from structcomp_jax.studies.planted import problems, recovery, statistics
 from structcomp_jax.studies.planted.classes import every
-from structcomp_jax.studies.planted.network import Network, accuracy
+from structcomp_jax.studies.planted.network import accuracy
+from structcomp_jax.studies.planted.networks.mlp import Mlp
 from structcomp_jax.studies.planted.statistics import (
   Cut,
   Fisher,
@@ -22,7 +23,7 @@ from structcomp_jax.studies.planted.statistics import (
 from tests.studies.planted.conftest import EFFORT
 
 SHORT = Search(num_samples=2, num_steps=160, num_looks=2)
-SMALL = Network((10, 6, 3))
+SMALL = Mlp((10, 6, 3))
 
 
 def cut(planted):

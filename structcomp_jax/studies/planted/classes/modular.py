@@ -1,72 +1,99 @@
-"""Two networks side by side in one, and what hides that."""
+"""Two networks side by side in one."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structcomp_jax import types
-from structcomp_jax.studies.planted.network import Network
-from structcomp_jax.studies.planted.problems import (
-  ITEMS,
-  NUM_BITS,
-  SUBROUTINES,
+from structcomp_jax import trees, types
+from structcomp_jax.studies.planted.classes import hiding
+from structcomp_jax.studies.planted.network import (
+  OUTPUT,
+  Axes,
+  Network,
+  nested,
 )
+from structcomp_jax.studies.planted.problems import ITEMS, SUBROUTINES
 
-# Spread of the incoming weights of units that nothing needs.
+# Spread of the weights from the input to units that nothing needs.
 _IDLE = 0.3
+_NO_BLOCK = 2
 
 
 def join(
   first: types.Params,
   second: types.Params,
+  axes: Mapping[str, Axes],
   random: np.random.Generator,
   *,
   cross: float = 0.0,
-  num_idle: tuple[int, ...] = (0, 0),
+  num_idle: Mapping[str, int] | None = None,
 ) -> tuple[types.Params, dict[str, types.Mask]]:
-  """Joins two networks block by block and permutes hidden units and outputs.
+  """Joins two networks block by block and permutes the units of every space.
 
   Args:
     first: a network that does subroutine A.
-    second: a network of as many layers that does B.
+    second: a network with the same leaves that does B.
+    axes: {path: spaces}, see `Network`; what has no space is the input.
     random: of permutations and of the weights below.
-    cross: spread of the weights between the blocks, and of those that lead out
-      of idle units.
-    num_idle: further units of every hidden layer that belong to no block.
+    cross: spread of the weights between the blocks, and of those between units
+      of a block and idle units.
+    num_idle: {space: further units that belong to no block}.
 
   Returns:
     The network, and {subroutine: mask} of the weights of each block.
   """
-  params: dict[str, Any] = {}
+  blocks = [trees.leaves_by_path(one) for one in (first, second)]
+  labels = _labels(blocks, axes, num_idle or {})
+  orders = {
+    space: random.permutation(len(owners)) for space, owners in labels.items()
+  }
+  leaves = {}
   truth: dict[str, types.Mask] = {name: {} for name in SUBROUTINES}
-  before = np.arange(NUM_BITS)  # Of the units below: their new order,
-  owners = np.full(NUM_BITS, -1)  # and block; -1: an input, 2: idle.
-  for number, (name, one) in enumerate(first.items()):
-    blocks = (one, second[name])
-    idle = (*num_idle, 0)[number]
-    widths = [block["kernel"].shape[1] for block in blocks]
-    above = np.repeat([0, 1, 2], [*widths, idle])
-    is_first = number == 0
-    spread = np.where(above == 2, _IDLE, 0) if is_first else cross
-    kernel = random.normal(size=(len(owners), len(above))) * spread
-    owner = np.where(is_first | (owners[:, None] == above), above, 2)
+  for path, spaces in axes.items():
+    shape = [
+      size if space is None else len(labels[space])
+      for space, size in zip(spaces, np.shape(blocks[0][path]), strict=True)
+    ]
+    owner = _owner(shape, spaces, labels)
+    leaf = np.zeros(shape)
+    if path.endswith("kernel"):
+      is_input = len(spaces) - spaces.count(None) == 1
+      leaf = random.normal(size=shape) * (_IDLE if is_input else cross)
+      for index, subroutine in enumerate(SUBROUTINES):
+        of_block = hiding.permuted(owner == index, spaces, orders)
+        truth[subroutine][path] = jnp.asarray(of_block)
     for index, block in enumerate(blocks):
-      kernel[owner == index] = np.ravel(block["kernel"])
-    bias = np.concatenate(
-      [*(block["bias"] for block in blocks), np.zeros(idle)]
-    )
-    order = random.permutation(len(above))
-    params[name] = {
-      "kernel": kernel[before][:, order].astype(np.float32),
-      "bias": bias[order].astype(np.float32),
-    }
-    for index, subroutine in enumerate(SUBROUTINES):
-      block_mask = (owner == index)[before][:, order]
-      truth[subroutine][f"{name}/kernel"] = block_mask
-    before, owners = order, above
-  return params, truth
+      leaf[owner == index] = np.ravel(block[path])
+    leaves[path] = hiding.permuted(leaf, spaces, orders).astype(np.float32)
+  return nested(leaves), truth
+
+
+def _labels(blocks, axes, num_idle):
+  """Returns {space: the block of each unit}."""
+  counts: dict[str, list[int]] = {}
+  for path, spaces in axes.items():
+    for axis, space in enumerate(spaces):
+      if space is not None:
+        counts[space] = [np.shape(block[path])[axis] for block in blocks]
+  return {
+    space: np.repeat([0, 1, _NO_BLOCK], [*of_blocks, num_idle.get(space, 0)])
+    for space, of_blocks in counts.items()
+  }
+
+
+def _owner(shape, spaces, labels):
+  """Returns the block of every weight: the one of all units it belongs to."""
+  along = [
+    np.expand_dims(labels[space], [*range(axis), *range(axis + 1, len(shape))])
+    for axis, space in enumerate(spaces)
+    if space is not None
+  ]
+  owner = np.broadcast_to(along[0], shape)
+  for other in along[1:]:
+    owner = np.where(owner == other, owner, _NO_BLOCK)
+  return owner
 
 
 def unit_outputs(network: Network, params: types.Params) -> types.Params:
@@ -82,43 +109,10 @@ def unit_outputs(network: Network, params: types.Params) -> types.Params:
     params, jnp.asarray(ITEMS)
   )
   length = jnp.linalg.norm(outputs, axis=-1).mean(axis=1)
-  name = f"layer_{len(network.sizes) - 2}"
-  last = params[name]
-  return {
-    **params,
-    name: {
-      "kernel": last["kernel"] / length[:, None, None],
-      "bias": last["bias"] / length[:, None],
-    },
+  leaves = trees.leaves_by_path(params)
+  scaled = {
+    path: leaves[path] / length.reshape(-1, *[1] * len(spaces))
+    for path, spaces in network.axes.items()
+    if OUTPUT in spaces
   }
-
-
-def mix(
-  params: types.Params, linear: int, random: np.random.Generator
-) -> types.Params:
-  """Rotates what a linear layer returns, and the output.
-
-  The next layer rotates back, and odd-one-out compares directions alone: the
-  answers stay what they are.
-
-  Args:
-    params: a network.
-    linear: number of a layer without ReLU; the next one is the last.
-    random: of the two orthogonal maps.
-  """
-  middle, output = f"layer_{linear}", f"layer_{linear + 1}"
-  inner = _orthogonal(params[middle]["bias"].size, random)
-  outer = _orthogonal(params[output]["bias"].size, random)
-  return {
-    **params,
-    middle: {name: leaf @ inner for name, leaf in params[middle].items()},
-    output: {
-      "kernel": inner.T @ params[output]["kernel"] @ outer,
-      "bias": params[output]["bias"] @ outer,
-    },
-  }
-
-
-def _orthogonal(size, random):
-  """Draws an orthogonal matrix."""
-  return np.linalg.qr(random.normal(size=(size, size)))[0].astype(np.float32)
+  return trees.replace_leaves(params, scaled)

@@ -12,19 +12,21 @@ from structcomp_jax.engine import parallel
 from structcomp_jax.search import two_sided
 from structcomp_jax.studies.planted.network import Loss, Metrics, Network
 
+# Networks that are trained at once; a pool of many hundreds would take several
+# gigabytes.
+_AT_ONCE = 128
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
   """How networks are trained: AdamW.
 
   Attributes:
-    num_steps: optimiser steps.
     learning_rate: of AdamW.
     weight_decay: of AdamW.
     batch_size: problems a step, of every task that is trained.
   """
 
-  num_steps: int = 4000
   learning_rate: float = 5e-3
   weight_decay: float = 1e-3
   batch_size: int = 64
@@ -51,6 +53,8 @@ def train(
   params: types.Params,
   problems: types.Batch,
   recipe: Recipe,
+  *,
+  num_steps: int,
   seed: int,
 ) -> types.Params:
   """Trains networks on one task, each on batches of its own.
@@ -60,6 +64,7 @@ def train(
     params: networks to start from, as rows; not changed.
     problems: of one task, or `search.halves` of two: the sum of their losses.
     recipe: how.
+    num_steps: optimiser steps.
     seed: of the batches.
 
   Returns:
@@ -72,12 +77,13 @@ def train(
   else:
     loss_fn, metrics_fn = Loss(network), Metrics(network)
   config = training.TrainConfig(
-    num_steps=recipe.num_steps,
-    look_every=max(recipe.num_steps // 8, 1),
-    steps_per_call=recipe.num_steps,
+    num_steps=num_steps,
+    look_every=max(num_steps // 8, 1),
+    steps_per_call=num_steps,
     batch_size=recipe.batch_size,
     with_replacement=True,
-    patience=recipe.num_steps,
+    patience=num_steps,
+    vmap_width=_AT_ONCE,
   )
   optimizer = optax.adamw(
     recipe.learning_rate, weight_decay=recipe.weight_decay

@@ -1,6 +1,6 @@
 """Networks without parts, built by hand: of one trunk, or of one pattern each.
 
-Both have the sizes of `Network()`. Units that are not needed read the bits that
+Both have the sizes of `Mlp()`. Units that are not needed read the bits that
 no property depends on, and small noise lies over all weights.
 """
 
@@ -9,10 +9,10 @@ import itertools
 import numpy as np
 
 from structcomp_jax import types
-from structcomp_jax.studies.planted.network import Network
+from structcomp_jax.studies.planted.classes import hiding
+from structcomp_jax.studies.planted.networks.mlp import Mlp
 from structcomp_jax.studies.planted.problems import ITEMS, Pair
 
-NOISE = 0.02
 _IDLE = 0.3
 # Properties that share two bits, whose parity a trunk computes once.
 SHARED = Pair((0, 1, 2), (0, 1, 3))
@@ -50,8 +50,8 @@ def shared(random: np.random.Generator) -> tuple[types.Params, np.ndarray]:
   third[:2, :2] = _direction(random)
   third[2:4, 2:4] = _direction(random)
   biases[2] -= third[:2].mean(axis=0) + third[2:4].mean(axis=0)
-  params, order = _hide(kernels, biases, random)
-  return params, np.flatnonzero(order < TRUNK)
+  params, orders = _hide(kernels, biases, random)
+  return params, hiding.places(orders, "layer_0", range(TRUNK))
 
 
 def template(random: np.random.Generator) -> types.Params:
@@ -64,12 +64,10 @@ def template(random: np.random.Generator) -> types.Params:
     random: of scales, noise and the order of units.
   """
   kernels, biases = _zeros()
-  pair = Pair()
-  both = ITEMS[pair.holds(ITEMS).all(axis=1)]
-  patterns = np.unique(both[:, : len(pair.a + pair.b)], axis=0)
-  count = len(patterns)
-  kernels[0][: patterns.shape[1], :count] = patterns.T
-  biases[0][:count] = 1.0 - patterns.shape[1]
+  all_patterns = patterns()
+  count = len(all_patterns)
+  kernels[0][: all_patterns.shape[1], :count] = all_patterns.T
+  biases[0][:count] = 1.0 - all_patterns.shape[1]
   half = kernels[1].shape[1] // 2
   kernels[1][:count, :half] = 1 + np.abs(random.normal(size=half))
   biases[1][half:] = _IDLE
@@ -80,8 +78,15 @@ def template(random: np.random.Generator) -> types.Params:
   return _hide(kernels, biases, random)[0]
 
 
+def patterns() -> np.ndarray:
+  """Returns f32[16, 6], the bits with both properties."""
+  pair = Pair()
+  both = ITEMS[pair.holds(ITEMS).all(axis=1)]
+  return np.unique(both[:, : len(pair.a + pair.b)], axis=0)
+
+
 def _zeros():
-  sizes = Network().sizes
+  sizes = Mlp().sizes
   return (
     [np.zeros(shape) for shape in itertools.pairwise(sizes)],
     [np.zeros(size) for size in sizes[1:]],
@@ -103,15 +108,7 @@ def _add_idle(first, second, num_first, num_second, random):
 
 
 def _hide(kernels, biases, random):
-  """Adds noise and permutes units; also returns the first layer's order."""
-  params, before, orders = {}, np.arange(len(kernels[0])), []
+  leaves: dict[str, np.ndarray] = {}
   for number, (kernel, bias) in enumerate(zip(kernels, biases, strict=True)):
-    order = random.permutation(len(bias))
-    noisy = kernel + NOISE * random.normal(size=kernel.shape)
-    params[f"layer_{number}"] = {
-      "kernel": noisy[before][:, order].astype(np.float32),
-      "bias": bias[order].astype(np.float32),
-    }
-    before = order
-    orders.append(order)
-  return params, orders[0]
+    leaves |= {f"layer_{number}/kernel": kernel, f"layer_{number}/bias": bias}
+  return hiding.hide(leaves, Mlp().axes, random)

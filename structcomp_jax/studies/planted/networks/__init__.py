@@ -1,0 +1,1 @@
+"""Architectures of networks whose structure is known."""
