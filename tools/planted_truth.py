@@ -24,6 +24,7 @@ from structcomp_jax.structure.separability import WORTH_A_CLAIM
 from structcomp_jax.studies.planted import analysis, problems, roc
 from structcomp_jax.studies.planted import run as planted
 from structcomp_jax.studies.planted.classes.every import CLASSES, Effort
+from structcomp_jax.studies.planted.recovery import LIMITS
 from structcomp_jax.studies.planted.run import Measured, Setup
 from structcomp_jax.studies.planted.statistics import (
   RANDOM_MASKS,
@@ -36,7 +37,7 @@ from tools.readme import ROOT, read
 PAGE = "docs/results/planted.md"
 NAMES = tuple(name for one in STATISTICS for name in one.names)
 # Networks that a report judges together, and how many such groups are drawn.
-_GROUP = 4
+_GROUPS = (3, 4, 6, 8)
 _NUM_GROUPS = 200
 _MEASURES = ("score", "excess")
 
@@ -47,7 +48,7 @@ def content(found: Sequence[Measured]) -> str:
     "What the networks do": accuracy_table(found),
     "Scores": score_table(found),
     "Modular networks against each other class": auc_table(found),
-    f"Verdicts on groups of {_GROUP} networks": label_table(found),
+    "Verdicts on groups of networks": label_table(found),
     "Single networks": threshold_table(found),
     "Masks against blocks": recovery_table(found),
     "CPU seconds": cost_table(found),
@@ -110,10 +111,13 @@ def auc_table(found: Sequence[Measured]) -> str:
 
 def label_table(found: Sequence[Measured]) -> str:
   """Returns the percentage of groups that get each label."""
-  lines = [("class", *analysis.LABELS)]
+  lines = [("class", *(f"{size} networks" for size in _GROUPS))]
   for one in found:
-    shares = analysis.labels(one.scores, group=_GROUP, num_groups=_NUM_GROUPS)
-    lines.append((one.name, *(_percent(share) for share in shares.values())))
+    shares = [
+      analysis.labels(one.scores, group=size, num_groups=_NUM_GROUPS)
+      for size in _GROUPS
+    ]
+    lines.append((one.name, *(_percents(of_size) for of_size in shares)))
   return markdown_table(lines)
 
 
@@ -130,26 +134,27 @@ def threshold_table(found: Sequence[Measured]) -> str:
       )
       shares = [(one.iloc[1::2] > limit).mean() for one in values.values()]
       lines.append((name, column, markup.number(limit), *map(_percent, shares)))
-  values = _values(found, Cut.names[0], "excess")
+  values = _values(found, Cut().names[0], "excess")
   shares = [(one > WORTH_A_CLAIM).mean() for one in values.values()]
   limit = f"{markup.number(WORTH_A_CLAIM)}, that of the verdict"
-  lines.append((Cut.names[0], "excess", limit, *map(_percent, shares)))
+  lines.append((Cut().names[0], "excess", limit, *map(_percent, shares)))
   return markdown_table(lines)
 
 
 def recovery_table(found: Sequence[Measured]) -> str:
   """Returns how well masks find the blocks of modular networks."""
-  head = ("class", "mask", "AUC, all", "AUC, other block", "IoU")
-  lines = [head]
-  for one in found:
+  lines = [("class", "mask", *(f"change > {one:g}" for one in LIMITS))]
+  for one in (one for one in found if len(one.recovery)):
+    shares = one.recovery.groupby("limit")["share"].mean()
+    cells = (f"{_percent(shares[limit])} % of weights" for limit in LIMITS)
+    lines.append((one.name, "", *cells))
     for method, rows in one.recovery.groupby("method", sort=False):
-      of_network = rows.groupby("base_seed")[
-        ["auc", "auc_blocks", "iou"]
-      ].mean()
-      cells = [
-        markup.spread(of_network[column].mean(), of_network[column].std())
-        for column in of_network
-      ]
+      of_network = rows.groupby(["limit", "base_seed"])[["auc", "iou"]].mean()
+      mean = of_network.groupby("limit").mean()
+      cells = (
+        " / ".join(markup.number(value) for value in mean.loc[limit])
+        for limit in LIMITS
+      )
       lines.append((one.name, str(method), *cells))
   return markdown_table(lines)
 
@@ -222,6 +227,10 @@ def _together(
 ) -> pd.Series:
   """Returns the numbers of some classes, or of a part of each."""
   return pd.concat([values[name].iloc[which] for name in names])
+
+
+def _percents(shares: Mapping[str, float]) -> str:
+  return " / ".join(_percent(share) for share in shares.values())
 
 
 def _percent(share: float) -> str:

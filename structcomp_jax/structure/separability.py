@@ -32,7 +32,7 @@ from structcomp_jax.report.estimate import Estimate, estimate_record
 SUBROUTINES = "subroutines"
 # Chosen with cuts of planted multilayer perceptrons and of the first networks
 # of sv_singular in view: a third of the way from none to at once.
-WORTH_A_CLAIM = 1 / 3
+WORTH_A_CLAIM = 0.1
 # A label is given where its opposite is as improbable as this.
 _RISK = 0.05
 _NETWORK = ["regime", "base_seed"]

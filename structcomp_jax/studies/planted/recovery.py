@@ -1,25 +1,38 @@
-"""Do masks for one subroutine find the weights of its block?
+"""Do masks find the weights of the two blocks?
 
-Of networks that are two blocks, the block of every weight is known.
+Of networks that are two blocks, the block of every weight is known. A weight
+that changes nothing belongs to its block by birth alone, and no search can find
+it there; so every comparison is made among the weights of both blocks that
+matter, for several limits of what matters.
 """
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
-from structcomp_jax import masks, trees, types
+from structcomp_jax import masks, search, trees, types
 from structcomp_jax.studies.planted.classes.every import Planted
+from structcomp_jax.studies.planted.importance import output_changes
 from structcomp_jax.studies.planted.problems import SUBROUTINES
 from structcomp_jax.studies.planted.roc import auc
 from structcomp_jax.studies.planted.statistics import OneSided, Search, Sets
 
-# Name -> search; all have as many steps, on as many problems.
+# Changes of the output, see `importance`; 0 leaves out weights that are 0.
+LIMITS = (0.0, 1e-4, 1e-3, 1e-2)
+_ONE_SIDED = OneSided().search
+# Name -> search. A mask for each subroutine takes as many steps as a cut does,
+# on as many problems of each.
 SEARCHES: Mapping[str, Search] = {
-  "continuous_sparsification": OneSided().search,
-  "gumbel_sigmoid": Search(penalty=OneSided().search.penalty),
-  "hard_concrete": Search("hard_concrete", penalty=OneSided().search.penalty),
+  "continuous_sparsification": _ONE_SIDED,
+  "gumbel_sigmoid": Search(penalty=_ONE_SIDED.penalty),
+  "hard_concrete": Search("hard_concrete", penalty=_ONE_SIDED.penalty),
+}
+CUTS: Mapping[str, Search] = {
+  f"cut, {name}": dataclasses.replace(one, penalty=0.0)
+  for name, one in SEARCHES.items()
 }
 
 
@@ -32,71 +45,91 @@ def recover(planted: Planted, sets: Sets, seed: int) -> list[dict[str, Any]]:
     seed: of the searches and random masks.
 
   Returns:
-    Rows with method, base_seed, subroutine, `auc` (of the logits, or weights,
-    of the own block's weights against all others), `auc_blocks` (against those
-    of the other block) and `iou` of mask and block. Magnitude and random masks
-    keep as many weights of every leaf as the block has.
+    Rows with method, base_seed, subroutine, `limit` and, of the weights of both
+    blocks that change the output by more, `share` (of all that are not 0),
+    `auc` (of the logits, or weights, of the own block against the other one)
+    and `iou` of mask and own block. Magnitude and random masks keep as many
+    weights of every leaf as the block has.
   """
   truth = planted.truth
   assert truth is not None, "the networks have no blocks"
+  changes = output_changes(planted.network, planted.params)
+  paths = sorted(changes)
+  change = _flat(changes, paths)
+  blocks = {name: _flat(truth[name], paths) > 0 for name in SUBROUTINES}
   rows = []
-  for place, (own, other) in enumerate(
-    zip(SUBROUTINES, reversed(SUBROUTINES), strict=True)
-  ):
-    block = {path: np.asarray(leaf) for path, leaf in truth[own].items()}
-    found = _found(planted, sets["train"][own], block, 2 * seed + place)
-    for method, (logits, mask) in found.items():
-      for row in range(planted.num_networks):
-        rows.append(
-          {
-            "method": method,
-            "base_seed": row,
-            "subroutine": own,
-            **_compare(
-              trees.row(logits, row),
-              trees.row(mask, row),
-              trees.row(block, row),
-              trees.row(dict(truth[other]), row),
-            ),
-          }
-        )
+  for method, own, scores, kept in _found(planted, sets, seed):
+    numbers = (_flat(scores, paths), _flat(kept, paths) > 0)
+    for row in range(planted.num_networks):
+      is_own, is_block = blocks[own][row], sum(blocks.values())[row] > 0
+      of_row = [values[row] for values in numbers]
+      rows += [
+        {
+          "method": method,
+          "base_seed": row,
+          "subroutine": own,
+          "limit": limit,
+          **_compare(*of_row, is_own, is_block, change[row], limit),
+        }
+        for limit in LIMITS
+      ]
   return rows
 
 
-def _found(planted, problems, block, seed):
-  """Returns {method: (scores, masks)} of one subroutine."""
-  found = {}
-  for name, search in SEARCHES.items():
-    result = search.run(planted.network, planted.params, problems, seed)
-    found[name] = (result.mask_logits, result.masks)
+def _found(
+  planted: Planted, sets: Sets, seed: int
+) -> Iterator[tuple[str, str, Any, Any]]:
+  """Yields (method, subroutine, scores, masks) of all networks."""
+
+  def run(one, data):
+    found = one.run(planted.network, planted.params, data, seed)
+    return found.mask_logits, found.masks
+
+  train = sets["train"]
+  data = search.halves(*(train[task] for task in SUBROUTINES))
+  for method, one in CUTS.items():
+    logits, kept = run(one, data)
+    rest = jax.tree.map(lambda leaf: -leaf, logits)
+    yield method, SUBROUTINES[0], logits, kept
+    yield method, SUBROUTINES[1], rest, masks.complement(kept)
   weights = trees.leaves_by_path(planted.params)
-  largest = jax.vmap(masks.largest_magnitude)(planted.params, block)
-  found["largest weights"] = (
-    {path: np.abs(weights[path]) for path in block},
-    largest,
-  )
-  keys = jax.random.split(jax.random.key(seed), planted.num_networks)
-  drawn = jax.vmap(masks.random_like)(block, keys)
-  found["random"] = (drawn, drawn)
-  return {
-    name: jax.device_get(jax.tree.map(np.asarray, pair))
-    for name, pair in found.items()
-  }
+  assert planted.truth is not None
+  for place, own in enumerate(SUBROUTINES):
+    for method, one in SEARCHES.items():
+      yield method, own, *run(one, train[own])
+    block = {
+      path: np.asarray(leaf) for path, leaf in planted.truth[own].items()
+    }
+    sizes = {path: np.abs(weights[path]) for path in block}
+    largest = jax.vmap(masks.largest_magnitude)(planted.params, block)
+    yield "largest weights", own, sizes, largest
+    keys = jax.random.split(
+      jax.random.key(2 * seed + place), planted.num_networks
+    )
+    drawn = jax.vmap(masks.random_like)(block, keys)
+    yield "random", own, drawn, drawn
+
+
+def _flat(tree: types.AnyMask, paths: list[str]) -> np.ndarray:
+  """Returns [networks, weights]."""
+  leaves = [np.asarray(tree[path]) for path in paths]
+  return np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], 1)
 
 
 def _compare(
-  logits: types.AnyMask,
-  mask: types.AnyMask,
-  own: types.AnyMask,
-  other: types.AnyMask,
+  scores: np.ndarray,
+  kept: np.ndarray,
+  is_own: np.ndarray,
+  is_block: np.ndarray,
+  change: np.ndarray,
+  limit: float,
 ) -> dict[str, float]:
-  """Returns how well one mask finds one block."""
-  scores, kept, is_own, is_other = (
-    np.concatenate([np.ravel(tree[path]) for path in sorted(mask)])
-    for tree in (logits, mask, own, other)
-  )
+  """Returns how well one mask finds one block; arrays are [weights]."""
+  matters = is_block & (change > limit)
+  own, kept = is_own & matters, kept & matters
+  either = (kept | own).sum()
   return {
-    "auc": float(auc(scores[is_own], scores[~is_own])),
-    "auc_blocks": float(auc(scores[is_own], scores[is_other])),
-    "iou": float((kept & is_own).sum() / (kept | is_own).sum()),
+    "share": float(matters.sum() / (is_block & (change > 0)).sum()),
+    "auc": float(auc(scores[own], scores[matters & ~own])),
+    "iou": float((kept & own).sum() / either) if either else float("nan"),
   }

@@ -26,6 +26,14 @@ from structcomp_jax.studies.planted.network import (
 from structcomp_jax.studies.planted.problems import CHANCE, SUBROUTINES
 
 _D = ("D_sub", "-D_abl")
+_CUT = ("S of the cut", "worse half, last look")
+# The name of an accuracy at a look, and what finds it.
+LOOK = "{half} at {step} of search {search}"
+_LOOK_PATTERN = (
+  r"^(?P<half>kept|rest) at (?P<step>\d+) of search (?P<search>\d+)$"
+)
+# Between the seeds of the searches of one network.
+_SEEDS = 1_000_003
 # What follows the name of a statistic for random masks of equal sizes.
 RANDOM_MASKS = ", random masks"
 # {"train", "test": {task: problems}} of one pair of properties.
@@ -122,31 +130,45 @@ class Cut:
 
   Attributes:
     search: how it is searched.
+    num_seeds: searches of one network; numbers are their means.
+    after: what follows the names.
   """
 
   search: Search = Search()
-  names: ClassVar[tuple[str, ...]] = ("S of the cut", "worse half, last look")
+  num_seeds: int = 2
+  after: str = ""
+
+  @property
+  def names(self) -> tuple[str, ...]:
+    """See `Statistic`."""
+    return tuple(f"{name}{self.after}" for name in _CUT)
 
   def scores(
     self, network: Network, params: types.Params, sets: Sets, seed: int
   ) -> dict[str, np.ndarray]:
-    """See `Statistic`; "kept at STEP" and "rest at STEP" are accuracies."""
+    """See `Statistic`; beside them the accuracies of all looks, see `LOOK`."""
     train, test = (
       search.halves(*(sets[split][task] for task in SUBROUTINES))
       for split in ("train", "test")
     )
-    found = self.search.run(network, params, train, seed, validation=test)
-    looks = _looks(found.history)
-    speed = separability.separability(looks, CHANCE)["separability"]
-    last = looks[looks["step"] == looks["step"].max()]
-    worse = separability.worse_half(last)
-    by_look = {
-      f"{half} at {step}": rows[f"{half}_accuracy"].to_numpy()
-      for step, rows in looks.groupby("step")
-      for half in HALVES
-    }
-    numbers = (speed.to_numpy(), worse.to_numpy())
-    return dict(zip(self.names, numbers, strict=True)) | by_look
+    numbers, by_look = [], {}
+    for number in range(self.num_seeds):
+      found = self.search.run(
+        network, params, train, _SEEDS * number + seed, validation=test
+      )
+      looks = _looks(found.history)
+      speed = separability.separability(looks, CHANCE)["separability"]
+      last = looks[looks["step"] == looks["step"].max()]
+      worse = separability.worse_half(last)
+      numbers.append((speed.to_numpy(), worse.to_numpy()))
+      by_look |= {
+        LOOK.format(half=half, step=step, search=number) + self.after: rows[
+          f"{half}_accuracy"
+        ].to_numpy()
+        for step, rows in looks.groupby("step")
+        for half in HALVES
+      }
+    return dict(zip(self.names, np.mean(numbers, 0), strict=True)) | by_look
 
 
 def looks_of(scores: pd.DataFrame) -> pd.DataFrame:
@@ -155,16 +177,22 @@ def looks_of(scores: pd.DataFrame) -> pd.DataFrame:
   Args:
     scores: columns regime, base_seed, pair, statistic, score.
   """
-  keys = ["regime", "base_seed", "pair"]
-  parts = []
-  for half in HALVES:
-    prefix = f"{half} at "
-    rows = scores[scores["statistic"].str.startswith(prefix)]
-    steps = rows["statistic"].str.removeprefix(prefix).astype(int)
-    rows = rows.assign(step=steps).set_index([*keys, "step"])["score"]
-    parts.append(rows.rename(f"{half}_accuracy"))
-  looks = pd.concat(parts, axis=1).reset_index()
-  return looks.assign(mask_seed=0, finite=True)
+  found = scores["statistic"].str.extract(_LOOK_PATTERN).dropna()
+  table = scores[["regime", "base_seed", "pair", "score"]].join(
+    found, how="inner"
+  )
+  looks = table.pivot(
+    index=["regime", "base_seed", "pair", "search", "step"],
+    columns="half",
+    values="score",
+  ).reset_index()
+  return looks.rename(
+    columns={half: f"{half}_accuracy" for half in HALVES}
+  ).assign(
+    mask_seed=looks["search"].astype(int),
+    step=looks["step"].astype(int),
+    finite=True,
+  )
 
 
 def _looks(history: list[dict[str, Any]]) -> pd.DataFrame:
@@ -298,6 +326,7 @@ class Fisher:
 
 STATISTICS: tuple[Statistic, ...] = (
   Cut(),
+  Cut(Search("hard_concrete"), after=", hard concrete"),
   OneSided(),
   OneSided(dataclasses.replace(_PUBLISHED, penalty=0.0)),
   Fisher(),

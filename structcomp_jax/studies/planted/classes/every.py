@@ -12,6 +12,7 @@ Maker = Callable[[Effort, int], Planted]
 _MAKERS = {
   "modular": making.joined,
   "modular_cross": making.with_cross,
+  "modular_pruned": making.pruned,
   "mixed": making.mixed,
   "shared": making.shared,
   "template": making.template,

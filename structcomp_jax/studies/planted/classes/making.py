@@ -1,5 +1,7 @@
 """Classes that are made in the same way for every architecture."""
 
+from collections.abc import Sequence
+
 import jax
 import numpy as np
 
@@ -24,6 +26,9 @@ GOOD_BLOCK = 0.99
 # A unit is needed if its removal costs this much of the accuracy.
 NEEDED = 0.05
 _CROSS = 0.05
+# Of the weights of a block, what is left after each round of pruning. Fewer
+# are too few for most multilayer perceptrons.
+_SHARES = (0.5, 0.3, 0.2, 0.15)
 
 
 def joined(kind: Kind, effort: Effort, seed: int) -> Planted:
@@ -35,6 +40,12 @@ def with_cross(kind: Kind, effort: Effort, seed: int) -> Planted:
   """Returns the same with weights between blocks, and idle units."""
   both = (kind.block, kind.idle)
   return _joined(effort, seed, both, kind.block_recipe, cross=_CROSS)
+
+
+def pruned(kind: Kind, effort: Effort, seed: int) -> Planted:
+  """Returns two blocks of few weights, nearly all of which matter."""
+  both = (kind.block, kind.joined)
+  return _joined(effort, seed, both, kind.block_recipe, shares=_SHARES)
 
 
 def mixed(kind: Kind, effort: Effort, seed: int) -> Planted:
@@ -124,10 +135,11 @@ def _joined(
   both: tuple[Network, Network],
   recipe: Recipe,
   cross: float = 0.0,
+  shares: Sequence[float] = (),
 ) -> Planted:
   """Returns networks of two blocks that work; `both` are block and whole."""
   block, whole = both
-  firsts, seconds = _blocks(effort, seed, block, recipe)
+  firsts, seconds = _blocks(effort, seed, block, recipe, shares)
   random = np.random.default_rng(seed)
   of_block = networks.sizes(block, firsts)
   num_idle = {
@@ -149,14 +161,19 @@ def _joined(
   return that_work(effort, seed, Planted(whole, params, truth=truth))
 
 
-def _blocks(effort, seed, block, recipe):
-  """Returns good blocks of both subroutines as rows."""
+def _blocks(effort, seed, block, recipe, shares):
+  """Returns good blocks of both subroutines as rows, pruned to the shares."""
   size = int(effort.num_networks * effort.pool)
   sets = effort.sets(Pair(), seed)
   found = []
   for place, task in enumerate(SUBROUTINES):
     start = block.init(size, 2 * seed + place)
-    params = _train(block, start, sets["train"][task], recipe, effort, seed)
+    data = sets["train"][task]
+    params = _train(block, start, data, recipe, effort, seed)
+    params = trained.prune(
+      block, params, data, recipe,
+      shares=shares, num_steps=effort.num_steps // 2, seed=seed,
+    )  # fmt: skip
     right = np.asarray(accuracy(block, params, sets["test"][task]))
     good = trained.choose(params, right >= GOOD_BLOCK, size)
     found.append(jax.device_get(modular.unit_outputs(block, good)))
