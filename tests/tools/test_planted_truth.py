@@ -4,10 +4,11 @@ import pandas as pd
 import pytest
 
 from structcomp_jax.studies.planted import run
+from structcomp_jax.studies.planted.classes import kinds
 from structcomp_jax.studies.planted.run import Measured, Setup
 from structcomp_jax.types import UserError
 from tools import planted_truth
-from tools.planted_truth import CLASSES, NAMES, RANDOM_MASKS
+from tools.planted_truth import CLASSES, NAMES, OF_KIND, RANDOM_MASKS
 
 # Class -> score of a network, before the number of the network is added.
 LEVELS = {name: 0.3 for name in CLASSES} | {"modular": 0.8, "shared": 0.2}
@@ -44,7 +45,14 @@ def measured(name):
     ] if name == "modular" else [],
     columns=["method", "base_seed", "subroutine", "auc", "auc_blocks", "iou"],
   )  # fmt: skip
-  facts = {"num_networks": 4, "seconds": {"networks": 12.4, "cut": 3.6}}
+  facts = {
+    "num_networks": 4,
+    "seconds": {"networks": 12.4, "cut": 3.6},
+    "origin": {
+      "commit": "c0ffee", "changed": "", "machine": "x", "python": "3",
+      "jax": "1", "scipy": "2",
+    },
+  }  # fmt: skip
   return Measured(name, pd.DataFrame(rows, columns=columns), recovery, facts)
 
 
@@ -54,7 +62,9 @@ def few_groups(monkeypatch):
   monkeypatch.setattr(planted_truth, "_NUM_GROUPS", 3)
 
 
-FOUND = [measured(name) for name in CLASSES]
+MLP, TRANSFORMER, CNN = kinds.KINDS
+NAMES_OF_MLP = list(OF_KIND[MLP])
+FOUND = [measured(name) for name in NAMES_OF_MLP]
 
 
 def line(table, *start):
@@ -75,7 +85,7 @@ def test_scores_stand_beside_their_controls():
 def test_modular_classes_are_set_against_each_other_class():
   table = planted_truth.auc_table(FOUND)
   cells = line(table, NAMES[0], "score")
-  assert len(cells) == len(CLASSES) - 2
+  assert len(cells) == len(NAMES_OF_MLP) - 2
   # `modular` is above all others; `modular_cross` above `shared` alone.
   assert cells[1] == "1.00 [1.00, 1.00]"
   assert cells[0].startswith("0.75 [")
@@ -110,24 +120,48 @@ def root(tmp_path):
   return tmp_path
 
 
-def test_the_tool_goes_on_with_what_is_missing(root, tmp_path, monkeypatch):
+@pytest.fixture
+def store(monkeypatch):
+  """Returns the names of the classes that are measured."""
   done = {"modular", "shared"}
-  asked = []
   monkeypatch.setattr(
     run, "is_measured", lambda workdir, name, setup: name in done
   )
   monkeypatch.setattr(
-    run, "measure", lambda workdir, name, setup: asked.append(name)
+    run, "measure", lambda workdir, name, setup, origin: done.add(name)
   )
   monkeypatch.setattr(run, "load", lambda workdir, name: measured(name))
+  return done
+
+
+def test_the_tool_goes_on_with_what_is_missing(root, tmp_path, store):
   planted_truth.update(root, tmp_path, Setup())
-  assert asked == [name for name in CLASSES if name not in done]
+  assert store == set(CLASSES)
   text = (root / planted_truth.PAGE).read_text()
   assert text.startswith("before\n") and text.endswith("after\n")
   assert "old" not in text
-  assert "--networks=60 --nonsense=2 --seed=0`, commit " in text
   for head in ("Scores", "Masks against blocks", "CPU seconds"):
-    assert f"### {head}\n" in text
+    assert text.count(f"### {head}\n") == len(kinds.KINDS)
+
+
+def test_a_part_of_the_classes_is_printed_and_the_page_left_alone(
+  root, tmp_path, store
+):
+  text = planted_truth.update(root, tmp_path, Setup(), only=CNN.prefix)
+  assert store == {"modular", "shared", *OF_KIND[CNN]}
+  assert "## Convolutional networks\n" in text and "Transformers" not in text
+  # Tables need no prefix, and no class that an architecture lacks.
+  assert "| shared | 4 | 0.90" in text and "| cnn/" not in text
+  assert "old" in (root / planted_truth.PAGE).read_text()
+
+
+def test_the_page_says_what_measured_each_class():
+  by = planted_truth._measured_by(FOUND[:3])
+  assert by == "commit c0ffee, x, Python 3, JAX 1, SciPy 2"
+  FOUND[1].facts["origin"] |= {"commit": "beef", "changed": "yes"}
+  by = planted_truth._measured_by(FOUND[:3])
+  assert "c0ffee, x, Python 3, JAX 1, SciPy 2 (modular, mixed); " in by
+  assert "beef with changes, x" in by and by.endswith("(modular_cross)")
 
 
 def test_a_page_without_a_place_is_refused_before_anything_runs(
