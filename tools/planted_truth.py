@@ -6,12 +6,15 @@ Networks of known structure are made, class by class, and every statistic is
 asked; `structcomp_jax/studies/planted` says which. What is measured of a class
 is kept in DIR, and the same command goes on with the next one. In the end the
 tables are written into docs/results/planted.md between its two comments.
+--only=PREFIX measures the classes alone whose names start so ("cnn/", say).
+The tables of architectures that are done are printed in any case.
 """
 
 import argparse
+import dataclasses
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 import tqdm
@@ -23,7 +26,9 @@ from structcomp_jax.report.text import markdown_table, replace_between_markers
 from structcomp_jax.structure.separability import WORTH_A_CLAIM
 from structcomp_jax.studies.planted import analysis, problems, roc
 from structcomp_jax.studies.planted import run as planted
-from structcomp_jax.studies.planted.classes.every import CLASSES, Effort
+from structcomp_jax.studies.planted.classes.every import CLASSES, OF_KIND
+from structcomp_jax.studies.planted.classes.kinds import Kind
+from structcomp_jax.studies.planted.classes.planted import Effort
 from structcomp_jax.studies.planted.recovery import LIMITS
 from structcomp_jax.studies.planted.run import Measured, Setup
 from structcomp_jax.studies.planted.statistics import (
@@ -42,18 +47,31 @@ _NUM_GROUPS = 200
 _MEASURES = ("score", "excess")
 
 
-def content(found: Sequence[Measured]) -> str:
-  """Returns all tables, as Markdown."""
-  parts = {
-    "What the networks do": accuracy_table(found),
-    "Scores": score_table(found),
-    "Modular networks against each other class": auc_table(found),
-    "Verdicts on groups of networks": label_table(found),
-    "Single networks": threshold_table(found),
-    "Masks against blocks": recovery_table(found),
-    "CPU seconds": cost_table(found),
-  }
-  return "\n\n".join(f"### {head}\n\n{text}" for head, text in parts.items())
+def content(found: Mapping[Kind, Sequence[Measured]], setup: Setup) -> str:
+  """Returns all tables, as Markdown, one architecture after the other."""
+  parts = []
+  for kind, classes in found.items():
+    parts += [f"## {kind.title}", *_of_kind(kind, classes)]
+    parts.append(origin(setup, classes))
+  return "\n\n".join(parts)
+
+
+def _of_kind(kind: Kind, found: Sequence[Measured]) -> Iterator[str]:
+  """Yields the tables of an architecture, whose prefix is left out."""
+  found = [
+    dataclasses.replace(one, name=one.name.removeprefix(kind.prefix))
+    for one in found
+  ]
+  for head, table in {
+    "What the networks do": accuracy_table,
+    "Scores": score_table,
+    "Modular networks against each other class": auc_table,
+    "Verdicts on groups of networks": label_table,
+    "Single networks": threshold_table,
+    "Masks against blocks": recovery_table,
+    "CPU seconds": cost_table,
+  }.items():
+    yield f"### {head}\n\n{table(found)}"
 
 
 def accuracy_table(found: Sequence[Measured]) -> str:
@@ -172,26 +190,47 @@ def cost_table(found: Sequence[Measured]) -> str:
 
 def origin(setup: Setup, found: Sequence[Measured]) -> str:
   """Returns where the numbers come from."""
-  facts = measure.facts("scipy", "pandas")
-  changed = " with changes" if facts["changed"] else ""
   counts = [one.facts["num_networks"] for one in found]
   return (
     f"`python -m tools.planted_truth --networks={setup.effort.num_networks}"
-    f" --nonsense={setup.num_nonsense} --seed={setup.seed}`, commit"
-    f" {facts['commit']}{changed}, {facts['machine']}, Python"
-    f" {facts['python']}, JAX {facts['jax']}, SciPy {facts['scipy']}:"
+    f" --nonsense={setup.num_nonsense} --seed={setup.seed}`:"
     f" {min(counts)} to {max(counts)} networks a class, {setup.num_nonsense}"
     f" pairs of nonsense properties, {_NUM_GROUPS} groups a class."
+    f" Measured by {_measured_by(found)}."
   )
 
 
-def update(root: pathlib.Path, workdir: pathlib.Path, setup: Setup) -> None:
-  """Measures what is missing, and writes the page.
+def _measured_by(found: Sequence[Measured]) -> str:
+  """Returns what measured which classes, as each of them says."""
+  classes: dict[str, list[str]] = {}
+  for one in found:
+    facts = one.facts["origin"]
+    changed = " with changes" if facts["changed"] else ""
+    text = (
+      f"commit {facts['commit']}{changed}, {facts['machine']}, Python"
+      f" {facts['python']}, JAX {facts['jax']}, SciPy {facts['scipy']}"
+    )
+    classes.setdefault(text, []).append(one.name)
+  if len(classes) == 1:
+    return next(iter(classes))
+  return "; ".join(
+    f"{text} ({', '.join(names)})" for text, names in classes.items()
+  )
+
+
+def update(
+  root: pathlib.Path, workdir: pathlib.Path, setup: Setup, only: str = ""
+) -> str:
+  """Measures what is missing, and writes the page if nothing is.
 
   Args:
     root: the repository.
     workdir: where classes are kept.
     setup: what is measured.
+    only: how the names of the classes start that are measured now.
+
+  Returns:
+    The tables of the architectures of which every class is measured.
 
   Raises:
     UserError: the page has no place for the tables, or a class cannot be
@@ -200,15 +239,26 @@ def update(root: pathlib.Path, workdir: pathlib.Path, setup: Setup) -> None:
   page = root / PAGE
   replace_between_markers(read(page), "planted", "")
   todo = [
-    name for name in CLASSES if not planted.is_measured(workdir, name, setup)
+    name
+    for name in CLASSES
+    if name.startswith(only) and not planted.is_measured(workdir, name, setup)
   ]
   with tqdm.tqdm(todo) as bar:
     for name in bar:
       bar.set_description(name)
-      planted.measure(workdir, name, setup)
-  found = [planted.load(workdir, name) for name in CLASSES]
-  text = f"{content(found)}\n\n{origin(setup, found)}"
-  files.write_atomic(page, replace_between_markers(read(page), "planted", text))
+      planted.measure(workdir, name, setup, measure.facts("scipy", "pandas"))
+  text = content(
+    {
+      kind: [planted.load(workdir, name) for name in names]
+      for kind, names in OF_KIND.items()
+      if all(planted.is_measured(workdir, name, setup) for name in names)
+    },
+    setup,
+  )
+  if all(planted.is_measured(workdir, name, setup) for name in CLASSES):
+    whole = replace_between_markers(read(page), "planted", text)
+    files.write_atomic(page, whole)
+  return text
 
 
 def _values(
@@ -225,8 +275,10 @@ def _together(
   names: Sequence[str],
   which: slice = slice(None),
 ) -> pd.Series:
-  """Returns the numbers of some classes, or of a part of each."""
-  return pd.concat([values[name].iloc[which] for name in names])
+  """Returns the numbers of those classes that there are, or of a part."""
+  return pd.concat(
+    [values[name].iloc[which] for name in names if name in values]
+  )
 
 
 def _percents(shares: Mapping[str, float]) -> str:
@@ -244,11 +296,12 @@ def main() -> None:
   parser.add_argument("--networks", type=int, default=60)
   parser.add_argument("--nonsense", type=int, default=2)
   parser.add_argument("--seed", type=int, default=0)
+  parser.add_argument("--only", default="", metavar="PREFIX")
   parser.add_argument("--root", type=pathlib.Path, default=ROOT)
   given = parser.parse_args()
   setup = Setup(Effort(given.networks), given.nonsense, given.seed)
   try:
-    update(given.root, given.workdir, setup)
+    print(update(given.root, given.workdir, setup, given.only))
   except UserError as error:
     sys.exit(f"error: {error}")
 

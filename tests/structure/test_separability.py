@@ -124,9 +124,9 @@ def test_a_network_without_one_of_its_controls_does_not_count(regime, pair):
 
 
 def test_failed_networks_and_stopped_searches_do_not_count():
-  ours = [1.0, 0.97, 0.25, 0.98]
+  ours = [1.0, 0.25, 0.25, 0.98]
   assert judge(ours).label == "undecided"
-  assert judge(ours, failed={2}).label == "separable"
+  assert judge(ours, failed={1, 2}).label == "separable"
   assert judge([1.0, 0.3], failed={1}).label == "undecided"
   rows = table(
     {
@@ -135,11 +135,11 @@ def test_failed_networks_and_stopped_searches_do_not_count():
       ("random_init", "subroutines"): [0.25] * 4,
     }
   )
-  stopped = (rows["base_seed"] == 2) & (rows["regime"] == "scratch")
+  stopped = rows["base_seed"].isin([1, 2]) & (rows["regime"] == "scratch")
   rows.loc[stopped, "finite"] = False
   found = conclude(rows)
   assert found.label == "separable"
-  assert found.excess.num_clusters == 3
+  assert found.excess.num_clusters == 2
 
 
 def test_small_changes_never_turn_an_answer_around():

@@ -4,10 +4,12 @@ import pandas as pd
 import pytest
 
 from structcomp_jax.studies.planted import run
+from structcomp_jax.studies.planted.classes import kinds
+from structcomp_jax.studies.planted.recovery import LIMITS
 from structcomp_jax.studies.planted.run import Measured, Setup
 from structcomp_jax.types import UserError
 from tools import planted_truth
-from tools.planted_truth import CLASSES, NAMES, RANDOM_MASKS
+from tools.planted_truth import CLASSES, NAMES, OF_KIND, RANDOM_MASKS
 
 # Class -> score of a network, before the number of the network is added.
 LEVELS = {name: 0.3 for name in CLASSES} | {"modular": 0.8, "shared": 0.2}
@@ -22,7 +24,8 @@ def measured(name):
     ("planted", "nonsense_0", 0.25),
     ("untrained", "subroutines", 0.2),
   ):
-    numbers = [*NAMES, "kept at 80", "rest at 80"]
+    numbers = [*NAMES]
+    numbers += [f"{half} at 80 of search 0" for half in ("kept", "rest")]
     numbers += [f"{one}{RANDOM_MASKS}" for one in NAMES if "penalty" in one]
     for statistic in numbers:
       for seed in range(4):
@@ -37,14 +40,23 @@ def measured(name):
     [
       {
         "method": "random", "base_seed": seed, "subroutine": subroutine,
-        "auc": 0.5 + 0.1 * seed, "auc_blocks": 0.5, "iou": 0.1,
+        "limit": limit, "share": 1 - limit, "auc": 0.5 + 0.1 * seed, "iou": 0.1,
       }
+      for limit in LIMITS
       for seed in range(2)
       for subroutine in "AB"
     ] if name == "modular" else [],
-    columns=["method", "base_seed", "subroutine", "auc", "auc_blocks", "iou"],
+    columns=["method", "base_seed", "subroutine", "limit", "share", "auc",
+             "iou"],
   )  # fmt: skip
-  facts = {"num_networks": 4, "seconds": {"networks": 12.4, "cut": 3.6}}
+  facts = {
+    "num_networks": 4,
+    "seconds": {"networks": 12.4, "cut": 3.6},
+    "origin": {
+      "commit": "c0ffee", "changed": "", "machine": "x", "python": "3",
+      "jax": "1", "scipy": "2",
+    },
+  }  # fmt: skip
   return Measured(name, pd.DataFrame(rows, columns=columns), recovery, facts)
 
 
@@ -52,9 +64,12 @@ def measured(name):
 def few_groups(monkeypatch):
   """Draws fewer groups, which take most of the time."""
   monkeypatch.setattr(planted_truth, "_NUM_GROUPS", 3)
+  monkeypatch.setattr(planted_truth, "_GROUPS", (3, 4))
 
 
-FOUND = [measured(name) for name in CLASSES]
+MLP, TRANSFORMER, CNN = kinds.KINDS
+NAMES_OF_MLP = list(OF_KIND[MLP])
+FOUND = [measured(name) for name in NAMES_OF_MLP]
 
 
 def line(table, *start):
@@ -69,16 +84,17 @@ def test_scores_stand_beside_their_controls():
   cells = line(table, "modular")
   assert len(cells) == len(NAMES)
   assert cells[0] == "0.82\u00a0±\u00a00.01 (0.21, 0.27)"
-  assert cells[2] == "0.82\u00a0±\u00a00.01 (0.21, 0.27, 0.82)"
+  penalised = next(n for n, name in enumerate(NAMES) if "penalty" in name)
+  assert cells[penalised] == "0.82\u00a0±\u00a00.01 (0.21, 0.27, 0.82)"
 
 
 def test_modular_classes_are_set_against_each_other_class():
   table = planted_truth.auc_table(FOUND)
   cells = line(table, NAMES[0], "score")
-  assert len(cells) == len(CLASSES) - 2
-  # `modular` is above all others; `modular_cross` above `shared` alone.
+  assert len(cells) == len(NAMES_OF_MLP) - 3
+  # `modular` is above all others, the two beside it above `shared` alone.
   assert cells[1] == "1.00 [1.00, 1.00]"
-  assert cells[0].startswith("0.75 [")
+  assert cells[0].startswith("0.67 [")
 
 
 def test_single_networks_are_judged_by_the_other_half():
@@ -87,18 +103,19 @@ def test_single_networks_are_judged_by_the_other_half():
   # Half of the modular networks are no higher than those that are not.
   assert limit == "0.56" and shares[:4] == ["100", "0", "0", "0"]
   last = table.splitlines()[-1]
-  assert "0.33, that of the verdict" in last
+  assert "0.10, that of the verdict" in last
   assert [cell.strip() for cell in last.split("|")[4:7]] == ["100", "0", "0"]
 
 
 def test_verdicts_accuracies_recovery_and_costs():
   table = planted_truth.label_table(FOUND)
   # 0.8 is 0.73 of the way from chance; its control none.
-  assert line(table, "modular") == ["100", "0", "0"]
-  assert line(table, "shared") == ["0", "0", "100"]
+  assert line(table, "modular") == ["100 / 0 / 0"] * 2
+  assert line(table, "shared") == ["0 / 0 / 100"] * 2
   assert line(planted_truth.accuracy_table(FOUND), "shared", "4")[0] == "0.90"
-  cells = line(planted_truth.recovery_table(FOUND), "modular", "random")
-  assert cells[0] == "0.55\u00a0±\u00a00.07"
+  table = planted_truth.recovery_table(FOUND)
+  assert line(table, "modular", "random") == ["0.55 / 0.10"] * len(LIMITS)
+  assert line(table, "modular", "")[-1] == "99 % of weights"
   assert line(planted_truth.cost_table(FOUND), "mixed") == ["12", "4"]
 
 
@@ -110,24 +127,48 @@ def root(tmp_path):
   return tmp_path
 
 
-def test_the_tool_goes_on_with_what_is_missing(root, tmp_path, monkeypatch):
+@pytest.fixture
+def store(monkeypatch):
+  """Returns the names of the classes that are measured."""
   done = {"modular", "shared"}
-  asked = []
   monkeypatch.setattr(
     run, "is_measured", lambda workdir, name, setup: name in done
   )
   monkeypatch.setattr(
-    run, "measure", lambda workdir, name, setup: asked.append(name)
+    run, "measure", lambda workdir, name, setup, origin: done.add(name)
   )
   monkeypatch.setattr(run, "load", lambda workdir, name: measured(name))
+  return done
+
+
+def test_the_tool_goes_on_with_what_is_missing(root, tmp_path, store):
   planted_truth.update(root, tmp_path, Setup())
-  assert asked == [name for name in CLASSES if name not in done]
+  assert store == set(CLASSES)
   text = (root / planted_truth.PAGE).read_text()
   assert text.startswith("before\n") and text.endswith("after\n")
   assert "old" not in text
-  assert "--networks=60 --nonsense=2 --seed=0`, commit " in text
   for head in ("Scores", "Masks against blocks", "CPU seconds"):
-    assert f"### {head}\n" in text
+    assert text.count(f"### {head}\n") == len(kinds.KINDS)
+
+
+def test_a_part_of_the_classes_is_printed_and_the_page_left_alone(
+  root, tmp_path, store
+):
+  text = planted_truth.update(root, tmp_path, Setup(), only=CNN.prefix)
+  assert store == {"modular", "shared", *OF_KIND[CNN]}
+  assert "## Convolutional networks\n" in text and "Transformers" not in text
+  # Tables need no prefix, and no class that an architecture lacks.
+  assert "| shared | 4 | 0.90" in text and "| cnn/" not in text
+  assert "old" in (root / planted_truth.PAGE).read_text()
+
+
+def test_the_page_says_what_measured_each_class():
+  by = planted_truth._measured_by(FOUND[:3])
+  assert by == "commit c0ffee, x, Python 3, JAX 1, SciPy 2"
+  FOUND[1].facts["origin"] |= {"commit": "beef", "changed": "yes"}
+  by = planted_truth._measured_by(FOUND[:3])
+  assert "c0ffee, x, Python 3, JAX 1, SciPy 2 (modular, modular_pruned); " in by
+  assert "beef with changes, x" in by and by.endswith("(modular_cross)")
 
 
 def test_a_page_without_a_place_is_refused_before_anything_runs(

@@ -10,7 +10,7 @@ from structcomp_jax.studies.planted.run import OURS, UNTRAINED
 
 # What a statistic should call modular, and what not. `mixed` has parts, but no
 # weights of their own; of the other classes the truth is unknown.
-MODULAR = ("modular", "modular_cross")
+MODULAR = ("modular", "modular_cross", "modular_pruned")
 NOT_MODULAR = ("shared", "template", "entangled", "untrained")
 LABELS = ("separable", "undecided", "not separable")
 

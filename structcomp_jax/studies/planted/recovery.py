@@ -58,18 +58,20 @@ def recover(planted: Planted, sets: Sets, seed: int) -> list[dict[str, Any]]:
   change = _flat(changes, paths)
   blocks = {name: _flat(truth[name], paths) > 0 for name in SUBROUTINES}
   rows = []
-  for method, own, scores, kept in _found(planted, sets, seed):
-    numbers = (_flat(scores, paths), _flat(kept, paths) > 0)
+  in_block = np.any(list(blocks.values()), axis=0) & (change > 0)
+  for method, own, logits, mask in _found(planted, sets, seed):
+    scores, kept = _flat(logits, paths), _flat(mask, paths) > 0
     for row in range(planted.num_networks):
-      is_own, is_block = blocks[own][row], sum(blocks.values())[row] > 0
-      of_row = [values[row] for values in numbers]
+      is_own = blocks[own][row]
       rows += [
         {
           "method": method,
           "base_seed": row,
           "subroutine": own,
           "limit": limit,
-          **_compare(*of_row, is_own, is_block, change[row], limit),
+          **_compare(
+            scores[row], kept[row], is_own, in_block[row], change[row] > limit
+          ),
         }
         for limit in LIMITS
       ]
@@ -98,7 +100,7 @@ def _found(
     for method, one in SEARCHES.items():
       yield method, own, *run(one, train[own])
     block = {
-      path: np.asarray(leaf) for path, leaf in planted.truth[own].items()
+      path: jnp.asarray(leaf) for path, leaf in planted.truth[own].items()
     }
     sizes = {path: np.abs(weights[path]) for path in block}
     largest = jax.vmap(masks.largest_magnitude)(planted.params, block)
@@ -120,16 +122,15 @@ def _compare(
   scores: np.ndarray,
   kept: np.ndarray,
   is_own: np.ndarray,
-  is_block: np.ndarray,
-  change: np.ndarray,
-  limit: float,
+  in_block: np.ndarray,
+  matters: np.ndarray,
 ) -> dict[str, float]:
   """Returns how well one mask finds one block; arrays are [weights]."""
-  matters = is_block & (change > limit)
-  own, kept = is_own & matters, kept & matters
+  seen = in_block & matters
+  own, kept = is_own & seen, kept & seen
   either = (kept | own).sum()
   return {
-    "share": float(matters.sum() / (is_block & (change > 0)).sum()),
-    "auc": float(auc(scores[own], scores[matters & ~own])),
+    "share": float(seen.sum() / in_block.sum()),
+    "auc": float(auc(scores[own], scores[seen & ~own])),
     "iou": float((kept & own).sum() / either) if either else float("nan"),
   }

@@ -2,13 +2,14 @@
 
 DIR/<class>/scores.csv    one row per statistic, network, regime and pair
 DIR/<class>/recovery.csv  masks against planted blocks, where there are any
-DIR/<class>/DONE          settings, number of networks, CPU seconds
+DIR/<class>/DONE          settings, number of networks, CPU seconds, and the
+                          commit, machine and versions that measured it
 """
 
 import dataclasses
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -83,7 +84,8 @@ class Measured:
     name: of the class.
     scores: columns statistic, regime, pair, base_seed, score.
     recovery: columns of `recovery.recover`.
-    facts: `num_networks`, and `seconds` {piece: CPU seconds}.
+    facts: `num_networks`, `seconds` {piece: CPU seconds}, and `origin`, see
+      `measure`.
   """
 
   name: str
@@ -108,13 +110,16 @@ def is_measured(directory: pathlib.Path, name: str, setup: Setup) -> bool:
   return True
 
 
-def measure(directory: pathlib.Path, name: str, setup: Setup) -> None:
+def measure(
+  directory: pathlib.Path, name: str, setup: Setup, origin: Mapping[str, str]
+) -> None:
   """Measures one class, unless it is done.
 
   Args:
     directory: of all classes.
     name: of the class, see `CLASSES`.
     setup: what is measured.
+    origin: commit, machine and versions that measure it.
 
   Raises:
     UserError: the class is done with other settings, or too few networks are
@@ -147,6 +152,7 @@ def measure(directory: pathlib.Path, name: str, setup: Setup) -> None:
     "setup": repr(setup),
     "num_networks": planted.num_networks,
     "seconds": {piece: round(cpu, 1) for piece, cpu in seconds.items()},
+    "origin": dict(origin),
   }
   files.mark_done(directory / name, facts)
 

@@ -151,7 +151,8 @@ class Cut:
       search.halves(*(sets[split][task] for task in SUBROUTINES))
       for split in ("train", "test")
     )
-    numbers, by_look = [], {}
+    numbers = []
+    by_look: dict[str, np.ndarray] = {}
     for number in range(self.num_seeds):
       found = self.search.run(
         network, params, train, _SEEDS * number + seed, validation=test
@@ -177,10 +178,9 @@ def looks_of(scores: pd.DataFrame) -> pd.DataFrame:
   Args:
     scores: columns regime, base_seed, pair, statistic, score.
   """
-  found = scores["statistic"].str.extract(_LOOK_PATTERN).dropna()
-  table = scores[["regime", "base_seed", "pair", "score"]].join(
-    found, how="inner"
-  )
+  scores = scores.reset_index(drop=True)
+  named = scores["statistic"].str.extract(_LOOK_PATTERN)
+  table = scores.join(named).dropna(subset=list(named))
   looks = table.pivot(
     index=["regime", "base_seed", "pair", "search", "step"],
     columns="half",

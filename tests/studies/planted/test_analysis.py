@@ -41,14 +41,15 @@ def test_the_excess_is_above_the_higher_control():
 
 @pytest.mark.parametrize(
   ("ours", "label"),
-  [(0.9, "separable"), (0.3, "not separable")],
+  [(0.9, "separable"), (0.25, "not separable")],
 )
 def test_labels_are_those_of_the_verdict(ours, label):
   low = [0.25] * 6
   rows = pd.concat(
     [
       scores(ours=[ours + 0.01 * seed for seed in range(6)],
-             nonsense=[low], untrained=low, statistic=f"{half} at 80")
+             nonsense=[low], untrained=low,
+             statistic=f"{half} at 80 of search 0")
       for half in ("kept", "rest")
     ]
   )  # fmt: skip

@@ -1,5 +1,7 @@
 """Each class of networks is what its name says."""
 
+import dataclasses
+
 import chex
 import jax
 import numpy as np
@@ -82,3 +84,14 @@ def test_untrained_networks_are_where_training_began(monkeypatch):
   assert 1e-3 < moved.max() < 0.1
   template = every.CLASSES["template"](effort, 0)
   chex.assert_trees_all_equal(template.untrained(5), Mlp().init(2, 5))
+
+
+def test_every_unit_of_entangled_networks_is_needed_by_both_subroutines():
+  effort = dataclasses.replace(EFFORT, narrow_pool=16.0, num_networks=1)
+  planted = every.CLASSES["entangled"](effort, 0)
+  assert planted.pair == SHARED and planted.num_networks == 1
+  tests = problems.sets(SHARED, {"test": 400}, 3)["test"]
+  for task in ("odd_A", "odd_B"):
+    assert (right(planted, task) > 0.85).all()
+    costs = networks.unit_costs(planted.network, planted.params, tests[task])
+    assert len(costs) == 5 and (costs > 0.02).all()

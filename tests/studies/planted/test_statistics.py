@@ -10,7 +10,7 @@ import pytest
 
 from structcomp_jax import masks, trees
 from structcomp_jax.structure import separability
-from structcomp_jax.studies.planted import problems, recovery, statistics
+from structcomp_jax.studies.planted import problems, statistics
 from structcomp_jax.studies.planted.classes import every
 from structcomp_jax.studies.planted.network import accuracy
 from structcomp_jax.studies.planted.networks.mlp import Mlp
@@ -39,33 +39,50 @@ def modular_cut(trained):
 
 def test_blocks_are_cut_sooner_than_a_trunk(modular_cut):
   shared = cut(every.CLASSES["shared"](EFFORT, 0))
-  for name in Cut.names:
+  for name in Cut().names:
     assert modular_cut[name].min() > shared[name].max() + 0.1
 
 
 def test_numbers_of_a_cut_follow_from_its_looks(modular_cut):
-  looks = [
-    np.minimum(modular_cut[f"kept at {step}"], modular_cut[f"rest at {step}"])
-    for step in (80, 160)
-  ]
-  np.testing.assert_allclose(modular_cut[Cut.names[1]], looks[1])
-  above = np.clip((np.array(looks) - 0.25) / 0.75, 0, None)
-  np.testing.assert_allclose(modular_cut[Cut.names[0]], above.mean(axis=0))
+  looks = np.array(
+    [
+      [
+        np.minimum(*(modular_cut[f"{half} at {step} of search {number}"]
+                     for half in ("kept", "rest")))
+        for step in (80, 160)
+      ]
+      for number in range(2)
+    ]
+  )  # fmt: skip
+  assert (looks[0] != looks[1]).any()
+  speed, last = Cut().names
+  np.testing.assert_allclose(modular_cut[last], looks[:, 1].mean(axis=0))
+  above = np.clip((looks - 0.25) / 0.75, 0, None)
+  np.testing.assert_allclose(modular_cut[speed], above.mean(axis=(0, 1)))
 
 
 def test_stored_looks_give_the_same_separability(modular_cut):
+  other = Cut(SHORT, after=", other")
+  mixed_in = {
+    f"{name}, other": values + 1 for name, values in modular_cut.items()
+  }
+  assert set(other.names) <= set(mixed_in)
   rows = [
     {
       "statistic": name, "regime": "planted", "pair": "subroutines",
       "base_seed": row, "score": value,
     }
-    for name, values in modular_cut.items()
+    for name, values in (modular_cut | mixed_in).items()
     for row, value in enumerate(values)
   ]  # fmt: skip
   looks = statistics.looks_of(pd.DataFrame(rows))
   assert sorted(looks["step"].unique()) == [80, 160]
   found = separability.separability(looks, problems.CHANCE)
-  np.testing.assert_allclose(found["separability"], modular_cut[Cut.names[0]])
+  assert len(found) == 2 * 2
+  np.testing.assert_allclose(
+    found.groupby("base_seed")["separability"].mean(),
+    modular_cut[Cut().names[0]],
+  )
 
 
 def test_differences_are_of_own_less_other_and_of_the_worse_one(trained):
@@ -123,20 +140,3 @@ def test_fisher_overlap_is_the_cosine_of_squared_gradients():
   first, second = importance
   cosine = first @ second / np.linalg.norm(first) / np.linalg.norm(second)
   assert found[1] == pytest.approx(1 - cosine, abs=1e-3)
-
-
-def test_recovery_knows_the_block(trained, monkeypatch):
-  short = dataclasses.replace(SHORT, num_steps=8)
-  monkeypatch.setattr(recovery, "SEARCHES", {"short": short})
-  sets = EFFORT.sets(trained.pair, 8)
-  table = pd.DataFrame(recovery.recover(trained, sets, seed=0))
-  assert len(table) == 3 * 2 * 2
-  mean = table.groupby("method")[["auc", "auc_blocks", "iou"]].mean()
-  # Blocks stand among weights that are 0.
-  assert mean.loc["largest weights", "auc"] > 0.65
-  assert mean.loc["random", "auc_blocks"] == pytest.approx(0.5, abs=0.05)
-  own, other = (trees.row(dict(trained.truth[name]), 0) for name in ("A", "B"))
-  perfect = recovery._compare(own, own, own, other)
-  assert perfect == {"auc": 1.0, "auc_blocks": 1.0, "iou": 1.0}
-  wrong = recovery._compare(other, other, own, other)
-  assert wrong["auc_blocks"] == 0 and wrong["iou"] == 0 and wrong["auc"] < 0.5

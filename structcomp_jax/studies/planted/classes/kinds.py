@@ -45,6 +45,7 @@ class Kind:
   What a joined network has more of than two blocks have belongs to none.
 
   Attributes:
+    title: of its tables.
     prefix: of the names of its classes.
     whole: networks that are trained as one.
     block: a network for one subroutine.
@@ -52,12 +53,14 @@ class Kind:
     idle: two blocks, and units that belong to none.
     mixed_block: a block with a linear part besides its output.
     mixed: two of these.
-    narrow: a network whose units must all serve both subroutines.
     by_hand: see there.
+    narrow: too narrow for two blocks; None where too few of such networks solve
+      both subroutines.
     block_recipe: how blocks are trained.
     whole_recipe: how the others are.
   """
 
+  title: str
   prefix: str
   whole: Network
   block: Network
@@ -65,13 +68,14 @@ class Kind:
   idle: Network
   mixed_block: Network
   mixed: Network
-  narrow: Network
   by_hand: ByHand
+  narrow: Network | None = None
   block_recipe: Recipe = _FOR_BLOCKS
   whole_recipe: Recipe = _FOR_WHOLES
 
 
 MLP = Kind(
+  title="Multilayer perceptrons",
   prefix="",
   whole=Mlp(),
   block=Mlp((NUM_BITS, 16, 8, 4)),
@@ -79,10 +83,11 @@ MLP = Kind(
   idle=Mlp((NUM_BITS, 36, 18, 8)),
   mixed_block=Mlp((NUM_BITS, 16, 4, 4), without_relu=(1,)),
   mixed=Mlp((NUM_BITS, 32, 8, 8), without_relu=(1,)),
-  narrow=Mlp((NUM_BITS, 5, 4)),
   by_hand=ByHand(by_hand_mlp.shared, "layer_0", by_hand_mlp.template),
+  narrow=Mlp((NUM_BITS, 5, 4)),
 )
 TRANSFORMER = Kind(
+  title="Transformers",
   prefix="transformer/",
   whole=Transformer(),
   block=Transformer(12, 3, 4, 16, 4),
@@ -90,7 +95,6 @@ TRANSFORMER = Kind(
   idle=Transformer(24, 7, 4, 36, 8),
   mixed_block=Transformer(12, 3, 4, 16, 4),
   mixed=Transformer(),
-  narrow=Transformer(6, 1, 4, 5, 4),
   by_hand=ByHand(
     by_hand_transformer.shared,
     transformer.HEADS,
@@ -100,6 +104,7 @@ TRANSFORMER = Kind(
   whole_recipe=Recipe(learning_rate=1e-3, weight_decay=1e-2),
 )
 CNN = Kind(
+  title="Convolutional networks",
   prefix="cnn/",
   whole=Convolutional(),
   block=Convolutional((4, 4), 8, 4),
@@ -107,7 +112,6 @@ CNN = Kind(
   idle=Convolutional((9, 9), 18, 8),
   mixed_block=Convolutional((4, 4), 8, 4, is_linear=True),
   mixed=Convolutional((8, 8), 16, 8, is_linear=True),
-  narrow=Convolutional((1, 2), 4, 4),
   by_hand=ByHand(
     by_hand_convolutional.shared,
     convolutional.SECOND,

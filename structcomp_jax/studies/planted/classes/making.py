@@ -1,6 +1,6 @@
 """Classes that are made in the same way for every architecture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
@@ -60,24 +60,8 @@ def mixed(kind: Kind, effort: Effort, seed: int) -> Planted:
   return Planted(kind.mixed, trees.stack(rows))
 
 
-def entangled(kind: Kind, effort: Effort, seed: int) -> Planted:
-  """Returns narrow networks all of whose units both subroutines need."""
-  network = kind.narrow
-  start = network.init(int(effort.num_networks * effort.narrow_pool), seed)
-  sets = effort.sets(Pair(), seed)
-  recipe = Recipe(learning_rate=1e-2, weight_decay=0.0)
-  data = _both_subroutines(sets["train"])
-  params = _train(network, start, data, recipe, effort, seed)
-  needed = np.ones(trees.num_rows(params), bool)
-  for task in ODD_TASKS:
-    costs = networks.unit_costs(network, params, sets["test"][task])
-    needed &= (costs > NEEDED).all(axis=0)
-  planted = Planted(network, params, start=start)
-  return that_work(effort, seed, those(planted, needed, len(needed)))
-
-
 def shared(kind: Kind, effort: Effort, seed: int) -> Planted:
-  """Returns networks with a trunk, each unit of which both subroutines need."""
+  """Returns networks with a trunk whose every unit both need."""
   hand = kind.by_hand
   random = np.random.default_rng(seed)
   size = int(effort.num_networks * effort.pool)
@@ -115,10 +99,11 @@ def end_to_end(kind: Kind, effort: Effort, seed: int) -> Planted:
 def both_tasks(kind: Kind, effort: Effort, seed: int) -> Planted:
   """Returns networks that were trained on both subroutines together."""
   sets = effort.sets(Pair(), seed)["train"]
-  return _whole(kind, effort, seed, _both_subroutines(sets))
+  return _whole(kind, effort, seed, both_subroutines(sets))
 
 
-def _both_subroutines(sets):
+def both_subroutines(sets: Mapping[str, types.Batch]) -> types.Batch:
+  """Returns the problems of both, for `trained.train`."""
   return search.halves(*(sets[task] for task in SUBROUTINES))
 
 
