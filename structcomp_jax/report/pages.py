@@ -25,9 +25,12 @@ def framed(title: str, body: str) -> str:
 
 
 def save(
-  out: str | pathlib.Path, page: str, verdicts: Iterable[Mapping[str, Any]]
+  out: str | pathlib.Path,
+  page: str,
+  verdicts: Iterable[Mapping[str, Any]],
+  tables: Mapping[str, str] | None = None,
 ) -> pathlib.Path:
-  """Writes a page, and its verdicts for programs.
+  """Writes a page, and its verdicts and tables for programs.
 
   Args:
     out: the HTML file, or a directory that gets `index.html`. The verdicts
@@ -35,6 +38,7 @@ def save(
       `NAME.html`.
     page: HTML.
     verdicts: see `report.verdicts.to_json`.
+    tables: {name: CSV} of further tables, which lie there, too: `NAME.csv`.
 
   Returns:
     The HTML file.
@@ -46,12 +50,15 @@ def save(
   if path.suffix != ".html":
     path = path / "index.html"
   files.write_atomic(path, page)
-  files.write_atomic(_beside(path), verdict_files.to_json(verdicts))
+  beside = {"verdicts.json": verdict_files.to_json(verdicts)}
+  beside |= {f"{name}.csv": text for name, text in (tables or {}).items()}
+  for name, text in beside.items():
+    files.write_atomic(_beside(path, name), text)
   return path
 
 
-def _beside(page_path: pathlib.Path) -> pathlib.Path:
-  """Returns the file of the verdicts on a page."""
+def _beside(page_path: pathlib.Path, name: str) -> pathlib.Path:
+  """Returns the file of a name that belongs to a page."""
   stem = page_path.stem
   prefix = "" if stem == "index" else f"{stem}."
-  return page_path.with_name(f"{prefix}verdicts.json")
+  return page_path.with_name(f"{prefix}{name}")

@@ -31,3 +31,11 @@ def test_verdicts_lie_beside_the_page(tmp_path, out, page, beside):
   assert pages.save(tmp_path / out, "text", [VERDICT]) == tmp_path / page
   assert (tmp_path / page).read_text() == "text"
   assert json.loads((tmp_path / beside).read_text()) == [VERDICT]
+
+
+@pytest.mark.parametrize(
+  ("out", "beside"), [("report", "report/units.csv"), ("a.html", "a.units.csv")]
+)
+def test_tables_lie_there_too(tmp_path, out, beside):
+  pages.save(tmp_path / out, "text", [VERDICT], {"units": "a\n1\n"})
+  assert (tmp_path / beside).read_text() == "a\n1\n"

@@ -5,7 +5,8 @@ compute it, the one with the shortest measured time was chosen; see
 docs/design/step_cost.md.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -15,6 +16,32 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
 from structcomp_jax.models.layers.dense import product_of_rows
+
+# {matrix of an attention: the axis along which its heads lie side by side, in
+# equal parts}. All networks with attention name their matrices so; it follows
+# from `attend`, which splits what they return or read.
+_HEAD_AXES = {"query": -1, "key": -1, "value": -1, "key_value": -1, "output": 0}
+
+
+def head_axes(paths: Iterable[str]) -> dict[str, dict[str, int]]:
+  """Returns where attention heads lie in weights of BERT, ViT and others.
+
+  >>> head_axes(["layer_0/attention/query/kernel", "layer_0/output/kernel"])
+  {'layer_0/attention': {'layer_0/attention/query/kernel': -1}}
+
+  Args:
+    paths: of weights.
+
+  Returns:
+    {path of an attention: {path of its matrix: axis}}; along the axis, head h
+    has the h-th of as many equal parts as there are heads.
+  """
+  found: dict[str, dict[str, int]] = {}
+  for path in paths:
+    match = re.fullmatch(r"(.*attention)/(\w+)/kernel", path)
+    if match and match[2] in _HEAD_AXES:
+      found.setdefault(match[1], {})[path] = _HEAD_AXES[match[2]]
+  return found
 
 
 def dense(

@@ -86,7 +86,7 @@ def load(
       tokenizer is not a plain BERT one.
   """
   directory = pathlib.Path(directory)
-  config = BertConfig.from_hugging_face(_read_json(directory / "config.json"))
+  config = read_sizes(directory)
   file, tensors = _read_tensors(directory)
   token = jax.ShapeDtypeStruct((1, 1), jnp.int32)
   inputs = {"token_ids": token, "attention_mask": token}
@@ -95,6 +95,16 @@ def load(
   tokenizer = _read_tokenizer(directory)
   tokenizers.check_fits(tokenizer, config.vocab_size)
   return config, params, tokenizer
+
+
+def read_sizes(directory: str | os.PathLike[str]) -> BertConfig:
+  """Reads the sizes of a BERT checkpoint alone.
+
+  Raises:
+    UserError: config.json is missing or damaged, or not that of a plain BERT.
+  """
+  file = pathlib.Path(directory) / "config.json"
+  return BertConfig.from_hugging_face(_read_json(file))
 
 
 def load_vit(

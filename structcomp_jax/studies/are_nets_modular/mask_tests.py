@@ -18,6 +18,7 @@ from structcomp_jax.pipeline.mask_tests import (
   Variants,
 )
 from structcomp_jax.pipeline.parts import Part
+from structcomp_jax.structure import overlap
 from structcomp_jax.studies.are_nets_modular.domain import CONTROL
 
 NUM_BINS = 500
@@ -169,8 +170,7 @@ class Tests(MaskTests):
     ) in itertools.combinations(labelled, 2):
       if setting["penalty"] != other["penalty"]:
         continue
-      for path in sorted(mask):
-        leaf, compared = np.asarray(mask[path]), np.asarray(against[path])
+      for counts in overlap.leaf_counts(mask, against):
         yield {
           "regime": self.regime,
           "base_seed": self.base_seed,
@@ -179,11 +179,7 @@ class Tests(MaskTests):
           "second": second,
           "second_seed": other["mask_seed"],
           "beta": self._beta(setting),
-          "leaf": path,
-          "size": leaf.size,
-          "first_kept": int(leaf.sum()),
-          "second_kept": int(compared.sum()),
-          "both": int((leaf & compared).sum()),
+          **counts,
         }
 
   def _histogram_rows(

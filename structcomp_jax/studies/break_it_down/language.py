@@ -202,6 +202,16 @@ def make(config: ConfigDict) -> Language:
   )
 
 
+def checkpoint_directory(family: str, checkpoint: str) -> str | pathlib.Path:
+  """Returns where a checkpoint lies, given what a config calls it.
+
+  Raises:
+    UserError: it is a package that is not installed.
+  """
+  package = _FAMILIES[family].packages.get(checkpoint)
+  return package() if package else checkpoint
+
+
 def _read_checkpoint(
   model: ConfigDict, family: _Family
 ) -> tuple[Any, types.Params, Tokenizer]:
@@ -211,8 +221,7 @@ def _read_checkpoint(
       f"model.checkpoint {model.checkpoint!r} cannot be read for the family "
       f"{model.family}; leave it empty"
     )
-  package = family.packages.get(model.checkpoint)
-  found = family.load(package() if package else model.checkpoint)
+  found = family.load(checkpoint_directory(model.family, model.checkpoint))
   if model.tokenizer == "word":
     raise types.UserError(
       "model.tokenizer 'word' does not fit the weights of a checkpoint; "

@@ -30,7 +30,9 @@ class _Links(html.parser.HTMLParser):
   def handle_starttag(self, tag, attrs):
     self.tags.add(tag)
     for name, value in attrs:
-      if name in ("src", "href", "xlink:href") and not value.startswith("#"):
+      if name in ("src", "href", "xlink:href") and not value.startswith(
+        ("#", "data:")
+      ):
         self.external.append(value)
     if tag not in self._VOID:
       self._open.append(tag)
@@ -260,5 +262,5 @@ def test_evidence_of_a_page_is_not_changed(undrawn, tmp_path):
   path = synthetic.write_workdir(tmp_path / "run", "scan")
   (found,) = conclude.load([path])
   before = found.evidence.results.copy()
-  report.page([found])
+  report.page([found], {})
   pd.testing.assert_frame_equal(found.evidence.results, before)

@@ -186,3 +186,9 @@ def write_workdir(
   (path / "timings.json").write_text(json.dumps({"train": 12.5, "search": 80}))
   (path / "versions.json").write_text(json.dumps({"jax": "0.0.test"}))
   return path
+
+
+def add_to_config(path: pathlib.Path, **sections: dict) -> None:
+  """Adds sections to the config of a work directory."""
+  file = path / "config.json"
+  file.write_text(json.dumps(json.loads(file.read_text()) | sections))

@@ -3,13 +3,11 @@
 import dataclasses
 import pathlib
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from structcomp_jax.io import layout, mask_files
-from structcomp_jax.report import overlap, workdir
-from structcomp_jax.studies.break_it_down.columns import SCHEMAS
+from structcomp_jax.io import layout
+from structcomp_jax.report import workdir
 from structcomp_jax.studies.break_it_down.findings import collect
 from structcomp_jax.types import UserError
 from tests.studies.break_it_down import synthetic
@@ -130,89 +128,3 @@ def test_the_threshold_of_base_networks_holds_for_their_controls():
   (network,) = collect.collect([one], base_threshold=0.915)
   assert network.differences["base_failed"].all()
   assert network.controls["base_failed"].all()
-
-
-def _write_run(path, trained):
-  """Writes a directory with mask files; two searches are not selected."""
-  results = pd.concat(
-    [
-      synthetic.results_rows(regime, num_bases=2, num_masks=2)
-      for regime in ("scratch", "random_init")
-    ]
-  )
-  for regime, base_seed, name, mask_seed in (
-    ("scratch", 1, "verb", 1),
-    ("random_init", 0, "subject", 0),
-  ):
-    left_out = (
-      (results["regime"] == regime)
-      & (results["base_seed"] == base_seed)
-      & (results["subroutine"] == name)
-      & (results["mask_seed"] == mask_seed)
-    )
-    results.loc[left_out, "selected"] = False
-  results["regime"] = results["regime"].replace("scratch", trained)
-  synthetic.write_workdir(path, results, complete=False)
-  for root in (path, path / "random_init"):
-    for name in synthetic.PAIR:
-      for base_seed in (0, 1):
-        _save_masks(root / "masks" / f"seed_{base_seed}" / name)
-  return workdir.read(path, SCHEMAS)
-
-
-def _save_masks(directory):
-  """Writes three masks; any two of the first and second share a third."""
-  kept = np.zeros((3, 15), bool)
-  kept[0, :10], kept[1, 5:], kept[2] = True, True, True
-  directory.mkdir(parents=True, exist_ok=True)
-  mask_files.save(
-    directory / "masks.npz",
-    {"dense/kernel": kept},
-    fingerprint="x",
-    stacked=True,
-  )
-
-
-def test_masks_are_compared_once_within_one_base_network(tmp_path):
-  runs = [_write_run(tmp_path / one, one) for one in ("scratch", "pruned")]
-  (network,) = _networks(*runs)
-  found = {
-    key: (list(rows["kind"].str.split().str[0]), list(rows["iou"].round(2)))
-    for key, rows in network.overlaps.groupby(["regime", "base_seed"])
-  }
-  # The pairs of two masks for subject and two for verb, in this order.
-  kinds = ["same", *["different"] * 4, "same"]
-  every = (kinds, [0.33, 1.0, 0.33, 0.33, 1.0, 0.33])
-  fewer = (["same", "different", "different"], [0.33, 1.0, 0.33])
-  assert found == {
-    ("scratch", 0): every,
-    ("scratch", 1): fewer,
-    ("pruned", 0): every,
-    ("pruned", 1): fewer,
-    ("random_init", 0): (["different", "different", "same"], [0.33, 1.0, 0.33]),
-    ("random_init", 1): every,
-  }
-
-
-def test_masks_that_the_file_does_not_hold_are_refused(tmp_path):
-  run = _write_run(tmp_path / "run", "scratch")
-  run.results.loc[run.results["candidate"] == 1, "candidate"] = 3
-  with pytest.raises(UserError, match=r"lacks masks .* launch\.evaluate"):
-    _networks(run)
-
-
-def test_only_leaves_of_all_masks_are_compared():
-  leaf = np.ones(2, bool)
-  found = collect._same_leaves(
-    {
-      "subject": [dict.fromkeys("cab", leaf), dict.fromkeys("abd", leaf)],
-      "verb": [dict.fromkeys("bce", leaf) | {"a": ~leaf}],
-    }
-  )
-  assert [[list(one) for one in found[name]] for name in found] == [
-    [["a", "b"]] * 2,
-    [["a", "b"]],
-  ]
-  assert len(overlap.pairwise(found)) == 3
-  np.testing.assert_array_equal(found["verb"][0]["a"], ~leaf)
-  assert collect._same_leaves({}) == {}

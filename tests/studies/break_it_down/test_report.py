@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from structcomp_jax.io import mask_files
 from structcomp_jax.report.markup import number
 from structcomp_jax.studies.break_it_down.findings import (
   conclude,
@@ -33,7 +32,9 @@ class _Links(html.parser.HTMLParser):
   def handle_starttag(self, tag, attrs):
     self.tags.add(tag)
     for name, value in attrs:
-      if name in ("src", "href", "xlink:href") and not value.startswith("#"):
+      if name in ("src", "href", "xlink:href") and not value.startswith(
+        ("#", "data:")
+      ):
         self.external.append(value)
     if tag not in self._VOID:
       self._open.append(tag)
@@ -316,26 +317,6 @@ def test_two_runs_of_one_regime_stay_apart(tmp_path):
   ]
   titles = [one.evidence.title for one in conclude.load(paths)]
   assert titles == ["sv_singular, small (first)", "sv_singular, small (second)"]
-
-
-def test_overlap_of_mask_files(tmp_path):
-  regimes = ("scratch", "random_init")
-  results = [synthetic.results_rows(one, num_masks=2) for one in regimes]
-  path = synthetic.write_workdir(tmp_path / "run", pd.concat(results))
-  stacked = np.zeros((3, 100), bool)
-  stacked[0, :10], stacked[1, 5:15], stacked[2, :] = True, True, True
-  for name in synthetic.PAIR:
-    mask_files.save(
-      path / "masks" / "seed_0" / name / "masks.npz",
-      {"layer_0/dense/kernel": stacked},
-      fingerprint="x",
-      stacked=True,
-    )
-  overlaps = conclude.load([path])[0].evidence.overlaps
-  # results.csv has no candidate 2, so row 2 takes no part.
-  within = overlaps[overlaps["kind"] == "same subroutine"]
-  np.testing.assert_allclose(within["iou"], 1 / 3)
-  assert len(overlaps) == 6
 
 
 def test_published_selection_is_called_optimistic(tmp_path):

@@ -1,18 +1,9 @@
-"""What two masks share: per leaf, over leaves, and beside what chance gives.
+"""What the masks of subtasks share, and which pairs of them are compared.
 
-With k1 and k2 of the n weights of a leaf kept, b of them by both masks,
-
-    IoU = b / (k1 + k2 - b)         IoMin = b / min(k1, k2)
-    sharing of the first mask = b / k1
-
-and random masks of the same counts share k1 k2 / n on average (hypergeometric
-mean). Over several leaves all counts are summed, the smaller ones leaf by
-leaf. Nothing divided by nothing is NaN.
-
-Two definitions of sharing over leaves are in use: the published figures weight
-the sharing of leaves by the mask's own counts, which is sum b / sum k1; the
-published logs divide by the union instead, which of two masks is the IoU over
-leaves.
+`structure/overlap.py` says how sharing is counted. Two definitions of sharing
+over leaves are in use: the published figures weight the sharing of leaves by
+the mask's own counts, which is sum b / sum k1; the published logs divide by the
+union instead, which of two masks is the IoU over leaves.
 """
 
 from collections.abc import Sequence
@@ -20,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from structcomp_jax.structure import overlap
 from structcomp_jax.studies.are_nets_modular.domain import CONTROL
 from structcomp_jax.studies.are_nets_modular.findings.accuracies import (
   between_networks,
@@ -28,8 +20,6 @@ from structcomp_jax.studies.are_nets_modular.findings.accuracies import (
 DIFFERENT, SAME = "different subtasks", "same subtask"
 # Two masks that are compared.
 _PAIR = ["regime", "base_seed", "first", "first_seed", "second", "second_seed"]
-_COUNTS = ["first_kept", "second_kept", "both", "smaller", "random", "variance"]
-_SHARES = ["iou", "iomin", "of_first", "of_second"]
 
 
 def of_subtasks(
@@ -57,7 +47,7 @@ def of_subtasks(
   rows = pd.concat([rows[~turned], _turned(rows[turned])])
   is_same = rows["first"] == rows["second"]
   rows = rows[~is_same | (rows["first_seed"] != rows["second_seed"])]
-  return _with_chance(
+  return overlap.with_chance(
     rows.assign(kind=np.where(rows["first"] == rows["second"], SAME, DIFFERENT))
   )
 
@@ -71,50 +61,9 @@ def _turned(rows: pd.DataFrame) -> pd.DataFrame:
   return rows.rename(columns=swap)
 
 
-def _with_chance(rows: pd.DataFrame) -> pd.DataFrame:
-  """Adds what random masks of the same counts share."""
-  size = rows["size"].astype(float)
-  first, second = rows["first_kept"], rows["second_kept"]
-  spread = first * second * (size - first) * (size - second)
-  return rows.assign(
-    smaller=np.minimum(first, second),
-    random=first * second / size,
-    variance=spread / (size**2 * np.maximum(size - 1, 1)),
-  )
-
-
-def with_shares(rows: pd.DataFrame) -> pd.DataFrame:
-  """Adds IoU, IoMin and both sharings, of the masks and of random ones.
-
-  Args:
-    rows: of `of_subtasks`, or sums of them.
-
-  Returns:
-    The rows with `iou`, `iomin`, `of_first`, `of_second`, and
-    `random_<name>` of each; NaN where nothing is divided by nothing.
-  """
-  found = rows
-  for prefix, column in (("", "both"), ("random_", "random")):
-    both = rows[column]
-    either = rows["first_kept"] + rows["second_kept"] - both
-    found = found.assign(
-      **{
-        f"{prefix}iou": _ratio(both, either),
-        f"{prefix}iomin": _ratio(both, rows["smaller"]),
-        f"{prefix}of_first": _ratio(both, rows["first_kept"]),
-        f"{prefix}of_second": _ratio(both, rows["second_kept"]),
-      }
-    )
-  return found
-
-
-def _ratio(above: pd.Series, below: pd.Series) -> pd.Series:
-  return above / below.where(below > 0)
-
-
 def over_leaves(rows: pd.DataFrame) -> pd.DataFrame:
   """Returns one row per pair of masks, all counts summed over leaves."""
-  return rows.groupby([*_PAIR, "kind"], sort=False)[_COUNTS].sum().reset_index()
+  return overlap.over_leaves(rows, [*_PAIR, "kind"])
 
 
 def per_leaf(rows: pd.DataFrame) -> pd.DataFrame:
@@ -154,8 +103,8 @@ def by_beta(overlaps: pd.DataFrame, subtasks: Sequence[str]) -> pd.DataFrame:
 
 
 def _between(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-  columns = [*_SHARES, *(f"random_{name}" for name in _SHARES)]
-  return between_networks(with_shares(rows), keys, columns)
+  columns = [*overlap.SHARES, *(f"random_{name}" for name in overlap.SHARES)]
+  return between_networks(overlap.with_shares(rows), keys, columns)
 
 
 def remaining(
@@ -185,7 +134,7 @@ def remaining(
   )[["both", "first_kept"]].sum()
   by_leaf, over_all = (
     between_networks(
-      table.assign(remaining=_ratio(table["both"], table["first_kept"])),
+      table.assign(remaining=overlap.ratio(table["both"], table["first_kept"])),
       names,
       ["remaining"],
     )

@@ -3,13 +3,8 @@
 The overlap of two masks says nothing by itself: large masks must overlap, and
 two searches for the very same subtask do not find the very same weights. So it
 stands between what random masks of the same sizes share and what two masks of
-one subtask share. With b shared weights and min(k1, k2) the most that there
-could be, leaf by leaf and summed,
-
-    excess = (b - random) / (min(k1, k2) - random)
-
-is 0 for random masks and 1 where one mask contains the other, whatever their
-sizes. In every network
+one subtask share. The excess (`structure/overlap.py`) is 0 for random masks and
+1 where one mask contains the other, whatever their sizes. In every network
 
     score = mean excess of different subtasks / mean excess of the same subtask
 
@@ -22,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from structcomp_jax.report.grades import Comparison
+from structcomp_jax.structure import overlap
 from structcomp_jax.studies.are_nets_modular.findings import (
   accuracies,
   effects,
@@ -55,26 +51,21 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
   """
   if rows.empty:
     return pd.DataFrame(columns=["regime", "base_seed", "score"])
-  pairs = overlaps.with_shares(overlaps.over_leaves(rows))
-  possible = (pairs["smaller"] - pairs["random"]).where(lambda most: most > 0)
-  pairs = pairs.assign(
-    excess=(pairs["both"] - pairs["random"]) / possible,
-    deviation=np.sqrt(pairs["variance"]) / possible,
-  )
+  pairs = overlap.with_shares(overlaps.over_leaves(rows))
   networks = ["regime", "base_seed"]
-  columns = ["excess", "deviation", "iomin", "random_iomin"]
+  columns = ["excess", "noise", "iomin", "random_iomin"]
   means = pairs.groupby(["kind", *networks], sort=False)[columns].mean()
   observed, ceiling = (
     means.loc[kind] if kind in means.index else means.droplevel("kind")[:0]
     for kind in (overlaps.DIFFERENT, overlaps.SAME)
   )
-  limit = np.maximum(MINIMUM_CEILING, DEVIATIONS * ceiling["deviation"])
+  limit = np.maximum(MINIMUM_CEILING, DEVIATIONS * ceiling["noise"])
   clear = ceiling["excess"].where(ceiling["excess"] > limit)
   clear = clear.reindex(observed.index)
   table = pd.DataFrame(
     {
       "score": observed["excess"] / clear,
-      "noise": observed["deviation"] / clear,
+      "noise": observed["noise"] / clear,
       "observed": observed["excess"],
       "ceiling": ceiling["excess"].reindex(observed.index),
       "iomin": observed["iomin"],

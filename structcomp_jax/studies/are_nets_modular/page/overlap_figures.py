@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from structcomp_jax.report import bars, curves, style
+from structcomp_jax.structure import overlap
 from structcomp_jax.studies.are_nets_modular.findings import (
   overlaps,
   reuse_score,
@@ -23,7 +24,7 @@ def overlap_figure(rows: pd.DataFrame) -> Figure:
   Args:
     rows: of `overlaps.of_subtasks`.
   """
-  table = overlaps.with_shares(rows)
+  table = overlap.with_shares(rows)
   leaves = list(dict.fromkeys(table["leaf"]))
   regimes = list(dict.fromkeys(table["regime"]))
   width = max(6.0, 1.3 * len(leaves))

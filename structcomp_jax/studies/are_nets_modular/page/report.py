@@ -3,13 +3,15 @@
 import importlib.resources
 import pathlib
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from structcomp_jax.report import origin, pages
+from structcomp_jax.report import downloads, origin, pages
+from structcomp_jax.report import verdicts as verdict_files
 from structcomp_jax.studies.are_nets_modular.findings import conclude
 from structcomp_jax.studies.are_nets_modular.findings.conclude import Findings
 from structcomp_jax.studies.are_nets_modular.page import (
+  methods,
   sections,
   verdicts,
   wording,
@@ -34,7 +36,8 @@ def build(
   """
   found = conclude.load(workdirs)
   records = conclude.as_records(found)
-  path = pages.save(out, page(found), records)
+  files = methods.files(found, verdict_files.to_json(records))
+  path = pages.save(out, page(found, files), records)
   return {
     "path": str(path),
     "verdicts": records,
@@ -51,8 +54,13 @@ def write(
   print(f"report: {pathlib.Path(summary['path']).resolve()}")
 
 
-def page(found: Sequence[Findings]) -> str:
-  """Returns the whole page as HTML."""
+def page(found: Sequence[Findings], files: Mapping[str, bytes]) -> str:
+  """Returns the whole page as HTML.
+
+  Args:
+    found: what it is about.
+    files: {name: content} of what a reader can save.
+  """
   template = importlib.resources.files(__package__) / "page.html"
   body = string.Template(template.read_text()).substitute(
     done=" ".join(wording.DONE),
@@ -64,6 +72,8 @@ def page(found: Sequence[Findings]) -> str:
     ),
     rules="".join(f"<li>{rule}</li>" for rule in _rules(found)),
     sections="\n".join(sections.section(one) for one in found),
+    methods=methods.section(found),
+    downloads=downloads.section(files),
     reproduce="\n".join(origin.section(one.evidence.workdir) for one in found),
   )
   return pages.framed("Are neural nets modular?", body)

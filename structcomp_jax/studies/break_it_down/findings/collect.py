@@ -1,24 +1,20 @@
 """Puts work directories together: what belongs on one page, and where."""
 
 import dataclasses
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from structcomp_jax import trees
-from structcomp_jax.io import mask_files
-from structcomp_jax.report import overlap, workdir
-from structcomp_jax.studies.break_it_down.findings import task_difference
+from structcomp_jax.report import workdir
+from structcomp_jax.studies.break_it_down.findings import (
+  places,
+  task_difference,
+)
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
   UNTRAINED_REGIME,
 )
 from structcomp_jax.types import UserError
-
-# {subroutine: masks}
-_Groups = dict[str, list[dict[str, np.ndarray]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +30,8 @@ class Evidence:
     densities: rows of densities.csv, or None.
     training: metrics of base networks.
     searches: metrics of mask searches.
-    overlaps: table of `overlap.pairwise` with regime and base_seed.
+    overlaps: what masks share, leaf by leaf; see `places.compare`.
+    anatomy: what belongs to which mask; see `places.compare`.
     cuts: rows of cuts.csv, or None.
     workdirs: where it comes from.
   """
@@ -48,6 +45,7 @@ class Evidence:
   training: pd.DataFrame
   searches: pd.DataFrame
   overlaps: pd.DataFrame
+  anatomy: pd.DataFrame
   cuts: pd.DataFrame | None
   workdirs: tuple[workdir.Workdir, ...]
 
@@ -105,6 +103,7 @@ def _of_workdir(one: workdir.Workdir, base_threshold: float) -> Evidence:
     controls = task_difference.task_differences(
       controls, base_threshold=base_threshold
     )
+  overlaps, anatomy = places.compare(one, differences)
   experiment, model = (str(name) for name in names.iloc[0])
   return Evidence(
     experiment=experiment,
@@ -115,7 +114,8 @@ def _of_workdir(one: workdir.Workdir, base_threshold: float) -> Evidence:
     densities=one.tables.get("densities"),
     training=one.training,
     searches=one.searches,
-    overlaps=_overlaps(one, differences),
+    overlaps=overlaps,
+    anatomy=anatomy,
     cuts=one.tables.get("cuts"),
     workdirs=(one,),
   )
@@ -132,7 +132,8 @@ def _merged(old: Evidence, new: Evidence) -> Evidence:
   known = set(old.differences["regime"])
   tables: dict[str, Any] = {}
   for name in (
-    "differences", "controls", "densities", "training", "searches", "cuts",
+    "differences", "controls", "densities", "training", "searches", "overlaps",
+    "anatomy", "cuts",
   ):  # fmt: skip
     first, second = getattr(old, name), getattr(new, name)
     if second is not None and not second.empty:
@@ -141,64 +142,5 @@ def _merged(old: Evidence, new: Evidence) -> Evidence:
     parts = [part for part in parts if not part.empty] or parts
     tables[name] = pd.concat(parts, ignore_index=True) if parts else None
   tables["differences"] = task_difference.control_last(tables["differences"])
-  overlaps = new.overlaps
-  if not overlaps.empty:
-    overlaps = overlaps[~overlaps["regime"].isin(known)]
-  return dataclasses.replace(
-    old,
-    **tables,
-    overlaps=pd.concat([old.overlaps, overlaps], ignore_index=True),
-    workdirs=old.workdirs + new.workdirs,
-  )
-
-
-def _overlaps(one: workdir.Workdir, differences: pd.DataFrame) -> pd.DataFrame:
-  """Compares the reported masks of every base network."""
-  groups: dict[tuple[str, int], _Groups] = {}
-  for (regime, seed, name), file in one.mask_files.items():
-    reported = differences[
-      (differences["regime"] == regime)
-      & (differences["base_seed"] == seed)
-      & (differences["subroutine"] == name)
-    ]
-    of_base = groups.setdefault((regime, seed), {})
-    of_base[name] = _reported_masks(file, reported["candidate"])
-  tables = [
-    overlap.pairwise(_same_leaves(of_base)).assign(
-      regime=regime, base_seed=seed
-    )
-    for (regime, seed), of_base in groups.items()
-  ]
-  return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
-def _reported_masks(
-  file: pathlib.Path, candidates: pd.Series
-) -> list[dict[str, np.ndarray]]:
-  """Returns the masks of a file that results.csv reports.
-
-  Args:
-    file: a mask file.
-    candidates: rows of the file.
-
-  Raises:
-    UserError: the file is torn, or has no such rows.
-  """
-  stacked, _ = mask_files.load(file)
-  rows = sorted(candidates.astype(int).unique())
-  if rows and rows[-1] >= trees.num_rows(stacked):
-    raise UserError(
-      f"{file} lacks masks that results.csv is about; run python -m "
-      "launch.evaluate again"
-    )
-  return [overlap.row(stacked, row) for row in rows]
-
-
-def _same_leaves(groups: _Groups) -> _Groups:
-  """Keeps the leaves that all masks have, which masked_from may change."""
-  every = [set(masks) for of_name in groups.values() for masks in of_name]
-  shared = set.intersection(*every) if every else set()
-  return {
-    name: [{path: masks[path] for path in sorted(shared)} for masks in of_name]
-    for name, of_name in groups.items()
-  }
+  workdirs = old.workdirs + new.workdirs
+  return dataclasses.replace(old, **tables, workdirs=workdirs)

@@ -9,7 +9,7 @@ from structcomp_jax.io.layout import SELECTION
 from structcomp_jax.pipeline.tables import SETTINGS
 from structcomp_jax.report import markup
 from structcomp_jax.report.estimate import Estimate
-from structcomp_jax.report.markup import escape, number, spread
+from structcomp_jax.report.markup import escape, number
 from structcomp_jax.report.workdir import Workdir
 from structcomp_jax.studies.break_it_down.findings.statistics import (
   comparison_tests,
@@ -118,27 +118,6 @@ def _published_row(test: Estimate) -> tuple[str, ...]:
     number(test.standard_error, 3),
     markup.p_value(test.p_normal),
     str(test.num_clusters),
-  )
-
-
-def overlaps(table: pd.DataFrame) -> str:
-  """Returns how much masks share, where mask files were found."""
-  if table.empty:
-    return ""
-  means = table.groupby(["regime", "kind"], sort=False)
-  rows = [
-    (
-      escape(LABELS.name(regime)),
-      escape(kind),
-      spread(group["iou"].mean(), group["iou"].std()),
-      number(group["expected_iou"].mean()),
-      str(len(group)),
-    )
-    for (regime, kind), group in means
-  ]
-  header = ("network", "two masks for", "overlap", "if random", "pairs")
-  return f"<h3>Overlap of masks</h3><p>{wording.OVERLAP}</p>" + markup.table(
-    header, rows
   )
 
 

@@ -3,10 +3,11 @@
 import importlib.resources
 import pathlib
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from structcomp_jax.report import origin, pages
+from structcomp_jax.report import downloads, origin, pages
+from structcomp_jax.report import verdicts as verdict_files
 from structcomp_jax.studies.break_it_down.experiments import DESCRIPTIONS
 from structcomp_jax.studies.break_it_down.findings import conclude
 from structcomp_jax.studies.break_it_down.findings.conclude import Findings
@@ -16,6 +17,7 @@ from structcomp_jax.studies.break_it_down.findings.task_difference import (
 from structcomp_jax.studies.break_it_down.findings.verdict import RULES
 from structcomp_jax.studies.break_it_down.page import (
   cuts,
+  methods,
   sections,
   tables,
   verdicts,
@@ -45,8 +47,10 @@ def build(
   """
   found = conclude.load(workdirs, base_threshold=base_threshold)
   records = conclude.as_records(found)
-  text = page(found, base_threshold=base_threshold)
-  path = pages.save(out, text, records)
+  made = methods.tables_of(found)
+  files = methods.files(found, made, verdict_files.to_json(records))
+  text = page(found, files, base_threshold=base_threshold)
+  path = pages.save(out, text, records, made)
   return {
     "path": str(path),
     "verdicts": records,
@@ -66,8 +70,19 @@ def write(
   print(f"report: {pathlib.Path(summary['path']).resolve()}")
 
 
-def page(found: Sequence[Findings], *, base_threshold: float) -> str:
-  """Returns the whole page as HTML."""
+def page(
+  found: Sequence[Findings],
+  files: Mapping[str, bytes],
+  *,
+  base_threshold: float,
+) -> str:
+  """Returns the whole page as HTML.
+
+  Args:
+    found: what it is about.
+    files: {name: content} of what a reader can save.
+    base_threshold: base networks below this test accuracy have failed.
+  """
   template = importlib.resources.files(__package__) / "page.html"
   answers = [(one.evidence, answer) for one in found for answer in one.verdicts]
   cards = [
@@ -82,6 +97,8 @@ def page(found: Sequence[Findings], *, base_threshold: float) -> str:
     threshold=f"{base_threshold:g}",
     how_to_read="".join(f"<p>{text}</p>" for text in wording.HOW_TO_READ),
     networks="\n".join(sections.network_section(one) for one in found),
+    methods=methods.section(found),
+    downloads=downloads.section(files),
     reproduce="\n".join(
       "".join(origin.section(one) for one in findings.evidence.workdirs)
       for findings in found

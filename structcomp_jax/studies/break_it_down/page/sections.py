@@ -18,6 +18,7 @@ from structcomp_jax.studies.break_it_down.page import (
   figures,
   overview,
   tables,
+  whereabouts,
   wording,
 )
 from structcomp_jax.studies.break_it_down.regimes import LABELS
@@ -72,21 +73,15 @@ def network_section(findings: Findings) -> str:
     summary_table(findings.summary),
     cuts.section(findings),
     *_main_figures(evidence.differences),
+    whereabouts.section(evidence),
     details.statistics(evidence.differences),
     *_process_figures(evidence),
     details.stopped(evidence.searches),
-    details.overlaps(evidence.overlaps),
     markup.folded(
       "Every mask search", details.search_table(evidence.differences)
     ),
+    details.selections(evidence.workdirs),
   ]
-  if evidence.densities is not None:
-    parts.append(
-      markup.folded(
-        "Weights kept per matrix", details.density_table(evidence.densities)
-      )
-    )
-  parts.append(details.selections(evidence.workdirs))
   return "\n".join(part for part in parts if part)
 
 
@@ -147,9 +142,6 @@ def _process_figures(evidence: Evidence) -> list[str]:
     for name, rows in process.items()
     if not rows.empty
   }
-  if evidence.densities is not None and not evidence.densities.empty:
-    density = curves.density_figure(evidence.densities, labels=LABELS)
-    drawn = {"density": density, **drawn}
   return [
     markup.figure(figure, wording.CAPTIONS[name], name)
     for name, figure in drawn.items()

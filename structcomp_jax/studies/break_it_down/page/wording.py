@@ -70,6 +70,22 @@ CAPTIONS = {
     "<b>Where the subnetworks lie.</b> Fraction of the weights of each masked"
     " matrix that is switched on: mean and standard deviation over searches."
   ),
+  "neurons": (
+    "<b>Neurons that belong to one side</b>, in percent of the neurons of every"
+    " matrix: mean and 95 % interval over base networks. Noise floor: the"
+    " panels of nonsense properties, of two masks for one subroutine, and of"
+    " networks that were never trained."
+  ),
+  "heads": (
+    "<b>Whose the attention heads are.</b> Of the weights of a head that"
+    " exactly one mask keeps, the share of the first mask (blue; of the second"
+    " one: orange) less its share in the whole attention layer, in percentage"
+    " points. Rows: base networks, whose heads have nothing to do with each"
+    " other. A dot marks heads that belong to one mask. Noise floor: the panels"
+    " of nonsense properties and of networks that were never trained; labels"
+    " dealt at random would differ by the number after \u00b1 under “Every"
+    " attention head”."
+  ),
   "training": (
     "<b>Training of the base networks</b> on the whole task. Dotted: guessing."
   ),
@@ -114,7 +130,35 @@ OPTIMISTIC = (
   " is optimistic."
 )
 
+WHEREABOUTS = (
+  "Every mask is a set of weights, so it can be asked where that set lies: how"
+  " much two sets share, and whether whole matrices, attention heads or neurons"
+  " belong to one of them. Only masks of one network are compared; the weights"
+  " of two networks have nothing to do with each other. Networks that failed"
+  " are left out, and every network counts once."
+)
+
 OVERLAP = (
-  "Share of weights two masks have in common (intersection over union), beside"
-  " what two random masks of the same sizes would share."
+  "Two masks that keep half of all weights share many by chance alone. So each"
+  " number stands beside what random masks of the same sizes share, matrix by"
+  " matrix, and the <b>excess</b> puts both on one scale: 0 as random masks, 1"
+  " where one mask contains the other, below 0 where they avoid each other."
+  " Two masks for the <i>same</i> subroutine from different mask seeds are the"
+  " ceiling. The last column but one is the noise floor, by how much the excess"
+  " of two random masks differs from 0. In brackets: 95 % intervals over base"
+  " networks."
+)
+
+ANATOMY = (
+  "A weight that both masks keep, or none of them, tells nothing about which of"
+  " the two it serves. So of each unit (a matrix, an attention head, a neuron:"
+  " one column of a matrix) only the weights are counted that exactly one of"
+  " the two masks keeps. A unit <b>belongs</b> to one mask if at least two"
+  " thirds of them are that mask's, at odds at least twice those in the"
+  " surrounding matrices, in every pair of searches, and more than chance"
+  " allows among so many units (exact test, 5 % false discoveries). The noise"
+  " floor is the same question about things that have no place of their own:"
+  " cuts between nonsense properties, two masks for one and the same"
+  " subroutine, and networks that were never trained. Where there is one search"
+  " of each, what is found has not been seen twice."
 )
