@@ -5,7 +5,8 @@
 Networks of known structure are made, class by class, and every statistic is
 asked; `structcomp_jax/studies/planted` says which. What is measured of a class
 is kept in DIR, and the same command goes on with the next one. In the end the
-tables are written into docs/results/planted.md between its two comments.
+tables are written into docs/results/planted.md between its two comments, and
+what the verdict's labels were into structcomp_jax/structure/error_rates.csv.
 --only=PREFIX measures the classes alone whose names start so ("cnn/", say).
 The tables of architectures that are done are printed in any case.
 """
@@ -23,7 +24,8 @@ from benchmarks import measure
 from structcomp_jax.io import files
 from structcomp_jax.report import markup
 from structcomp_jax.report.text import markdown_table, replace_between_markers
-from structcomp_jax.structure.separability import WORTH_A_CLAIM
+from structcomp_jax.structure import error_rates
+from structcomp_jax.structure.separability import LABELS, WORTH_A_CLAIM
 from structcomp_jax.studies.planted import analysis, problems, roc
 from structcomp_jax.studies.planted import run as planted
 from structcomp_jax.studies.planted.classes.every import CLASSES, OF_KIND
@@ -40,6 +42,7 @@ from structcomp_jax.types import UserError
 from tools.readme import ROOT, read
 
 PAGE = "docs/results/planted.md"
+RATES = f"structcomp_jax/structure/{error_rates.FILE}"
 NAMES = tuple(name for one in STATISTICS for name in one.names)
 # Networks that a report judges together, and how many such groups are drawn.
 _GROUPS = (3, 4, 6, 8)
@@ -51,17 +54,13 @@ def content(found: Mapping[Kind, Sequence[Measured]], setup: Setup) -> str:
   """Returns all tables, as Markdown, one architecture after the other."""
   parts = []
   for kind, classes in found.items():
-    parts += [f"## {kind.title}", *_of_kind(kind, classes)]
+    parts += [f"## {kind.title}", *_of_kind(classes)]
     parts.append(origin(setup, classes))
   return "\n\n".join(parts)
 
 
-def _of_kind(kind: Kind, found: Sequence[Measured]) -> Iterator[str]:
-  """Yields the tables of an architecture, whose prefix is left out."""
-  found = [
-    dataclasses.replace(one, name=one.name.removeprefix(kind.prefix))
-    for one in found
-  ]
+def _of_kind(found: Sequence[Measured]) -> Iterator[str]:
+  """Yields the tables of an architecture."""
   for head, table in {
     "What the networks do": accuracy_table,
     "Scores": score_table,
@@ -130,13 +129,31 @@ def auc_table(found: Sequence[Measured]) -> str:
 def label_table(found: Sequence[Measured]) -> str:
   """Returns the percentage of groups that get each label."""
   lines = [("class", *(f"{size} networks" for size in _GROUPS))]
-  for one in found:
-    shares = [
-      analysis.labels(one.scores, group=size, num_groups=_NUM_GROUPS)
-      for size in _GROUPS
-    ]
-    lines.append((one.name, *(_percents(of_size) for of_size in shares)))
+  for name, rows in error_rate_rows("", found).groupby("class", sort=False):
+    shares = rows[list(LABELS)].to_numpy()
+    cells = (" / ".join(map(_percent, of_size)) for of_size in shares)
+    lines.append((str(name), *cells))
   return markdown_table(lines)
+
+
+def error_rate_rows(
+  architecture: str, found: Sequence[Measured]
+) -> pd.DataFrame:
+  """Returns the shares of labels, see `structure.error_rates`."""
+  rows = [
+    (
+      architecture,
+      one.name,
+      analysis.truth(one.name),
+      one.facts["num_networks"],
+      size,
+      *analysis.labels(one.scores, group=size, num_groups=_NUM_GROUPS).values(),
+    )
+    for one in found
+    for size in _GROUPS
+    if size <= one.facts["num_networks"]
+  ]
+  return pd.DataFrame(rows, columns=list(error_rates.COLUMNS))
 
 
 def threshold_table(found: Sequence[Measured]) -> str:
@@ -247,18 +264,26 @@ def update(
     for name in bar:
       bar.set_description(name)
       planted.measure(workdir, name, setup, measure.facts("scipy", "pandas"))
-  text = content(
-    {
-      kind: [planted.load(workdir, name) for name in names]
-      for kind, names in OF_KIND.items()
-      if all(planted.is_measured(workdir, name, setup) for name in names)
-    },
-    setup,
-  )
+  found = {
+    kind: [_load(workdir, name, kind) for name in names]
+    for kind, names in OF_KIND.items()
+    if all(planted.is_measured(workdir, name, setup) for name in names)
+  }
+  text = content(found, setup)
   if all(planted.is_measured(workdir, name, setup) for name in CLASSES):
     whole = replace_between_markers(read(page), "planted", text)
     files.write_atomic(page, whole)
+    rates = pd.concat(
+      [error_rate_rows(kind.title, classes) for kind, classes in found.items()]
+    )
+    files.write_atomic(root / RATES, rates.to_csv(index=False))
   return text
+
+
+def _load(workdir: pathlib.Path, name: str, kind: Kind) -> Measured:
+  """Returns what is known of a class, without the prefix of its name."""
+  found = planted.load(workdir, name)
+  return dataclasses.replace(found, name=name.removeprefix(kind.prefix))
 
 
 def _values(
@@ -279,10 +304,6 @@ def _together(
   return pd.concat(
     [values[name].iloc[which] for name in names if name in values]
   )
-
-
-def _percents(shares: Mapping[str, float]) -> str:
-  return " / ".join(_percent(share) for share in shares.values())
 
 
 def _percent(share: float) -> str:

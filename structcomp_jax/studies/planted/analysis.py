@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from structcomp_jax.structure import separability
+from structcomp_jax.structure import error_rates, separability
 from structcomp_jax.studies.planted import statistics
 from structcomp_jax.studies.planted.problems import CHANCE
 from structcomp_jax.studies.planted.run import OURS, UNTRAINED
@@ -12,7 +12,17 @@ from structcomp_jax.studies.planted.run import OURS, UNTRAINED
 # weights of their own; of the other classes the truth is unknown.
 MODULAR = ("modular", "modular_cross", "modular_pruned")
 NOT_MODULAR = ("shared", "template", "entangled", "untrained")
-LABELS = ("separable", "undecided", "not separable")
+
+
+def truth(name: str) -> str:
+  """Returns whether networks of a class have parts: `error_rates.PARTS` etc.
+
+  Args:
+    name: of the class, without the prefix of an architecture.
+  """
+  if name in MODULAR:
+    return error_rates.PARTS
+  return error_rates.NO_PARTS if name in NOT_MODULAR else error_rates.UNKNOWN
 
 
 def networks(scores: pd.DataFrame, statistic: str) -> pd.DataFrame:
@@ -58,4 +68,6 @@ def labels(
       chance=CHANCE,
     )
     found.append(verdict.label)
-  return {label: found.count(label) / num_groups for label in LABELS}
+  return {
+    label: found.count(label) / num_groups for label in separability.LABELS
+  }

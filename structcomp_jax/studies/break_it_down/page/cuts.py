@@ -6,6 +6,8 @@ from matplotlib.lines import Line2D
 
 from structcomp_jax.report import cards, markup, style
 from structcomp_jax.report.markup import escape, number
+from structcomp_jax.structure import error_rates
+from structcomp_jax.structure.separability import LABELS as LABELS_OF_CUTS
 from structcomp_jax.structure.separability import (
   SUBROUTINES,
   CutFinding,
@@ -53,6 +55,7 @@ def section(findings: Findings) -> str:
         "Accuracy of the worse half against steps; numbers in cuts.csv",
       ),
       *(_table(regime, found) for regime, found in findings.cuts.items()),
+      _error_rates(findings),
     ]
   )
 
@@ -78,6 +81,32 @@ def _table(regime: str, found: CutFinding) -> str:
   return markup.folded(
     f"Separability of every network, {escape(LABELS.name(regime))}",
     markup.table(header, rows),
+  )
+
+
+def _error_rates(findings: Findings) -> str:
+  """Returns how often the rule was wrong where the truth is known."""
+  counts = [
+    found.excess.num_clusters
+    for found in findings.cuts.values()
+    if found.excess is not None
+  ]
+  if not counts:
+    return ""
+  table = error_rates.of_group(min(counts))
+  header = ("networks", "how they are made", "truth", *LABELS_OF_CUTS)
+  rows = [
+    (
+      escape(row["architecture"]),
+      escape(row["class"]),
+      escape(row["truth"]),
+      *(markup.percent(row[label]) for label in LABELS_OF_CUTS),
+    )
+    for _, row in table.iterrows()
+  ]
+  return f"<p>{escape(error_rates.sentence(min(counts)))}</p>" + markup.folded(
+    "How often this rule is right, on networks of known structure",
+    f"<p>{wording.ERROR_RATES}</p>{markup.table(header, rows)}",
   )
 
 

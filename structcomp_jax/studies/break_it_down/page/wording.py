@@ -42,6 +42,13 @@ CUTS = (
   " network before its training."
 )
 
+ERROR_RATES = (
+  "Networks of known structure were made, cut in the same way, and judged in"
+  " groups by this rule. They are small and their problems are simple; that"
+  " the rule is as good elsewhere is an assumption. What they are, and which"
+  " other statistics were tried, docs/results/planted.md says."
+)
+
 CAPTIONS = {
   "cuts": (
     "<b>How soon networks can be cut.</b> One line per search: accuracy of the"
