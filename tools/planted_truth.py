@@ -130,6 +130,9 @@ def label_table(found: Sequence[Measured]) -> str:
   """Returns the percentage of groups that get each label."""
   lines = [("class", *analysis.LABELS)]
   for one in found:
+    if one.facts["num_networks"] < _GROUP:
+      lines.append((one.name, *[markup.DASH] * len(analysis.LABELS)))
+      continue
     shares = analysis.labels(one.scores, group=_GROUP, num_groups=_NUM_GROUPS)
     lines.append((one.name, *(_percent(share) for share in shares.values())))
   return markdown_table(lines)

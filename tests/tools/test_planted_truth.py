@@ -1,5 +1,7 @@
 """The page has the tables of what was measured; a stop loses one class."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -110,6 +112,15 @@ def test_verdicts_accuracies_recovery_and_costs():
   cells = line(planted_truth.recovery_table(FOUND), "modular", "random")
   assert cells[0] == "0.55\u00a0±\u00a00.07"
   assert line(planted_truth.cost_table(FOUND), "mixed") == ["12", "4"]
+
+
+def test_classes_that_are_smaller_than_a_group_have_no_verdict():
+  few = dataclasses.replace(
+    FOUND[0], facts=FOUND[0].facts | {"num_networks": 3}
+  )
+  table = planted_truth.label_table([few, *FOUND[1:]])
+  assert line(table, "modular") == ["\u2013"] * 3
+  assert line(table, "shared") == ["0", "0", "100"]
 
 
 @pytest.fixture
