@@ -7,11 +7,13 @@ asked; `structcomp_jax/studies/planted` says which. What is measured of a class
 is kept in DIR, and the same command goes on with the next one. In the end the
 tables are written into docs/results/planted.md between its two comments.
 --only=PREFIX measures the classes alone whose names start so ("cnn/", say).
-The tables of architectures that are done are printed in any case.
+The tables of architectures that are done are printed in any case. With
+--outside=NPZ copies of a network from a file are measured instead, and printed.
 """
 
 import argparse
 import dataclasses
+import functools
 import pathlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +26,7 @@ from structcomp_jax.io import files
 from structcomp_jax.report import markup
 from structcomp_jax.report.text import markdown_table, replace_between_markers
 from structcomp_jax.structure.separability import WORTH_A_CLAIM
-from structcomp_jax.studies.planted import analysis, problems, roc
+from structcomp_jax.studies.planted import analysis, outside, problems, roc
 from structcomp_jax.studies.planted import run as planted
 from structcomp_jax.studies.planted.classes.every import CLASSES, OF_KIND
 from structcomp_jax.studies.planted.classes.kinds import Kind
@@ -216,6 +218,34 @@ def _measured_by(found: Sequence[Measured]) -> str:
   )
 
 
+def of_others(
+  workdir: pathlib.Path, paths: Sequence[pathlib.Path], setup: Setup
+) -> str:
+  """Measures networks of others, see `outside`, and returns their tables.
+
+  Args:
+    workdir: where classes are kept.
+    paths: NAME.npz; copies of the network are the class outside/NAME.
+    setup: what is measured.
+
+  Raises:
+    UserError: a file is not to be read, or a class cannot be measured.
+  """
+  for path in paths:
+    planted.measure(
+      workdir,
+      f"outside/{path.stem}",
+      setup,
+      measure.facts("scipy", "pandas"),
+      functools.partial(outside.copies, path),
+    )
+  found = [planted.load(workdir, f"outside/{path.stem}") for path in paths]
+  tables = [
+    table(found) for table in (accuracy_table, score_table, recovery_table)
+  ]
+  return "\n\n".join(["## Networks of others", *tables, origin(setup, found)])
+
+
 def update(
   root: pathlib.Path, workdir: pathlib.Path, setup: Setup, only: str = ""
 ) -> str:
@@ -291,11 +321,15 @@ def main() -> None:
   parser.add_argument("--nonsense", type=int, default=2)
   parser.add_argument("--seed", type=int, default=0)
   parser.add_argument("--only", default="", metavar="PREFIX")
+  parser.add_argument("--outside", type=pathlib.Path, nargs="+", metavar="NPZ")
   parser.add_argument("--root", type=pathlib.Path, default=ROOT)
   given = parser.parse_args()
   setup = Setup(Effort(given.networks), given.nonsense, given.seed)
   try:
-    print(update(given.root, given.workdir, setup, given.only))
+    if given.outside:
+      print(of_others(given.workdir, given.outside, setup))
+    else:
+      print(update(given.root, given.workdir, setup, given.only))
   except UserError as error:
     sys.exit(f"error: {error}")
 

@@ -166,6 +166,24 @@ def test_a_part_of_the_classes_is_printed_and_the_page_left_alone(
   assert "old" in (root / planted_truth.PAGE).read_text()
 
 
+def test_networks_of_others_have_tables_of_their_own(tmp_path, monkeypatch):
+  made = []
+
+  def measure(workdir, name, setup, origin, make):
+    made.append((name, make(setup.effort, 3)))
+
+  monkeypatch.setattr(run, "measure", measure)
+  monkeypatch.setattr(run, "load", lambda workdir, name: measured(name))
+  monkeypatch.setattr(
+    planted_truth.outside, "copies", lambda path, effort, seed: (path, seed)
+  )
+  monkeypatch.setitem(LEVELS, "outside/parity", 0.5)
+  path = tmp_path / "parity.npz"
+  text = planted_truth.of_others(tmp_path, [path], Setup())
+  assert made == [("outside/parity", (path, 3))]
+  assert "| outside/parity | 4 | 0.90" in text and "c0ffee" in text
+
+
 def test_the_page_says_what_measured_each_class():
   by = planted_truth._measured_by(FOUND[:3])
   assert by == "commit c0ffee, x, Python 3, JAX 1, SciPy 2"

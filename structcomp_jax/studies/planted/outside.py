@@ -23,7 +23,7 @@ import numpy as np
 from structcomp_jax import trees, types
 from structcomp_jax.io import files
 from structcomp_jax.studies.planted.classes import hiding
-from structcomp_jax.studies.planted.classes.planted import Planted
+from structcomp_jax.studies.planted.classes.planted import Effort, Planted
 from structcomp_jax.studies.planted.network import OUTPUT, Network, sizes
 from structcomp_jax.studies.planted.networks.encoder import STREAM, Encoder
 from structcomp_jax.studies.planted.problems import SUBROUTINES, Pair
@@ -69,6 +69,11 @@ def read(path: pathlib.Path, num_copies: int, seed: int) -> Planted:
   masks = [_truth(network, params, parts, orders) for _, orders in made]
   bits = (tuple(known["properties"][name]) for name in SUBROUTINES)
   return Planted(network, params, Pair(*bits), truth=trees.stack(masks))
+
+
+def copies(path: pathlib.Path, effort: Effort, seed: int) -> Planted:
+  """Returns as many copies of a network as are wanted, see `read`."""
+  return read(path, effort.num_networks, seed)
 
 
 def _load(path):

@@ -8,6 +8,7 @@ import pytest
 
 from structcomp_jax import masks
 from structcomp_jax.studies.planted import outside, problems
+from structcomp_jax.studies.planted.classes.planted import Effort
 from structcomp_jax.studies.planted.network import accuracy, nested
 from structcomp_jax.studies.planted.networks.encoder import Encoder
 from structcomp_jax.studies.planted.problems import ITEMS, Pair
@@ -45,7 +46,7 @@ def test_the_compiled_network_tells_both_properties():
 
 
 def test_copies_work_and_have_orders_of_their_own(path):
-  planted = outside.read(path, 3, seed=0)
+  planted = outside.copies(path, Effort(3), seed=0)
   assert planted.num_networks == 3 and planted.pair == PAIR
   first = planted.params["attended_0"]["kernel"]
   assert not np.allclose(first[0], first[1], atol=0.2)
