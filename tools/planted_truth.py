@@ -8,11 +8,13 @@ is kept in DIR, and the same command goes on with the next one. In the end the
 tables are written into docs/results/planted.md between its two comments, and
 what the verdict's labels were into structcomp_jax/structure/error_rates.csv.
 --only=PREFIX measures the classes alone whose names start so ("cnn/", say).
-The tables of architectures that are done are printed in any case.
+The tables of architectures that are done are printed in any case. With
+--outside=NPZ copies of a network from a file are measured instead, and printed.
 """
 
 import argparse
 import dataclasses
+import functools
 import pathlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +28,7 @@ from structcomp_jax.report import markup
 from structcomp_jax.report.text import markdown_table, replace_between_markers
 from structcomp_jax.structure import error_rates
 from structcomp_jax.structure.separability import LABELS, WORTH_A_CLAIM
-from structcomp_jax.studies.planted import analysis, problems, roc
+from structcomp_jax.studies.planted import analysis, outside, problems, roc
 from structcomp_jax.studies.planted import run as planted
 from structcomp_jax.studies.planted.classes.every import CLASSES, OF_KIND
 from structcomp_jax.studies.planted.classes.kinds import Kind
@@ -129,10 +131,15 @@ def auc_table(found: Sequence[Measured]) -> str:
 def label_table(found: Sequence[Measured]) -> str:
   """Returns the percentage of groups that get each label."""
   lines = [("class", *(f"{size} networks" for size in _GROUPS))]
-  for name, rows in error_rate_rows("", found).groupby("class", sort=False):
-    shares = rows[list(LABELS)].to_numpy()
-    cells = (" / ".join(map(_percent, of_size)) for of_size in shares)
-    lines.append((str(name), *cells))
+  for one in found:
+    rows = error_rate_rows("", [one]).set_index("group")[list(LABELS)]
+    cells = (
+      " / ".join(map(_percent, rows.loc[size]))
+      if size in rows.index
+      else markup.DASH
+      for size in _GROUPS
+    )
+    lines.append((one.name, *cells))
   return markdown_table(lines)
 
 
@@ -235,6 +242,34 @@ def _measured_by(found: Sequence[Measured]) -> str:
   )
 
 
+def of_others(
+  workdir: pathlib.Path, paths: Sequence[pathlib.Path], setup: Setup
+) -> str:
+  """Measures networks of others, see `outside`, and returns their tables.
+
+  Args:
+    workdir: where classes are kept.
+    paths: NAME.npz; copies of the network are the class outside/NAME.
+    setup: what is measured.
+
+  Raises:
+    UserError: a file is not to be read, or a class cannot be measured.
+  """
+  for path in paths:
+    planted.measure(
+      workdir,
+      f"outside/{path.stem}",
+      setup,
+      measure.facts("scipy", "pandas"),
+      functools.partial(outside.copies, path),
+    )
+  found = [planted.load(workdir, f"outside/{path.stem}") for path in paths]
+  tables = [
+    table(found) for table in (accuracy_table, score_table, recovery_table)
+  ]
+  return "\n\n".join(["## Networks of others", *tables, origin(setup, found)])
+
+
 def update(
   root: pathlib.Path, workdir: pathlib.Path, setup: Setup, only: str = ""
 ) -> str:
@@ -318,11 +353,15 @@ def main() -> None:
   parser.add_argument("--nonsense", type=int, default=2)
   parser.add_argument("--seed", type=int, default=0)
   parser.add_argument("--only", default="", metavar="PREFIX")
+  parser.add_argument("--outside", type=pathlib.Path, nargs="+", metavar="NPZ")
   parser.add_argument("--root", type=pathlib.Path, default=ROOT)
   given = parser.parse_args()
   setup = Setup(Effort(given.networks), given.nonsense, given.seed)
   try:
-    print(update(given.root, given.workdir, setup, given.only))
+    if given.outside:
+      print(of_others(given.workdir, given.outside, setup))
+    else:
+      print(update(given.root, given.workdir, setup, given.only))
   except UserError as error:
     sys.exit(f"error: {error}")
 

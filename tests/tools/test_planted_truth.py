@@ -1,5 +1,7 @@
 """The page has the tables of what was measured; a stop loses one class."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -119,6 +121,15 @@ def test_verdicts_accuracies_recovery_and_costs():
   assert line(planted_truth.cost_table(FOUND), "mixed") == ["12", "4"]
 
 
+def test_classes_that_are_smaller_than_a_group_have_no_verdict():
+  few = dataclasses.replace(
+    FOUND[0], facts=FOUND[0].facts | {"num_networks": 3}
+  )
+  table = planted_truth.label_table([few, *FOUND[1:]])
+  assert line(table, "modular") == ["\u2013"] * 3
+  assert line(table, "shared") == ["0", "0", "100"]
+
+
 @pytest.fixture
 def root(tmp_path):
   page = tmp_path / planted_truth.PAGE
@@ -160,6 +171,24 @@ def test_a_part_of_the_classes_is_printed_and_the_page_left_alone(
   # Tables need no prefix, and no class that an architecture lacks.
   assert "| shared | 4 | 0.90" in text and "| cnn/" not in text
   assert "old" in (root / planted_truth.PAGE).read_text()
+
+
+def test_networks_of_others_have_tables_of_their_own(tmp_path, monkeypatch):
+  made = []
+
+  def measure(workdir, name, setup, origin, make):
+    made.append((name, make(setup.effort, 3)))
+
+  monkeypatch.setattr(run, "measure", measure)
+  monkeypatch.setattr(run, "load", lambda workdir, name: measured(name))
+  monkeypatch.setattr(
+    planted_truth.outside, "copies", lambda path, effort, seed: (path, seed)
+  )
+  monkeypatch.setitem(LEVELS, "outside/parity", 0.5)
+  path = tmp_path / "parity.npz"
+  text = planted_truth.of_others(tmp_path, [path], Setup())
+  assert made == [("outside/parity", (path, 3))]
+  assert "| outside/parity | 4 | 0.90" in text and "c0ffee" in text
 
 
 def test_the_page_says_what_measured_each_class():

@@ -22,6 +22,7 @@ from structcomp_jax.studies.planted import problems, recovery
 from structcomp_jax.studies.planted.classes.every import (
   CLASSES,
   Effort,
+  Maker,
   Planted,
 )
 from structcomp_jax.studies.planted.network import accuracy
@@ -111,7 +112,11 @@ def is_measured(directory: pathlib.Path, name: str, setup: Setup) -> bool:
 
 
 def measure(
-  directory: pathlib.Path, name: str, setup: Setup, origin: Mapping[str, str]
+  directory: pathlib.Path,
+  name: str,
+  setup: Setup,
+  origin: Mapping[str, str],
+  make: Maker | None = None,
 ) -> None:
   """Measures one class, unless it is done.
 
@@ -120,6 +125,7 @@ def measure(
     name: of the class, see `CLASSES`.
     setup: what is measured.
     origin: commit, machine and versions that measure it.
+    make: makes the networks; None: as `CLASSES` says.
 
   Raises:
     UserError: the class is done with other settings, or too few networks are
@@ -127,9 +133,9 @@ def measure(
   """
   if is_measured(directory, name, setup):
     return
-  seed = 1000 * setup.seed + list(CLASSES).index(name)
+  seed = 1000 * setup.seed + [*CLASSES, name].index(name)
   begin = time.process_time()
-  planted = CLASSES[name](setup.effort, seed)
+  planted = (make or CLASSES[name])(setup.effort, seed)
   if planted.num_networks < _FEWEST:
     raise UserError(
       f"{planted.num_networks} networks are {name}; ask for more networks"

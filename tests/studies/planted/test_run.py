@@ -97,6 +97,17 @@ def test_a_class_that_is_done_is_not_measured_again(directory, monkeypatch):
     run.measure(directory, "template", other, ORIGIN)
 
 
+def test_networks_may_be_made_in_another_way(tmp_path):
+  short = dataclasses.replace(SETUP, num_nonsense=0)
+
+  def make(effort, seed):
+    assert seed == len(every.CLASSES)
+    return every.CLASSES["template"](effort, seed)
+
+  run.measure(tmp_path, "outside/parity", short, ORIGIN, make)
+  assert run.load(tmp_path, "outside/parity").facts["num_networks"] == 3
+
+
 def test_a_class_of_too_few_networks_is_refused(tmp_path, monkeypatch):
   def one(effort, seed):
     return every.CLASSES["template"](

@@ -54,6 +54,8 @@ class Kind:
     mixed_block: a block with a linear part besides its output.
     mixed: two of these.
     by_hand: see there.
+    cross: spread of the weights between blocks, where there are any. Attention
+      without norms bears less than layers do.
     narrow: too narrow for two blocks; None where too few of such networks solve
       both subroutines.
     block_recipe: how blocks are trained.
@@ -69,6 +71,7 @@ class Kind:
   mixed_block: Network
   mixed: Network
   by_hand: ByHand
+  cross: float = 0.05
   narrow: Network | None = None
   block_recipe: Recipe = _FOR_BLOCKS
   whole_recipe: Recipe = _FOR_WHOLES
@@ -100,6 +103,7 @@ TRANSFORMER = Kind(
     transformer.HEADS,
     by_hand_transformer.template,
   ),
+  cross=0.02,
   block_recipe=Recipe(learning_rate=2e-3),
   whole_recipe=Recipe(learning_rate=1e-3, weight_decay=1e-2),
 )

@@ -25,7 +25,6 @@ from structcomp_jax.studies.planted.problems import SUBROUTINES, Pair
 GOOD_BLOCK = 0.99
 # A unit is needed if its removal costs this much of the accuracy.
 NEEDED = 0.05
-_CROSS = 0.05
 # Of the weights of a block, what is left after each round of pruning. Fewer
 # are too few for most multilayer perceptrons.
 _SHARES = (0.5, 0.3, 0.2, 0.15)
@@ -39,7 +38,7 @@ def joined(kind: Kind, effort: Effort, seed: int) -> Planted:
 def with_cross(kind: Kind, effort: Effort, seed: int) -> Planted:
   """Returns the same with weights between blocks, and idle units."""
   both = (kind.block, kind.idle)
-  return _joined(effort, seed, both, kind.block_recipe, cross=_CROSS)
+  return _joined(effort, seed, both, kind.block_recipe, cross=kind.cross)
 
 
 def pruned(kind: Kind, effort: Effort, seed: int) -> Planted:
