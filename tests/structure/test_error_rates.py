@@ -19,7 +19,9 @@ def rates(monkeypatch):
     for group in (4, 6)
   ]  # fmt: skip
   table = pd.DataFrame(rows, columns=list(error_rates.COLUMNS))
-  table.loc[table["group"] == 6, ["separable", "undecided"]] += (0.05, -0.05)
+  six = table["group"] == 6
+  table.loc[six, "separable"] += 0.05
+  table.loc[six, "undecided"] -= 0.05
   monkeypatch.setattr(error_rates, "measured", lambda: table)
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import pandas as pd
 import pytest
 
+from structcomp_jax.structure import error_rates
 from structcomp_jax.studies.planted import run
 from structcomp_jax.studies.planted.classes import kinds
 from structcomp_jax.studies.planted.recovery import LIMITS
@@ -126,14 +127,15 @@ def test_classes_that_are_smaller_than_a_group_have_no_verdict():
     FOUND[0], facts=FOUND[0].facts | {"num_networks": 3}
   )
   table = planted_truth.label_table([few, *FOUND[1:]])
-  assert line(table, "modular") == ["\u2013"] * 3
-  assert line(table, "shared") == ["0", "0", "100"]
+  assert line(table, "modular") == ["100 / 0 / 0", "\u2013"]
+  assert line(table, "shared") == ["0 / 0 / 100"] * 2
 
 
 @pytest.fixture
 def root(tmp_path):
   page = tmp_path / planted_truth.PAGE
   page.parent.mkdir(parents=True)
+  (tmp_path / planted_truth.RATES).parent.mkdir(parents=True)
   page.write_text("before\n<!-- planted -->\nold\n<!-- /planted -->\nafter\n")
   return tmp_path
 
@@ -158,6 +160,15 @@ def test_the_tool_goes_on_with_what_is_missing(root, tmp_path, store):
   text = (root / planted_truth.PAGE).read_text()
   assert text.startswith("before\n") and text.endswith("after\n")
   assert "old" not in text
+  rates = pd.read_csv(root / planted_truth.RATES)
+  assert tuple(rates.columns) == error_rates.COLUMNS
+  assert len(rates) == len(CLASSES) * len(planted_truth._GROUPS)
+  (modular,) = rates[
+    (rates["class"] == "modular")
+    & (rates["architecture"] == MLP.title)
+    & (rates["group"] == 4)
+  ].to_dict("records")
+  assert modular["separable"] == 1 and modular["truth"] == error_rates.PARTS
   for head in ("Scores", "Masks against blocks", "CPU seconds"):
     assert text.count(f"### {head}\n") == len(kinds.KINDS)
 
