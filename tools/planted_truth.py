@@ -8,7 +8,7 @@ is kept in DIR, and the same command goes on with the next one. In the end the
 tables are written into docs/results/planted.md between its two comments, and
 what the verdict's labels were into structcomp_jax/structure/error_rates.csv.
 --only=PREFIX measures the classes alone whose names start so ("cnn/", say).
-The tables of architectures that are done are printed in any case. With
+Architectures that are not complete are left out of the page. With
 --outside=NPZ copies of a network from a file are measured instead, and printed.
 """
 
@@ -58,6 +58,9 @@ def content(found: Mapping[Kind, Sequence[Measured]], setup: Setup) -> str:
   for kind, classes in found.items():
     parts += [f"## {kind.title}", *_of_kind(classes)]
     parts.append(origin(setup, classes))
+  missing = [kind.title for kind in OF_KIND if kind not in found]
+  if missing:
+    parts.append(f"Not measured: {', '.join(missing)}.")
   return "\n\n".join(parts)
 
 
@@ -273,7 +276,7 @@ def of_others(
 def update(
   root: pathlib.Path, workdir: pathlib.Path, setup: Setup, only: str = ""
 ) -> str:
-  """Measures what is missing, and writes the page if nothing is.
+  """Measures what is missing, and writes what is complete.
 
   Args:
     root: the repository.
@@ -282,7 +285,8 @@ def update(
     only: how the names of the classes start that are measured now.
 
   Returns:
-    The tables of the architectures of which every class is measured.
+    The tables of the architectures of which every class is measured, which
+    the page has, too.
 
   Raises:
     UserError: the page has no place for the tables, or a class cannot be
@@ -305,7 +309,7 @@ def update(
     if all(planted.is_measured(workdir, name, setup) for name in names)
   }
   text = content(found, setup)
-  if all(planted.is_measured(workdir, name, setup) for name in CLASSES):
+  if found:
     whole = replace_between_markers(read(page), "planted", text)
     files.write_atomic(page, whole)
     rates = pd.concat(

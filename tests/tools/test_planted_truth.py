@@ -173,15 +173,24 @@ def test_the_tool_goes_on_with_what_is_missing(root, tmp_path, store):
     assert text.count(f"### {head}\n") == len(kinds.KINDS)
 
 
-def test_a_part_of_the_classes_is_printed_and_the_page_left_alone(
+def test_the_page_has_the_architectures_that_are_complete(
   root, tmp_path, store
 ):
   text = planted_truth.update(root, tmp_path, Setup(), only=CNN.prefix)
   assert store == {"modular", "shared", *OF_KIND[CNN]}
-  assert "## Convolutional networks\n" in text and "Transformers" not in text
+  assert "## Convolutional networks\n" in text and "## Transformers" not in text
   # Tables need no prefix, and no class that an architecture lacks.
   assert "| shared | 4 | 0.90" in text and "| cnn/" not in text
+  missing = f"Not measured: {MLP.title}, {TRANSFORMER.title}."
+  assert missing in text and text in (root / planted_truth.PAGE).read_text()
+  rates = pd.read_csv(root / planted_truth.RATES)
+  assert set(rates["architecture"]) == {CNN.title}
+
+
+def test_the_page_stays_where_nothing_is_complete(root, tmp_path, store):
+  planted_truth.update(root, tmp_path, Setup(), only="modular_c")
   assert "old" in (root / planted_truth.PAGE).read_text()
+  assert not (root / planted_truth.RATES).exists()
 
 
 def test_networks_of_others_have_tables_of_their_own(tmp_path, monkeypatch):
