@@ -46,9 +46,14 @@ class Network(Protocol):
   def init(self, num_networks: int, seed: int) -> types.Params:
     """Returns untrained networks as rows."""
 
+  @property
+  def rules(self) -> list[tuple[str, str]]:
+    """Rules of `masks.select`."""
+    return RULES
+
   def spec(self, params: types.Params) -> masks.MaskSpec:
     """Returns the masked leaves of networks that are rows."""
-    return masks.select(trees.row(params, 0), RULES)
+    return masks.select(trees.row(params, 0), self.rules)
 
 
 def draw(

@@ -49,7 +49,7 @@ def model(first=(0, 1, 2), second=(3, 4, 5)):
   units["linear_1"][PLACES["A_sum"], 8] = 1
   units["linear_2"][8, [PLACES["A_sum"], PLACES["both"]]] = 1
   tokens = np.zeros((3, width))
-  tokens[:, PLACES["one"]] = 1
+  tokens[:2, PLACES["one"]] = 1  # So the first token has no answer.
   tokens[0, PLACES["tokens:-1"]] = tokens[1, PLACES["tokens:1"]] = 1
   tokens[1, PLACES["ones"]] = 1
   places = np.zeros((11, width))

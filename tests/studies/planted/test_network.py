@@ -1,5 +1,7 @@
 """Every architecture says what its leaves belong to, and it is so."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -100,11 +102,20 @@ def test_linear_layers_have_no_relu():
 
 
 @of_every_architecture
-def test_only_kernels_are_masked(network):
+def test_kernels_are_masked_but_those_of_queries_and_keys(network):
   params = network.init(2, 0)
   assert set(network.spec(params).paths) == {
-    path for path in network.axes if path.endswith("kernel")
+    path
+    for path in network.axes
+    if path.endswith("kernel") and not path.startswith(("query", "key"))
   }
   spreads = jax.tree.map(jnp.std, params)
   for path, spread in trees.leaves_by_path(spreads).items():
     assert (spread > 0) == (not path.endswith("bias"))
+
+
+def test_queries_and_keys_may_be_masked():
+  network = dataclasses.replace(SMALL["transformer"], masks_queries=True)
+  paths = network.spec(network.init(1, 0)).paths
+  assert {"query/kernel", "key/kernel"} < set(paths)
+  assert set(paths) == {one for one in network.axes if one.endswith("kernel")}

@@ -62,6 +62,15 @@ def test_each_part_does_its_subroutine(path):
     kept = jax.vmap(masks.merge)(planted.params, without)
     assert (right(planted, f"odd_{own}", kept) > 0.8).all()
     assert (right(planted, f"odd_{other}", kept) < 0.6).all()
+  # One head and four units; of the output three coordinates.
+  width = len(compiled.LABELS)
+  for path, count in (
+    ("value_0/kernel", width * compiled.HEAD_SIZE),
+    ("outer_0/kernel", width * 4),
+    ("output/kernel", 3 * 4),
+  ):
+    of_row = planted.truth["A"][path].reshape(3, -1).sum(axis=1)
+    assert of_row.tolist() == [count] * 3
   both = masks.logical_and(dict(planted.truth["A"]), dict(planted.truth["B"]))
   assert not any(leaf.any() for leaf in both.values())
 

@@ -54,8 +54,8 @@ class Kind:
     mixed_block: a block with a linear part besides its output.
     mixed: two of these.
     by_hand: see there.
-    cross: spread of the weights between blocks, where there are any. Attention
-      without norms bears less than layers do.
+    cross: spread of the weights between blocks, where there are any: as much as
+      most networks bear.
     narrow: too narrow for two blocks; None where too few of such networks solve
       both subroutines.
     block_recipe: how blocks are trained.
@@ -121,5 +121,6 @@ CNN = Kind(
     convolutional.SECOND,
     by_hand_convolutional.template,
   ),
+  cross=0.02,
 )
 KINDS = (MLP, TRANSFORMER, CNN)

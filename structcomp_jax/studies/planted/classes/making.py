@@ -141,7 +141,12 @@ def _joined(
     )
     for row in range(min(map(trees.num_rows, (firsts, seconds))))
   ]
-  params, truth = (trees.stack(rows) for rows in zip(*made, strict=True))
+  params, blocks = (trees.stack(rows) for rows in zip(*made, strict=True))
+  masked = whole.spec(params).paths
+  truth = {
+    name: {path: leaves[path] for path in masked}
+    for name, leaves in blocks.items()
+  }
   return that_work(effort, seed, Planted(whole, params, truth=truth))
 
 

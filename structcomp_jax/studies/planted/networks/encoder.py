@@ -12,9 +12,12 @@ import jax.numpy as jnp
 from structcomp_jax import types
 from structcomp_jax.models.layers import transformer as layers
 from structcomp_jax.studies.planted import network
+from structcomp_jax.studies.planted.networks.transformer import (
+  FROZEN_QUERIES,
+  STREAM,
+)
 from structcomp_jax.studies.planted.problems import NUM_BITS
 
-STREAM = "stream"
 # Rows of the tokens' embeddings: bits of -1 and 1, and the first token.
 _FIRST, _NUM_TOKENS = 2, 3
 
@@ -80,6 +83,11 @@ class Encoder(network.Network):
   def linear(self) -> frozenset[str]:
     """See `Network`."""
     return frozenset((STREAM, network.OUTPUT))
+
+  @property
+  def rules(self) -> list[tuple[str, str]]:
+    """See `Network`."""
+    return [FROZEN_QUERIES, *network.RULES]
 
   def embed(self, params: types.Params, bits: jax.Array) -> jax.Array:
     """Returns f32[..., outputs] of items f32[..., bits]."""

@@ -17,6 +17,7 @@ from structcomp_jax.studies.planted import network
 from structcomp_jax.studies.planted.problems import NUM_BITS
 
 STREAM, HEADS, UNITS = "stream", "heads", "units"
+FROZEN_QUERIES = ("(query|key).*", "frozen")
 _AXES: dict[str, network.Axes] = {
   "embed/places": (None, STREAM),
   "embed/bit": (STREAM,),
@@ -44,6 +45,9 @@ class Transformer(network.Network):
     head_size: of a query, key or value.
     num_units: of the feed-forward part, which have ReLU.
     num_outputs: of the network.
+    masks_queries: whether queries and keys are masked. A search that takes half
+      of them away from the beginning sees no head look where it should, and
+      does not find blocks that are there.
   """
 
   width: int = 24
@@ -51,6 +55,7 @@ class Transformer(network.Network):
   head_size: int = 4
   num_units: int = 32
   num_outputs: int = 8
+  masks_queries: bool = False
 
   @property
   def axes(self) -> dict[str, network.Axes]:
@@ -61,6 +66,12 @@ class Transformer(network.Network):
   def linear(self) -> frozenset[str]:
     """See `Network`."""
     return frozenset((STREAM, network.OUTPUT))
+
+  @property
+  def rules(self) -> list[tuple[str, str]]:
+    """See `Network`."""
+    frozen = [] if self.masks_queries else [FROZEN_QUERIES]
+    return [*frozen, *network.RULES]
 
   def embed(self, params: types.Params, bits: jax.Array) -> jax.Array:
     """Returns f32[..., outputs] of items f32[..., bits]."""
