@@ -1,7 +1,9 @@
 """One number with its uncertainty: how probable it is, what it could find."""
 
+import bisect
 import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from scipy import optimize, stats
@@ -132,12 +134,19 @@ def probability_above(estimate: Estimate, limit: float) -> float:
 def probability_words(probability: float) -> str:
   """Returns two digits; the model of normal means is not to be trusted more.
 
-  >>> probability_words(0.934), probability_words(0.9999)
-  ('0.93', 'above 0.99')
+  They are rounded towards 0.5, so that what is written is not beyond a limit
+  that the probability itself is not beyond.
+
+  >>> probability_words(0.9499), probability_words(0.9999)
+  ('0.94', 'above 0.99')
   """
   if probability > 0.99:
     return "above 0.99"
-  return "below 0.01" if probability < 0.01 else f"{probability:.2f}"
+  if probability < 0.01:
+    return "below 0.01"
+  inwards = math.floor if probability > 0.5 else math.ceil
+  # What is two digits already must not fall by a rounding error.
+  return f"{inwards(round(100 * probability, 9)) / 100:.2f}"
 
 
 def with_least_error(estimate: Estimate, least: float) -> Estimate:
@@ -179,10 +188,14 @@ def networks_to_decide(estimate: Estimate, limit: float) -> int | None:
   """
   distance = abs(estimate.value - limit)
   deviation = estimate.standard_error * math.sqrt(estimate.num_clusters)
-  for count in range(max(2, estimate.num_clusters), MOST_NETWORKS + 1):
-    if detectable_errors(count - 1) * deviation <= distance * math.sqrt(count):
-      return count
-  return None
+
+  def tells(count: int) -> bool:
+    least = detectable_errors(count - 1) * deviation / math.sqrt(count)
+    return least <= distance
+
+  counts = range(max(2, estimate.num_clusters), MOST_NETWORKS + 1)
+  place = bisect.bisect_left(counts, True, key=tells)
+  return counts[place] if place < len(counts) else None
 
 
 def power_words(estimate: Estimate) -> str:
@@ -192,6 +205,32 @@ def power_words(estimate: Estimate) -> str:
     f"with {estimate.num_clusters} {unit} this design finds an effect of"
     f" {estimate.detectable:.2f} with {100 * POWER:.0f} %"
   )
+
+
+def pairing_notes(
+  compared: Iterable[Estimate | None], others: str
+) -> tuple[str, ...]:
+  """Returns what limits comparisons of two groups of networks, in words.
+
+  Args:
+    compared: of `inference.difference`; None where nothing was compared.
+    others: what the second group is called.
+  """
+  found = [one for one in compared if one]
+  notes: list[str] = []
+  left_out = max((one.num_left_out for one in found), default=0)
+  if left_out:
+    verb = "are" if left_out > 1 else "is"
+    notes.append(
+      f"networks are compared with {others} in pairs of one base seed;"
+      f" {left_out} without a partner {verb} left out"
+    )
+  if any(one.method == "welch" for one in found):
+    notes.append(
+      f"these networks and {others} have fewer than two base seeds in common,"
+      " so they are compared as independent groups"
+    )
+  return tuple(notes)
 
 
 def estimate_record(estimate: Estimate, *, sign: int = 1) -> dict[str, Any]:
