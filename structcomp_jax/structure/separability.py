@@ -29,6 +29,7 @@ from structcomp_jax.report.estimate import (
   Estimate,
   estimate_record,
   probability_above,
+  probability_words,
 )
 
 # The pair of the two subroutines; all other pairs are nonsense.
@@ -210,12 +211,5 @@ def _sentence(
     f" Excess over the higher control {excess.value:+.2f}, 95 % interval"
     f" {low:+.2f} to {high:+.2f} over {excess.num_clusters} base networks; the"
     f" probability that it is above {WORTH_A_CLAIM:.2f} is"
-    f" {_probability_words(probability)}."
+    f" {probability_words(probability)}."
   )
-
-
-def _probability_words(probability: float) -> str:
-  """Returns two digits; the model of normal means is not to be trusted more."""
-  if probability > 0.99:
-    return "above 0.99"
-  return "below 0.01" if probability < 0.01 else f"{probability:.2f}"
