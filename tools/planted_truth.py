@@ -36,9 +36,9 @@ from structcomp_jax.studies.planted.classes.planted import Effort
 from structcomp_jax.studies.planted.recovery import LIMITS
 from structcomp_jax.studies.planted.run import Measured, Setup
 from structcomp_jax.studies.planted.statistics import (
+  JUDGED,
   RANDOM_MASKS,
   STATISTICS,
-  Cut,
 )
 from structcomp_jax.types import UserError
 from tools.readme import ROOT, read
@@ -179,10 +179,10 @@ def threshold_table(found: Sequence[Measured]) -> str:
       )
       shares = [(one.iloc[1::2] > limit).mean() for one in values.values()]
       lines.append((name, column, markup.number(limit), *map(_percent, shares)))
-  values = _values(found, Cut().names[0], "excess")
+  values = _values(found, JUDGED.names[0], "excess")
   shares = [(one > WORTH_A_CLAIM).mean() for one in values.values()]
   limit = f"{markup.number(WORTH_A_CLAIM)}, that of the verdict"
-  lines.append((Cut().names[0], "excess", limit, *map(_percent, shares)))
+  lines.append((JUDGED.names[0], "excess", limit, *map(_percent, shares)))
   return markdown_table(lines)
 
 

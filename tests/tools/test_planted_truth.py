@@ -10,6 +10,7 @@ from structcomp_jax.studies.planted import run
 from structcomp_jax.studies.planted.classes import kinds
 from structcomp_jax.studies.planted.recovery import LIMITS
 from structcomp_jax.studies.planted.run import Measured, Setup
+from structcomp_jax.studies.planted.statistics import JUDGED
 from structcomp_jax.types import UserError
 from tools import planted_truth
 from tools.planted_truth import CLASSES, NAMES, OF_KIND, RANDOM_MASKS
@@ -28,7 +29,9 @@ def measured(name):
     ("untrained", "subroutines", 0.2),
   ):
     numbers = [*NAMES]
-    numbers += [f"{half} at 80 of search 0" for half in ("kept", "rest")]
+    numbers += [
+      f"{half} at 80 of search 0{JUDGED.after}" for half in ("kept", "rest")
+    ]
     numbers += [f"{one}{RANDOM_MASKS}" for one in NAMES if "penalty" in one]
     for statistic in numbers:
       for seed in range(4):

@@ -54,7 +54,7 @@ def labels(
   Returns:
     {label: share of groups}.
   """
-  looks = statistics.looks_of(scores)
+  looks = statistics.looks_of(scores, statistics.JUDGED.after)
   of_network = dict(list(looks.groupby("base_seed")))
   names = np.array(sorted(of_network))
   random = np.random.default_rng(seed)

@@ -5,6 +5,7 @@ number per network and name; the higher, the more separate.
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
@@ -30,7 +31,7 @@ _CUT = ("S of the cut", "worse half, last look")
 # The name of an accuracy at a look, and what finds it.
 LOOK = "{half} at {step} of search {search}"
 _LOOK_PATTERN = (
-  r"^(?P<half>kept|rest) at (?P<step>\d+) of search (?P<search>\d+)$"
+  r"^(?P<half>kept|rest) at (?P<step>\d+) of search (?P<search>\d+)"
 )
 # Between the seeds of the searches of one network.
 _SEEDS = 1_000_003
@@ -172,14 +173,15 @@ class Cut:
     return dict(zip(self.names, np.mean(numbers, 0), strict=True)) | by_look
 
 
-def looks_of(scores: pd.DataFrame) -> pd.DataFrame:
+def looks_of(scores: pd.DataFrame, after: str) -> pd.DataFrame:
   """Returns the looks of cuts as `structure.separability` takes them.
 
   Args:
     scores: columns regime, base_seed, pair, statistic, score.
+    after: what follows the names of the cut's numbers, see `Cut`.
   """
   scores = scores.reset_index(drop=True)
-  named = scores["statistic"].str.extract(_LOOK_PATTERN)
+  named = scores["statistic"].str.extract(f"{_LOOK_PATTERN}{re.escape(after)}$")
   table = scores.join(named).dropna(subset=list(named))
   looks = table.pivot(
     index=["regime", "base_seed", "pair", "search", "step"],
@@ -324,9 +326,11 @@ class Fisher:
     return {self.names[0]: np.asarray(found)}
 
 
+# The cut whose looks are judged as those of an experiment are.
+JUDGED = Cut(Search("hard_concrete"), after=", hard concrete")
 STATISTICS: tuple[Statistic, ...] = (
   Cut(),
-  Cut(Search("hard_concrete"), after=", hard concrete"),
+  JUDGED,
   OneSided(),
   OneSided(dataclasses.replace(_PUBLISHED, penalty=0.0)),
   Fisher(),

@@ -63,7 +63,7 @@ def test_every_network_is_cut_between_the_tasks_of_the_pair(work, regime, pair):
     look_every=3,
     batch_size=6,
     with_replacement=True,
-    relaxation="gumbel_sigmoid",
+    relaxation="hard_concrete",
     learning_rates=(0.3,),
     penalties=(0.0,),
     eval_batch_size=4,

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from structcomp_jax.studies.planted import analysis, roc
+from structcomp_jax.studies.planted.statistics import JUDGED
 
 
 def scores(*, ours, nonsense, untrained, statistic="kept at 80"):
@@ -49,7 +50,7 @@ def test_labels_are_those_of_the_verdict(ours, label):
     [
       scores(ours=[ours + 0.01 * seed for seed in range(6)],
              nonsense=[low], untrained=low,
-             statistic=f"{half} at 80 of search 0")
+             statistic=f"{half} at 80 of search 0{JUDGED.after}")
       for half in ("kept", "rest")
     ]
   )  # fmt: skip

@@ -75,10 +75,12 @@ def test_stored_looks_give_the_same_separability(modular_cut):
     for name, values in (modular_cut | mixed_in).items()
     for row, value in enumerate(values)
   ]  # fmt: skip
-  looks = statistics.looks_of(pd.DataFrame(rows))
+  looks = statistics.looks_of(pd.DataFrame(rows), "")
   assert sorted(looks["step"].unique()) == [80, 160]
   found = separability.separability(looks, problems.CHANCE)
   assert len(found) == 2 * 2
+  above = statistics.looks_of(pd.DataFrame(rows), ", other")
+  assert (above["kept_accuracy"] == looks["kept_accuracy"] + 1).all()
   np.testing.assert_allclose(
     found.groupby("base_seed")["separability"].mean(),
     modular_cut[Cut().names[0]],
