@@ -8,7 +8,7 @@ is kept in DIR, and the same command goes on with the next one. In the end the
 tables are written into docs/results/planted.md between its two comments, and
 what the verdict's labels were into structcomp_jax/structure/error_rates.csv.
 --only=PREFIX measures the classes alone whose names start so ("cnn/", say).
-Architectures that are not complete are left out of the page. With
+The page names the classes that were not measured. With
 --outside=NPZ copies of a network from a file are measured instead, and printed.
 """
 
@@ -58,7 +58,10 @@ def content(found: Mapping[Kind, Sequence[Measured]], setup: Setup) -> str:
   for kind, classes in found.items():
     parts += [f"## {kind.title}", *_of_kind(classes)]
     parts.append(origin(setup, classes))
-  missing = [kind.title for kind in OF_KIND if kind not in found]
+  there = {
+    f"{kind.prefix}{one.name}" for kind, some in found.items() for one in some
+  }
+  missing = [name for name in CLASSES if name not in there]
   if missing:
     parts.append(f"Not measured: {', '.join(missing)}.")
   return "\n\n".join(parts)
@@ -285,8 +288,8 @@ def update(
     only: how the names of the classes start that are measured now.
 
   Returns:
-    The tables of the architectures of which every class is measured, which
-    the page has, too.
+    The tables, which the page has, too: of the architectures of which classes
+    with parts and without are measured.
 
   Raises:
     UserError: the page has no place for the tables, or a class cannot be
@@ -303,10 +306,13 @@ def update(
     for name in bar:
       bar.set_description(name)
       planted.measure(workdir, name, setup, measure.facts("scipy", "pandas"))
+  done = {name for name in CLASSES if planted.is_measured(workdir, name, setup)}
   found = {
-    kind: [_load(workdir, name, kind) for name in names]
+    kind: classes
     for kind, names in OF_KIND.items()
-    if all(planted.is_measured(workdir, name, setup) for name in names)
+    if _says_something(
+      classes := [_load(workdir, name, kind) for name in names if name in done]
+    )
   }
   text = content(found, setup)
   if found:
@@ -317,6 +323,12 @@ def update(
     )
     files.write_atomic(root / RATES, rates.to_csv(index=False))
   return text
+
+
+def _says_something(found: Sequence[Measured]) -> bool:
+  """Returns whether there are networks with parts and without."""
+  truths = {analysis.truth(one.name) for one in found}
+  return {error_rates.PARTS, error_rates.NO_PARTS} <= truths
 
 
 def _load(workdir: pathlib.Path, name: str, kind: Kind) -> Measured:
