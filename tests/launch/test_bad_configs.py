@@ -283,7 +283,7 @@ def test_base_seeds_are_added_where_something_can_be_decided(
   refusal, changes, expected
 ):
   assert_clear(
-    refusal(CONFIG, {"auto_base_seeds.most": "4", **changes}), expected
+    refusal(CONFIG, {"auto_base_seeds.most": "4", **changes}), *expected
   )
 
 
