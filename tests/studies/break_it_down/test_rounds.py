@@ -108,7 +108,8 @@ def test_the_page_says_how_many_networks_and_why(root, capsys):
   said = (
     "The answer about scratch was decided with 4 base networks of at most 5"
     " (round 3 of at most 4), so no more were added. Each of the 4 rounds that"
-    " were planned is judged at a risk of 0.013, so that it is 0.05 over all."
+    " were planned is judged at a risk of 0.013, so that it is at most 0.05"
+    " over all."
   )
   assert said in capsys.readouterr().out
   page = (root / "grown" / "report" / "index.html").read_text()
@@ -164,7 +165,7 @@ def test_the_study_is_decided_by_the_label_of_its_first_regime(
 SECTION = {"most": 7, "step": 2, "max_hours": 1.5}
 SHARED = (
   " Each of the 3 rounds that were planned is judged at a risk of 0.017, so"
-  " that it is 0.05 over all."
+  " that it is at most 0.05 over all."
 )
 
 

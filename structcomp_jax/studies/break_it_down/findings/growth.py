@@ -32,7 +32,7 @@ def sentence(one: Workdir) -> str:
   regime, most = one.config["regimes"][0], len(plan[-1])
   shared = (
     f"Each of the {len(plan)} rounds that were planned is judged at a risk of"
-    f" {risk(one.config):.2g}, so that it is {RISK:g} over all."
+    f" {risk(one.config):.2g}, so that it is at most {RISK:g} over all."
   )
   if not ended or ended[-1]["then"] == rounds.MORE:
     return (
