@@ -1,12 +1,13 @@
 """Measures how often the tests of the reports are wrong, where nothing differs.
 
-    python -m tools.null_simulations
+    python -m tools.null_simulations [--part=tests|verdicts]
 
 Numbers of masks are drawn whose true mean, or difference, is zero, and the
 functions of `structcomp_jax.report` are asked. How often each finds p < 0.05 is
 printed, and written into docs/results/inference.md between its two comments.
 That is 5 % of the time for a test that is what it says, and as often its 95 %
-interval misses the truth.
+interval misses the truth. How often each verdict of one-sided masks is given
+(`tools.verdict_rates`) stands between two more comments.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from structcomp_jax.report import inference, markup
 from structcomp_jax.report.estimate import LEVEL
 from structcomp_jax.report.text import markdown_table, replace_between_markers
 from structcomp_jax.types import UserError
+from tools import verdict_rates
 from tools.null_designs import Design, designs
 from tools.readme import ROOT, read
 
@@ -116,19 +118,22 @@ def _error(count: int) -> float:
   return float(np.sqrt(LEVEL * (1 - LEVEL) / count))
 
 
-def update(root: pathlib.Path, content: Callable[[], str]) -> None:
-  """Writes the results between the comments of the page.
+def update(
+  root: pathlib.Path, content: Callable[[], str], place: str = "simulations"
+) -> None:
+  """Writes results between two comments of the page.
 
   Args:
     root: the repository.
     content: makes them, which takes time; only called where there is a place.
+    place: what the comments say.
 
   Raises:
     UserError: the page has no place for them.
   """
   page = root / PAGE
-  replace_between_markers(read(page), "simulations", "")
-  text = replace_between_markers(read(page), "simulations", content())
+  replace_between_markers(read(page), place, "")
+  text = replace_between_markers(read(page), place, content())
   files.write_atomic(page, text)
 
 
@@ -143,19 +148,47 @@ def simulate(simulations: int, calls: int, seed: int) -> str:
   return text
 
 
+def simulate_verdicts(count: int, seed: int) -> str:
+  """Simulates all truths, prints and returns how often each label is given."""
+  found = [
+    (truth, verdict_rates.rates(truth, count, seed))
+    for truth in tqdm.tqdm(verdict_rates.truths())
+  ]
+  text = (
+    f"{verdict_rates.table(found)}\n\n`python -m tools.null_simulations"
+    f" --part=verdicts --verdicts={count} --seed={seed}`: {count:,} data sets a"
+    f" row, so that 5 % is known to {100 * _error(count):.2f} points (one"
+    " standard error)."
+  )
+  print(text)
+  return text
+
+
 def main() -> None:
   """Writes the page; exit status 1 where that cannot be done."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument("--simulations", type=int, default=100_000)
   parser.add_argument("--calls", type=int, default=10_000)
+  parser.add_argument("--verdicts", type=int, default=1_000)
+  parser.add_argument("--part", choices=("tests", "verdicts"))
   parser.add_argument("--seed", type=int, default=0)
   parser.add_argument("--root", type=pathlib.Path, default=ROOT)
   given = parser.parse_args()
   try:
-    update(
-      given.root,
-      functools.partial(simulate, given.simulations, given.calls, given.seed),
-    )
+    for part, place, content in (
+      (
+        "tests",
+        "simulations",
+        functools.partial(simulate, given.simulations, given.calls, given.seed),
+      ),
+      (
+        "verdicts",
+        "verdicts",
+        functools.partial(simulate_verdicts, given.verdicts, given.seed),
+      ),
+    ):
+      if given.part in (None, part):
+        update(given.root, content, place)
   except UserError as error:
     sys.exit(f"error: {error}")
 

@@ -24,6 +24,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from structcomp_jax.report import least_squares
 from structcomp_jax.report.estimate import Estimate, normal_p, ratio
 
 
@@ -41,8 +42,10 @@ def clustered_mean(values: ArrayLike, clusters: ArrayLike) -> Estimate | None:
   Returns:
     The mean over values, or None with fewer than two clusters.
   """
-  mean, sums = _mean_and_cluster_sums(values, clusters)
-  return _estimate(mean, sums) if len(sums) > 1 else None
+  found = _present(values, clusters)
+  if found["cluster"].nunique() < 2:
+    return None
+  return _fitted(found.assign(mean=1.0), "mean")
 
 
 def clustered_difference(
@@ -66,29 +69,34 @@ def clustered_difference(
   Returns:
     The difference, or None where a group has fewer than two clusters.
   """
-  first_mean, first_sums = _mean_and_cluster_sums(first, first_clusters)
-  second_mean, second_sums = _mean_and_cluster_sums(second, second_clusters)
-  if min(len(first_sums), len(second_sums)) < 2:
+  groups = [_present(first, first_clusters), _present(second, second_clusters)]
+  if min(one["cluster"].nunique() for one in groups) < 2:
     return None
-  sums = np.concatenate([first_sums, second_sums])
-  return _estimate(first_mean - second_mean, sums)
+  both = pd.concat(groups, keys=[1.0, 0.0], names=["group"]).reset_index()
+  # A cluster is named by its group, too.
+  names = both["group"].astype(str) + " " + both["cluster"].astype(str)
+  return _fitted(
+    both.assign(mean=1.0, difference=both["group"], cluster=names),
+    "mean", "difference",
+  )  # fmt: skip
 
 
-def _mean_and_cluster_sums(
-  values: ArrayLike, clusters: ArrayLike
-) -> tuple[float, np.ndarray]:
-  """Returns the mean, and sum_{i in g} u_i / n of every cluster g."""
-  data = pd.Series(np.asarray(values, float)).dropna()
-  names = pd.Series(np.asarray(clusters))[data.index]
-  residuals = (data - data.mean()) / len(data)
-  return float(data.mean()), residuals.groupby(names).sum().to_numpy()
+def _present(values: ArrayLike, clusters: ArrayLike) -> pd.DataFrame:
+  """Returns columns value and cluster, without missing values."""
+  table = pd.DataFrame(
+    {"value": np.asarray(values, float), "cluster": np.asarray(clusters)}
+  )
+  return table.dropna(subset=["value"])
 
 
-def _estimate(value: float, cluster_sums: np.ndarray) -> Estimate:
-  num_clusters = len(cluster_sums)
-  factor = num_clusters / (num_clusters - 1)
-  error = float(np.sqrt(factor * np.sum(cluster_sums**2)))
-  freedom = num_clusters - 1
+def _fitted(table: pd.DataFrame, *terms: str) -> Estimate:
+  """Estimates the last of some terms, each of which is a column."""
+  found = least_squares.fit(
+    {term: table[term] for term in terms}, table["value"], table["cluster"]
+  )
+  tested = least_squares.wald_test(found, terms[-1])
+  value, error = tested.estimate, tested.standard_error
+  freedom = found.num_clusters - 1
   half_width = float(stats.t.ppf(0.975, freedom)) * error
   return Estimate(
     value=value,
@@ -96,7 +104,7 @@ def _estimate(value: float, cluster_sums: np.ndarray) -> Estimate:
     p_normal=normal_p(value, error),
     p_t=float(2 * stats.t.sf(abs(ratio(value, error)), freedom)),
     interval=(value - half_width, value + half_width),
-    num_clusters=num_clusters,
+    num_clusters=found.num_clusters,
     freedom=freedom,
     method="published",
   )

@@ -1,7 +1,9 @@
-"""One number with its uncertainty, and what it could have found."""
+"""One number with its uncertainty: how probable it is, what it could find."""
 
+import bisect
 import dataclasses
 import math
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from scipy import optimize, stats
@@ -14,6 +16,8 @@ Method = Literal["networks", "pairs", "welch", "published"]
 
 # Two-sided, of every test; how often a design should find an effect.
 LEVEL, POWER = 0.05, 0.8
+# Where more networks than these would be needed, the number says no more.
+MOST_NETWORKS = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +114,90 @@ def detectable_errors(freedom: float) -> float:
   return float(optimize.brentq(lacks, 0.0, 3 * limit))
 
 
+def probability_above(estimate: Estimate, limit: float) -> float:
+  """Returns how probable it is that the true value is above a limit.
+
+  The distribution is the t distribution of the estimate: with a flat prior it
+  is that of the true value, and 1 minus it is the one-sided p-value.
+
+  Args:
+    estimate: the estimate. Without any error it is certain, on either side.
+    limit: in the units of the data.
+  """
+  distance = estimate.value - limit
+  if estimate.standard_error == 0:
+    return 0.5 if distance == 0 else float(distance > 0)
+  ratio = distance / estimate.standard_error
+  return float(stats.t.cdf(ratio, estimate.freedom))
+
+
+def probability_words(probability: float) -> str:
+  """Returns two digits; the model of normal means is not to be trusted more.
+
+  They are rounded towards 0.5, so that what is written is not beyond a limit
+  that the probability itself is not beyond.
+
+  >>> probability_words(0.9499), probability_words(0.9999)
+  ('0.94', 'above 0.99')
+  """
+  if probability > 0.99:
+    return "above 0.99"
+  if probability < 0.01:
+    return "below 0.01"
+  inwards = math.floor if probability > 0.5 else math.ceil
+  # What is two digits already must not fall by a rounding error.
+  return f"{inwards(round(100 * probability, 9)) / 100:.2f}"
+
+
+def with_least_error(estimate: Estimate, least: float) -> Estimate:
+  """Returns the estimate with a standard error that is not below `least`.
+
+  Networks that agree by chance, or exactly, say less than their spread seems to
+  say, because every number was measured on a finite number of problems.
+
+  Args:
+    estimate: the estimate. `p_sign_flip` has no error and stays.
+    least: in the units of the data.
+  """
+  error = max(estimate.standard_error, least)
+  half_width = float(stats.t.isf(LEVEL / 2, estimate.freedom)) * error
+  return dataclasses.replace(
+    estimate,
+    standard_error=error,
+    p_normal=normal_p(estimate.value, error),
+    p_t=float(
+      2 * stats.t.sf(abs(ratio(estimate.value, error)), estimate.freedom)
+    ),
+    interval=(estimate.value - half_width, estimate.value + half_width),
+  )
+
+
+def networks_to_decide(estimate: Estimate, limit: float) -> int | None:
+  """Returns how many networks, or pairs, would tell the value from a limit.
+
+  With so many, spread as these are, a t-test finds this distance from the
+  limit with 80 %. Where few networks were seen it is a rough guess.
+
+  Args:
+    estimate: the estimate.
+    limit: in the units of the data.
+
+  Returns:
+    The number, at least as many as there were, or None where it is above
+    `MOST_NETWORKS`.
+  """
+  distance = abs(estimate.value - limit)
+  deviation = estimate.standard_error * math.sqrt(estimate.num_clusters)
+
+  def tells(count: int) -> bool:
+    least = detectable_errors(count - 1) * deviation / math.sqrt(count)
+    return least <= distance
+
+  counts = range(max(2, estimate.num_clusters), MOST_NETWORKS + 1)
+  place = bisect.bisect_left(counts, True, key=tells)
+  return counts[place] if place < len(counts) else None
+
+
 def power_words(estimate: Estimate) -> str:
   """Returns what an effect must be so that the design finds it, in words."""
   unit = "pairs of networks" if estimate.method == "pairs" else "networks"
@@ -117,6 +205,32 @@ def power_words(estimate: Estimate) -> str:
     f"with {estimate.num_clusters} {unit} this design finds an effect of"
     f" {estimate.detectable:.2f} with {100 * POWER:.0f} %"
   )
+
+
+def pairing_notes(
+  compared: Iterable[Estimate | None], others: str
+) -> tuple[str, ...]:
+  """Returns what limits comparisons of two groups of networks, in words.
+
+  Args:
+    compared: of `inference.difference`; None where nothing was compared.
+    others: what the second group is called.
+  """
+  found = [one for one in compared if one]
+  notes: list[str] = []
+  left_out = max((one.num_left_out for one in found), default=0)
+  if left_out:
+    verb = "are" if left_out > 1 else "is"
+    notes.append(
+      f"networks are compared with {others} in pairs of one base seed;"
+      f" {left_out} without a partner {verb} left out"
+    )
+  if any(one.method == "welch" for one in found):
+    notes.append(
+      f"these networks and {others} have fewer than two base seeds in common,"
+      " so they are compared as independent groups"
+    )
+  return tuple(notes)
 
 
 def estimate_record(estimate: Estimate, *, sign: int = 1) -> dict[str, Any]:

@@ -144,32 +144,6 @@ def comparison_record(one: Comparison, *, sign: int = 1) -> dict[str, Any]:
   return record
 
 
-def pairing_notes(
-  compared: Iterable[Comparison | None], others: str
-) -> tuple[str, ...]:
-  """Returns what limits comparisons of two groups of networks, in words.
-
-  Args:
-    compared: of `above_other`; None where nothing was compared.
-    others: what the second group is called.
-  """
-  found = [one.estimate for one in compared if one and one.estimate]
-  notes: list[str] = []
-  left_out = max((one.num_left_out for one in found), default=0)
-  if left_out:
-    verb = "are" if left_out > 1 else "is"
-    notes.append(
-      f"networks are compared with {others} in pairs of one base seed;"
-      f" {left_out} without a partner {verb} left out"
-    )
-  if any(one.method == "welch" for one in found):
-    notes.append(
-      f"these networks and {others} have fewer than two base seeds in common,"
-      " so they are compared as independent groups"
-    )
-  return tuple(notes)
-
-
 def power_note(compared: Iterable[Comparison | None]) -> str:
   """Returns which effect would be found, of the least sensitive comparison.
 

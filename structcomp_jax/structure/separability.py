@@ -23,10 +23,13 @@ import dataclasses
 from typing import Any
 
 import pandas as pd
-from scipy import stats
 
 from structcomp_jax.report import inference
-from structcomp_jax.report.estimate import Estimate, estimate_record
+from structcomp_jax.report.estimate import (
+  Estimate,
+  estimate_record,
+  probability_above,
+)
 
 # The pair of the two subroutines; all other pairs are nonsense.
 SUBROUTINES = "subroutines"
@@ -128,7 +131,7 @@ def conclude(
       else "Fewer than two working base networks were cut."
     )
     return CutFinding("undecided", why, None, None, table, risk)
-  probability = _probability_above(excess, WORTH_A_CLAIM)
+  probability = probability_above(excess, WORTH_A_CLAIM)
   label = _label(probability, risk)
   return CutFinding(
     label, _sentence(label, probability, excess, table), excess, probability,
@@ -181,15 +184,6 @@ def record(found: CutFinding) -> dict[str, Any]:
     "excess": found.excess and estimate_record(found.excess),
     "networks": found.table.reset_index().to_dict("records"),
   }
-
-
-def _probability_above(estimate: Estimate, threshold: float) -> float:
-  """Returns how probable a mean above a threshold is."""
-  distance = estimate.value - threshold
-  if estimate.standard_error == 0:
-    return 0.5 if distance == 0 else float(distance > 0)
-  ratio = distance / estimate.standard_error
-  return float(stats.t.cdf(ratio, estimate.freedom))
 
 
 def _label(probability: float, risk: float) -> str:

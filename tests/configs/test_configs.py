@@ -155,7 +155,7 @@ def test_studies_accept(name, variant):
 def test_trained_networks_stand_beside_untrained_ones(name, variant):
   config = get_config(name, variant)
   if config.experiment in break_it_down.EXPERIMENTS:
-    # Without them a verdict could only be inconclusive.
+    # Without them a verdict could only be undecided.
     assert "random_init" in config.regimes
 
 

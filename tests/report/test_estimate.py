@@ -103,3 +103,88 @@ def test_a_record_keeps_the_units_of_the_data_and_says_how():
   }
   record = estimate.estimate_record(_estimate(method="networks"))
   assert (record["num_networks"], record["num_pairs"]) == (3, None)
+
+
+@pytest.mark.parametrize(
+  ("value", "limit", "expected"),
+  [(0.3, 0.3, 0.5), (0.5, 0.3, 0.908), (0.1, 0.3, 0.092), (0.3, -0.1, 0.972)],
+)
+def test_probability_above_a_limit_is_that_of_the_t_distribution(
+  value, limit, expected
+):
+  found = estimate.probability_above(_estimate(value=value), limit)
+  # Of t with two degrees of freedom there is a formula.
+  t = (value - limit) / 0.1
+  assert found == pytest.approx(0.5 + t / (2 * np.sqrt(2 + t**2)))
+  assert found == pytest.approx(expected, abs=1e-3)
+
+
+def test_probability_without_any_error_is_certainty():
+  certain = _estimate(standard_error=0.0)
+  found = [estimate.probability_above(certain, one) for one in (0.2, 0.3, 0.4)]
+  assert found == [1.0, 0.5, 0.0]
+
+
+def test_an_error_is_at_least_that_of_measurement():
+  one = _estimate()
+  same = estimate.with_least_error(one, 0.05)
+  assert same.standard_error == 0.1
+  wide = estimate.with_least_error(one, 0.4)
+  assert (wide.value, wide.standard_error) == (0.3, 0.4)
+  half = stats.t.isf(0.025, 2) * 0.4
+  np.testing.assert_allclose(wide.interval, (0.3 - half, 0.3 + half))
+  np.testing.assert_allclose(wide.p_t, 2 * stats.t.sf(0.75, 2))
+  np.testing.assert_allclose(wide.p_normal, 2 * stats.norm.sf(0.75))
+  assert (wide.p_sign_flip, wide.method) == (0.25, "pairs")
+
+
+@pytest.mark.parametrize("value", [0.3, -0.2])
+def test_so_many_networks_and_no_fewer_decide(value):
+  one = _estimate(value=value)
+  count = estimate.networks_to_decide(one, 0.05)
+  deviation = 0.1 * np.sqrt(3)
+  distances = [
+    estimate.detectable_errors(number - 1) * deviation / np.sqrt(number)
+    for number in (count - 1, count)
+  ]
+  assert distances[1] <= 0.25 < distances[0]
+  assert count > 3
+
+
+def test_networks_are_no_fewer_than_there_were_and_not_endless():
+  assert estimate.networks_to_decide(_estimate(value=9.0), 0.05) == 3
+  assert estimate.networks_to_decide(_estimate(value=0.06), 0.05) is None
+
+
+@pytest.mark.parametrize(
+  ("probability", "words"),
+  [
+    (0.9499, "0.94"),
+    (0.95, "0.95"),
+    (0.0501, "0.06"),
+    (0.05, "0.05"),
+    (0.29, "0.29"),
+    (0.991, "above 0.99"),
+    (0.009, "below 0.01"),
+  ],
+)
+def test_a_probability_in_words_is_not_beyond_itself(probability, words):
+  assert estimate.probability_words(probability) == words
+
+
+def test_who_is_left_out_of_pairs_is_said():
+  whole = _estimate(num_left_out=0)
+
+  def notes(*compared):
+    return estimate.pairing_notes(compared, "others")
+
+  assert notes(None, whole) == ()
+  assert notes(whole, _estimate(num_left_out=2)) == (
+    "networks are compared with others in pairs of one base seed; 2 without a"
+    " partner are left out",
+  )
+  assert "1 without a partner is left out" in notes(_estimate())[0]
+  apart = _estimate(method="welch", num_left_out=0)
+  (note,) = notes(apart, None)
+  assert "compared as independent groups" in note
+  assert len(notes(_estimate(), apart)) == 2

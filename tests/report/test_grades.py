@@ -107,31 +107,6 @@ def test_a_network_counts_once_whatever_its_masks():
   assert found.estimate.value == pytest.approx(0.4)
 
 
-def test_who_is_left_out_is_said():
-  first = [0.9, 0.9, 0.6, 0.6, 0.8, 0.8]
-  paired = _other(first, first)
-  partly = _other(first, first, seeds=(0, 1, 7))
-  apart = _other(first, first, seeds=(3, 4, 5))
-  lone = grades.Comparison(Grade.UNCLEAR, None)
-
-  def notes(*compared):
-    return grades.pairing_notes(compared, "others")
-
-  assert notes(None, lone, paired) == ()
-  assert notes(paired, partly) == (
-    "networks are compared with others in pairs of one base seed; 2 without a"
-    " partner are left out",
-  )
-  (note,) = notes(apart, None)
-  assert "compared as independent groups" in note
-  assert len(notes(partly, apart)) == 2
-  three = first[:4], pd.Series([0, 0, 1, 1])
-  one_more = grades.above_other(
-    pd.Series(first), NETWORKS, pd.Series(three[0]), three[1], minimum=0.05
-  )
-  assert "1 without a partner is left out" in notes(one_more)[0]
-
-
 def test_power_is_that_of_the_least_sensitive_comparison():
   narrow = _zero(0.5, 0.5, 0.4, 0.4, 0.6, 0.6)
   wide = _zero(0.5, 0.5, 0.0, 0.0, 0.9, 0.9)
@@ -153,3 +128,39 @@ def test_records_keep_the_units_of_the_data():
   assert record["num_networks"] == 3
   lone = grades.Comparison(Grade.UNCLEAR, None)
   assert grades.comparison_record(lone) == {"grade": "unclear"}
+
+
+@pytest.mark.parametrize(
+  ("low", "high", "mean", "smallest", "largest", "expected"),
+  [
+    (0.01, 0.2, 0.05, -0.1, 0.2, Grade.CLEAR),
+    (0.01, 0.2, 0.0499, 0.01, 0.2, Grade.UNCLEAR),
+    (0.0, 0.2, 0.05, 0.01, 0.2, Grade.CONSISTENT),
+    (-0.1, 0.2, 0.05, 0.0, 0.2, Grade.UNCLEAR),
+    (-0.2, -0.01, -0.05, -0.2, 0.1, Grade.OPPOSITE),
+    (-0.2, 0.1, -0.05, -0.2, -0.01, Grade.OPPOSITE),
+    (-0.2, 0.0, -0.05, -0.2, 0.0, Grade.UNCLEAR),
+    (-0.2, -0.01, -0.0499, -0.2, -0.01, Grade.UNCLEAR),
+  ],
+)
+def test_grades_at_their_limits(low, high, mean, smallest, largest, expected):
+  found = grades.graded(low, high, mean, smallest, largest, minimum=0.05)
+  assert found == expected
+
+
+@pytest.mark.parametrize(
+  "networks",
+  [
+    # A network counts by the mean of its masks, whatever one of them says,
+    ([-0.1, 0.3], [0.5], [0.9]),
+    # and networks count the same: the mean over masks is below the minimum.
+    ([0.2], [0.02] * 3, [0.02] * 3),
+  ],
+)
+def test_a_network_is_graded_by_the_mean_of_its_masks(networks):
+  effects = pd.Series([one for masks in networks for one in masks])
+  names = pd.Series(
+    [place for place, masks in enumerate(networks) for _ in masks]
+  )
+  found = grades.above_zero(effects, names, minimum=0.05)
+  assert found.grade is Grade.CONSISTENT

@@ -31,12 +31,14 @@ class Release:
     tests: our names of its tests, in the order of their numbers. Its
       `ablate_a` keeps cue a and breaks only the other cue b: our `odd_b`.
     renamed: {subroutine of the release: ours} where they differ.
+    num_problems: of its smallest test.
   """
 
   name: str
   first_test: int
   tests: tuple[str, ...]
   renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  num_problems: int = 1_000
 
 
 def _language_tests(first: str, second: str) -> tuple[str, ...]:
@@ -52,14 +54,14 @@ DESCRIPTIONS = {
     "a singular subject with a singular verb, e.g. “the pilot next to the taxi"
     " drivers swims”",
     {"subject": "is the subject singular?", "verb": "is the verb singular?"},
-    Release("sv_agr_singular", 0, _SUBJECT_VERB),
+    Release("sv_agr_singular", 0, _SUBJECT_VERB, num_problems=300),
   ),
   "sv_plural": Description(
     _SENTENCES,
     "a plural subject with a plural verb, e.g. “the movies the chef admires are"
     " unpopular”",
     {"subject": "is the subject plural?", "verb": "is the verb plural?"},
-    Release("sv_agr_plural", 5, _SUBJECT_VERB),
+    Release("sv_agr_plural", 5, _SUBJECT_VERB, num_problems=300),
   ),
   "anaphora_singular": Description(
     _SENTENCES,
@@ -69,7 +71,7 @@ DESCRIPTIONS = {
       "antecedent": "is the antecedent singular?",
       "pronoun": "is the pronoun singular?",
     },
-    Release("anaphora_singular", 10, _ANAPHORA),
+    Release("anaphora_singular", 10, _ANAPHORA, num_problems=200),
   ),
   "anaphora_plural": Description(
     _SENTENCES,
@@ -79,7 +81,7 @@ DESCRIPTIONS = {
       "antecedent": "is the antecedent plural?",
       "pronoun": "is the pronoun plural?",
     },
-    Release("anaphora_plural", 15, _ANAPHORA),
+    Release("anaphora_plural", 15, _ANAPHORA, num_problems=200),
   ),
   "inside_contact": Description(
     _PICTURES,

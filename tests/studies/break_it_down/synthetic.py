@@ -15,7 +15,7 @@ PROFILES = {
   ("scratch", "none"): (1.0, 0.5, 0.6, 0.95, 0.3),
   ("scratch", "zero"): (0.5, 0.9, 0.6, 0.3, 0.8),
   ("random_init", "none"): (0.98, 0.4, 0.5, 0.9, 0.25),
-  ("random_init", "zero"): (0.3, 0.3, 0.3, 0.3, 0.28),
+  ("random_init", "zero"): (0.9, 0.4, 0.4, 0.85, 0.35),
   ("random_matched", "none"): (0.5, 0.5, 0.6, 0.5, 0.5),
   ("random_matched", "zero"): (0.6, 0.6, 0.6, 0.55, 0.55),
 }

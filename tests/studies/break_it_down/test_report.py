@@ -144,10 +144,18 @@ def test_verdicts_of_the_page_are_a_file_beside_it(built):
     "regime",
     "label",
     "sentence",
+    "probability",
+    "informative",
+    "informative_control",
     "statistics",
     "notes",
   ]
   assert one["label"] == "modular by ablation"
+  for name in ("probability", "informative", "informative_control"):
+    assert 0.95 < one[name] <= 1
+  assert one["probability"] == min(
+    effect["probability"] for effect in one["statistics"]
+  )
   assert f">{one['label']}<" in (path / "report" / "index.html").read_text()
   assert [
     (effect["subroutine"], effect["difference"], effect["predicted"])
@@ -177,29 +185,36 @@ def test_statistics_of_a_verdict_are_those_of_the_tables(built):
       )
     )
     assert effect["mean"] == pytest.approx(ours.mean())
-    by_network = ours.groupby("base_seed").mean()
-    extreme = by_network.max() if column == "d_sub" else by_network.min()
-    assert effect["most_predicted_of_a_network"] == pytest.approx(extreme)
     assert (effect["num_searches"], effect["num_networks"]) == (9, 3)
+    sign = 1 if column == "d_sub" else -1
+    means = pd.DataFrame(
+      {
+        "damage": sign * matched.groupby("base_seed").mean(),
+        "untrained": sign * untrained.groupby("base_seed").mean(),
+      }
+    )
+    if column == "d_sub":
+      means = means[["damage"]]
+    highest = means.clip(lower=0).max(axis=1)
+    excess = sign * ours.groupby("base_seed").mean() - highest
+    assert effect["highest_control"] == pytest.approx(sign * highest.mean())
     expected = {
-      "zero": (ours.mean(), 3),
-      "random_masks": ((ours - matched).mean(), 3),
-      "untrained": (ours.mean() - untrained.mean(), 6),
+      "excess": (excess.mean(), 3),
+      "against_zero": (ours.mean(), 3),
+      "against_untrained": (ours.mean() - untrained.mean(), 6),
     }
     for name, (value, count) in expected.items():
-      compared = effect["against"][name]
+      compared = effect[name]
       assert compared["estimate"] == pytest.approx(value), name
       assert compared["num_networks"] == count
       low, high = compared["interval"]
-      if name == "random_masks":
-        # Made-up random masks share the noise, so that nothing is uncertain.
-        low, high = low - 1e-9, high + 1e-9
       assert low < value < high
       assert 0 <= compared["p_normal"] <= compared["p_t"] <= 1
-    assert effect["against"]["zero"]["grade"] == effect["support"] == "clear"
+    costs = "its own subroutine more than the other"
+    assert effect.get("removal_costs") == (costs if sign < 0 else None)
 
 
-def test_what_cannot_be_compared_is_null(tmp_path):
+def test_what_cannot_be_compared_is_noted(tmp_path):
   results = [
     synthetic.results_rows(regime, num_bases=2)
     for regime in ("scratch", "random_init")
@@ -210,9 +225,9 @@ def test_what_cannot_be_compared_is_null(tmp_path):
   report.build([path], tmp_path / "page.html")
   (one,) = json.loads((tmp_path / "page.verdicts.json").read_text())
   for effect in one["statistics"]:
-    assert effect["against"]["random_masks"] is None
-    assert effect["against"]["untrained"]["num_networks"] == 4
-    assert effect["against"]["untrained"]["num_pairs"] == 2
+    assert effect["against_untrained"]["num_networks"] == 4
+    assert effect["against_untrained"]["num_pairs"] == 2
+  assert "no random masks of the same size to compare with" in one["notes"]
 
 
 def test_verdicts_and_summaries_are_computed_once(complete, monkeypatch):
@@ -247,7 +262,7 @@ def test_least_possible_data(tmp_path):
   path = synthetic.write_workdir(tmp_path / "run", results, complete=False)
   summary = report.build([path], tmp_path / "page.html")
   assert summary["path"] == str(tmp_path / "page.html")
-  assert summary["verdicts"][0]["label"] == "inconclusive"
+  assert summary["verdicts"][0]["label"] == "undecided"
   text = (tmp_path / "page.html").read_text()
   assert ">nan<" not in text
   assert "<b>&," not in text

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from structcomp_jax.report import grades
+from structcomp_jax.report.estimate import pairing_notes
 from structcomp_jax.report.grades import Comparison, Grade
 
 
@@ -74,9 +75,9 @@ def notes(effects: Sequence[Effect]) -> tuple[str, ...]:
 
   Which effect the design would find is said where one is not clear.
   """
-  found = grades.pairing_notes(
-    (one.against.get("untrained networks") for one in effects),
-    "untrained ones",
+  compared = [one.against.get("untrained networks") for one in effects]
+  found = pairing_notes(
+    (one.estimate for one in compared if one), "untrained ones"
   )
   if min(one.support() for one in effects) < Grade.CLEAR:
     power = grades.power_note(one.against.get("zero") for one in effects)

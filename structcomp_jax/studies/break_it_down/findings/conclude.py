@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from structcomp_jax.report import workdir
-from structcomp_jax.report.grades import comparison_record
+from structcomp_jax.report.estimate import estimate_record
 from structcomp_jax.structure import separability
 from structcomp_jax.structure.separability import CutFinding
 from structcomp_jax.studies.break_it_down.columns import SCHEMAS
@@ -19,6 +19,10 @@ from structcomp_jax.studies.break_it_down.findings import (
 )
 from structcomp_jax.studies.break_it_down.findings.collect import Evidence
 from structcomp_jax.studies.break_it_down.findings.effects import Effect
+from structcomp_jax.studies.break_it_down.findings.labels import (
+  CONTROL,
+  Numbers,
+)
 from structcomp_jax.studies.break_it_down.findings.summary import summarise
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
   BASE_THRESHOLD,
@@ -71,7 +75,7 @@ def conclude(evidence: Evidence) -> Findings:
   """Summarises and judges."""
   tables = evidence.differences, evidence.controls
   every = verdicts(*tables)
-  trained = tuple(one for one in every if one.label != "control")
+  trained = tuple(one for one in every if one.label != CONTROL)
   return Findings(
     evidence,
     summarise(*tables),
@@ -148,33 +152,51 @@ def _cut_record(found: CutFinding | None) -> dict[str, Any]:
 
 def verdict_record(one: Verdict) -> dict[str, Any]:
   """Returns one verdict for `report.verdicts.to_json`."""
+  numbers = one.numbers
   return {
     **dict(zip(("experiment", "model", "regime"), one.network, strict=True)),
     "label": one.label,
     "sentence": one.sentence,
-    "statistics": [_effect_record(effect) for effect in one.effects],
+    "probability": numbers and numbers.probability,
+    "informative": numbers and numbers.informative,
+    "informative_control": numbers and numbers.control,
+    "statistics": (
+      [_effect_record(one, numbers) for one in numbers.effects]
+      if numbers
+      else []
+    ),
     "notes": list(one.notes),
   }
 
 
-def _effect_record(effect: Effect) -> dict[str, Any]:
-  """Returns an effect in units of D_sub or D_abl, not oriented."""
-  compared = {
-    "zero": effect.against_zero,
-    "random_masks": effect.against_matched,
-    "untrained": effect.against_untrained,
+def _effect_record(effect: Effect, numbers: Numbers) -> dict[str, Any]:
+  """Returns an effect in units of D_sub or D_abl, not oriented.
+
+  The excess and its probability are oriented: plus is what modularity predicts.
+  """
+  estimates = {
+    "excess": (effect.excess, 1),
+    "against_zero": (effect.plain, effect.sign),
+    "against_untrained": (effect.untrained, effect.sign),
   }
-  return {
+  found = {
     "subroutine": effect.subroutine,
     "difference": effect.test,
     "predicted": "positive" if effect.sign > 0 else "negative",
     "mean": effect.sign * effect.mean,
-    "most_predicted_of_a_network": effect.sign * effect.largest,
+    "highest_control": effect.sign * effect.control,
+    "probability": effect.probability,
     "num_searches": effect.num_searches,
     "num_networks": effect.num_networks,
-    "support": effect.support().name.lower(),
-    "against": {
-      name: one and comparison_record(one, sign=effect.sign)
-      for name, one in compared.items()
+    **{
+      name: one and estimate_record(one, sign=sign)
+      for name, (one, sign) in estimates.items()
     },
   }
+  if effect.test == "D_abl":
+    loss = numbers.losses[effect.subroutine]
+    found |= {
+      "removal_costs": numbers.costs[effect.subroutine].value,
+      "own_accuracy_lost": loss and estimate_record(loss),
+    }
+  return found

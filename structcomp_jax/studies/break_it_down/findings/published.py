@@ -130,6 +130,7 @@ def in_our_columns(release: pd.DataFrame) -> pd.DataFrame:
       ],
       "accuracy": release["accuracy"],
       "loss": release["loss"],
+      "num_problems": [names.num_problems for _, names in found],
       "l0": release["l0"],
       "l0_max": release["l0_max"],
       "base_accuracy": low.fillna(_OTHER_BASE_ACCURACY),

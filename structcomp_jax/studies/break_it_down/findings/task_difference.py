@@ -30,6 +30,8 @@ COLLAPSED_THRESHOLD = 0.3
 # rest on tiny differences between nearly parallel embeddings.
 UNSURE_LOSS = 1.35
 UNTRAINED_REGIME = "random_init"
+# What an ablated network may still do; at chance in all it has collapsed.
+AFTER_ABLATION = ["ablated_own", "ablated_target", "ablated_other"]
 
 # What names one mask, and what it was searched with.
 MASK_KEY = [
@@ -95,7 +97,8 @@ def task_differences(
     weights), `density` (fraction kept), `base_accuracy`, `base_failed`,
     `learned` (own-task accuracy of the subnetwork reaches `OWN_THRESHOLD`),
     `ablated_collapsed` (the ablated network is at chance on every test, so
-    that its D of 0 says nothing) and, for each condition `subnetwork`,
+    that its D of 0 says nothing), `num_problems` (of its smallest test; NaN
+    where the table does not say) and, for each condition `subnetwork`,
     `ablated`, `redrawn`, accuracies in [0, 1] `<condition>_own` (task X),
     `_other_task` (task Y), `_base`, `_target` (odd_X), `_other` (odd_Y), and
     `_margin` and `_loss` (mean score margin and cross entropy in nats on task
@@ -175,14 +178,21 @@ def _of_one_subroutine(
   table["d_sub"] = _difference(table, "subnetwork")
   table["d_abl"] = _difference(table, "ablated")
   table["d_redrawn"] = _difference(table, "redrawn")
-  at_chance = [f"ablated_{label}" for label in ("own", "target", "other")]
   table["ablated_collapsed"] = (
-    table[at_chance].max(axis=1, skipna=False) < COLLAPSED_THRESHOLD
+    table[AFTER_ABLATION].max(axis=1, skipna=False) < COLLAPSED_THRESHOLD
   )
   kept = rows[rows["ablation"] == "none"].groupby(MASK_KEY).first()
   table["density"] = kept["l0"] / kept["l0_max"]
   table["base_accuracy"] = kept.get("base_accuracy", np.nan)
+  table["num_problems"] = _fewest_problems(rows)
   return table.reset_index()
+
+
+def _fewest_problems(rows: pd.DataFrame) -> pd.Series | float:
+  """Returns the size of the smallest test of every mask."""
+  if "num_problems" not in rows:
+    return np.nan
+  return rows.groupby(MASK_KEY)["num_problems"].min()
 
 
 def _difference(table: pd.DataFrame, condition: str) -> pd.Series:

@@ -9,14 +9,26 @@ mask search has no hand, decides.
 """
 
 import dataclasses
+from collections.abc import Iterable
 
 import pandas as pd
 
-from structcomp_jax.report.grades import Grade
-from structcomp_jax.studies.break_it_down.findings import effects
+from structcomp_jax.report import inference
+from structcomp_jax.studies.break_it_down.findings import (
+  effects,
+  labels,
+  sentences,
+)
 from structcomp_jax.studies.break_it_down.findings.effects import (
   MINIMUM_EFFECT,
+  SMALL_LOSS,
   Effect,
+)
+from structcomp_jax.studies.break_it_down.findings.labels import Numbers
+from structcomp_jax.studies.break_it_down.findings.measurement import (
+  WORKS,
+  WORKS_WELL,
+  checks,
 )
 from structcomp_jax.studies.break_it_down.findings.statistics import DIFFERENCES
 from structcomp_jax.studies.break_it_down.findings.summary import (
@@ -30,38 +42,46 @@ from structcomp_jax.studies.break_it_down.findings.task_difference import (
   usable,
 )
 
+_SURE = f"{1 - labels.RISK:g}"
 RULES = (
-  "Only base networks that solve the whole task count (test accuracy at least"
-  " the stated threshold), and their masks must have learned their own"
-  f" subroutine (mean accuracy at least {OWN_THRESHOLD}).",
+  "Only base networks count that solve the whole task (test accuracy at least"
+  " the stated threshold) and have masks of both subroutines. Each counts once,"
+  " by the mean of its masks.",
   "The prediction of modularity is D_sub > 0 and D_abl < 0 for both"
-  " subroutines. An effect is <b>clear</b> when the 95 % t interval over base"
-  " networks lies on the predicted side, <b>consistent</b> when every base"
-  f" network's mean does and the overall mean is at least {MINIMUM_EFFECT},"
-  " otherwise unclear.",
-  "Each effect must hold against zero, against random masks of the same size"
-  " in the same network and, for the ablation, against the same search in"
-  " networks that were never trained. A trained network and the untrained one"
-  " of its base seed start from the same weights, so they are compared as a"
-  " pair: each network counts once, by the mean of its masks, and the interval"
-  " is that of the differences of the pairs, every one of which must lie on the"
-  " predicted side to be consistent. Where fewer than two pairs are left, both"
-  " groups are taken as independent (Welch).",
-  "D_sub of untrained networks is often as large as that of trained ones: the"
-  " mask search can build a subroutine. Where D_sub does not exceed that"
-  " control, the verdict says that it rests on the ablation test alone.",
-  "<b>Not modular</b> is said only where no ablation effect is supported and"
-  f" none reaches {2 * MINIMUM_EFFECT:g} in any base network.",
-  "All conditions must hold together, so no correction for several tests is"
-  " needed. With few base networks the intervals are wide: absence of evidence"
-  " is reported as inconclusive, not as absence.",
+  " subroutines: four effects. A network counts by how far its effect exceeds"
+  " the highest of its controls: zero, random masks of the same size in the"
+  " same network and, for the ablation, the same search in the untrained"
+  " network of the same base seed. Where fewer than two base seeds are in"
+  " common, the trained networks must exceed the untrained ones as a group"
+  " (Welch).",
+  "The mean over networks has a t distribution. Its error is at least that of"
+  " accuracies that were measured on so many problems. From it follows the"
+  " probability that an effect is worth a claim, which means above"
+  f" {MINIMUM_EFFECT}; the probability of a modular network is the lowest of"
+  " the four.",
+  "Masks can say something where they learned their own subroutine (mean"
+  f" accuracy above {OWN_THRESHOLD}) and the networks without them still work:"
+  f" their best accuracy on any test, counted as {WORKS_WELL} at most, is above"
+  f" {WORKS} on average. The probability of that, given the number of problems,"
+  f" must be above {_SURE}. Untrained networks must pass as well: a control"
+  " that failed is no control.",
+  f"<b>Modular</b>: the probability is above {_SURE}, and so is that of D_sub"
+  " beyond the untrained networks. <b>Modular by ablation</b>: without the"
+  " latter. D_sub of untrained networks is often as large as that of trained"
+  " ones, as the mask search can build a subroutine; then the ablation test"
+  " alone is the proof.",
+  "<b>Not modular</b>: for a subroutine, the probability that \u2212D_abl is"
+  f" above {MINIMUM_EFFECT} is below {labels.RISK}, though removing its"
+  f" subnetwork costs it more than {SMALL_LOSS} of its accuracy, or costs the"
+  " other one more. <b>Redundant</b>: the removal costs less than that, so"
+  " that the rest can do the same. <b>Opposite effect</b>: for both"
+  " subroutines, the removal costs the other one more, and more than that of a"
+  " random mask. These labels need no untrained networks, as a control can"
+  " only lower an effect.",
+  "<b>Undecided</b>: anything else. The sentence says which quantity is open,"
+  " and about how many networks would decide it. All four effects must hold"
+  " together, so no correction for several tests is needed.",
 )
-
-
-_MISSING = {
-  "D_sub": "the '{0}' subnetwork alone does '{0}' and not the other (D_sub)",
-  "D_abl": "removing the '{0}' subnetwork costs '{0}' in particular (D_abl)",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,17 +90,22 @@ class Verdict:
 
   Attributes:
     network: (experiment, model, regime).
-    label: a few words, e.g. `modular`.
-    sentence: the same in one plain sentence.
+    label: a few words, see `labels`.
+    sentence: the same in plain sentences.
     notes: what limits the verdict.
-    effects: the four graded effects; empty where the rules stop earlier.
+    numbers: what it follows from; None where the rules stop earlier.
   """
 
   network: tuple[str, str, str]
   label: str
   sentence: str
   notes: tuple[str, ...] = ()
-  effects: tuple[Effect, ...] = ()
+  numbers: Numbers | None = None
+
+  @property
+  def effects(self) -> tuple[Effect, ...]:
+    """The four effects, if they were measured."""
+    return tuple(self.numbers.effects) if self.numbers else ()
 
 
 def verdicts(
@@ -100,56 +125,67 @@ def verdicts(
 def _verdict(
   network: tuple[str, str, str], rows: pd.DataFrame, untrained: pd.DataFrame
 ) -> Verdict:
-  """Applies the rules in order; the first that fails ends the matter."""
   if network[2] == UNTRAINED_REGIME:
     return Verdict(
       network,
-      "control",
+      labels.CONTROL,
       "Weights that were never trained: what the mask search can build by"
       " itself. A trained network must differ from this.",
     )
-  kept = usable(rows)
+  kept = _complete(usable(rows))
+  untrained = _complete(untrained)
   notes = _notes(rows, kept, untrained)
-  obstacle = _obstacle(rows, kept, untrained)
+  obstacle = _obstacle(rows, kept)
   if obstacle:
-    return Verdict(network, "inconclusive", obstacle, notes)
-  found = tuple(
+    return Verdict(network, labels.UNDECIDED, obstacle, notes)
+  ours, theirs = checks(kept), checks(untrained)
+  numbers = Numbers(
+    effects=_effects(kept, untrained),
+    losses={
+      str(name): effects.loss(part) for name, part in kept.groupby("subroutine")
+    },
+    informative=min(one.probability for one in ours),
+    control=(
+      min(one.probability for one in theirs)
+      if untrained["base_seed"].nunique() >= inference.FEWEST
+      else None
+    ),
+  )
+  label = labels.label(numbers)
+  sentence = (
+    sentences.undecided(numbers, ours, theirs)
+    if label == labels.UNDECIDED
+    else sentences.of_label(label, numbers)
+  )
+  notes += effects.notes(numbers.effects)
+  return Verdict(network, label, sentence, notes, numbers)
+
+
+def _complete(rows: pd.DataFrame) -> pd.DataFrame:
+  """Returns the masks of networks that have some of both subroutines."""
+  counts = rows.groupby("base_seed")["subroutine"].transform("nunique")
+  return rows[counts == 2]
+
+
+def _effects(kept: pd.DataFrame, untrained: pd.DataFrame) -> tuple[Effect, ...]:
+  return tuple(
     effects.measure(test, part, untrained[untrained["subroutine"] == name])
     for name, part in kept.groupby("subroutine")
     for test in DIFFERENCES
   )
-  label, sentence = _judge(found)
-  notes += effects.notes(found)
-  return Verdict(network, label, sentence, notes, found)
 
 
-def _obstacle(
-  rows: pd.DataFrame, kept: pd.DataFrame, untrained: pd.DataFrame
-) -> str:
-  """Returns why no verdict is possible, or the empty string."""
-  if kept.empty:
+def _obstacle(rows: pd.DataFrame, kept: pd.DataFrame) -> str:
+  """Returns why nothing can be measured, or the empty string."""
+  if usable(rows).empty:
     return "Every base network failed: none solves the whole task."
   if rows["subroutine"].nunique() < 2:
     return "Masks of only one subroutine are there; both are needed."
-  counts = kept.groupby("subroutine")["base_seed"].nunique()
-  if len(counts) < 2 or counts.min() < 2:
-    return "Fewer than two working base networks: nothing to generalise from."
-  own = kept.groupby("subroutine")["subnetwork_own"].mean()
-  if not own.min() >= OWN_THRESHOLD:
+  if kept["base_seed"].nunique() < inference.FEWEST:
     return (
-      f"The masks did not learn '{own.idxmin()}': mean accuracy"
-      f" {own.min():.2f} on their own subroutine."
+      "Fewer than two working base networks with masks of both subroutines:"
+      " nothing to generalise from."
     )
-  collapsed = kept.groupby("subroutine")["ablated_collapsed"].mean()
-  if collapsed.max() > 0.5:
-    return (
-      f"Removing the '{collapsed.idxmax()}' subnetwork leaves a network at"
-      " chance on everything, so the ablation test says nothing."
-    )
-  if untrained["subroutine"].nunique() < 2:
-    return "There is no random-init control to compare with."
-  if untrained.groupby("subroutine")["base_seed"].nunique().min() < 2:
-    return "Fewer than two untrained networks: no control to compare with."
   return ""
 
 
@@ -159,8 +195,8 @@ def _notes(
   notes = []
   failed = sorted(rows[rows["base_failed"]]["base_seed"].unique())
   if failed:
-    seeds = ", ".join(str(seed) for seed in failed)
-    notes.append(f"left out, failed base seed: {seeds}")
+    notes.append(f"left out, failed base seed: {_listed(failed)}")
+  notes += _lacking_notes(usable(rows))
   unlearned = int((~kept["learned"]).sum())
   if unlearned:
     notes.append(
@@ -170,8 +206,12 @@ def _notes(
   collapsed = int(kept["ablated_collapsed"].sum())
   if collapsed:
     notes.append(f"{collapsed} of {len(kept)} ablated networks are at chance")
-  if len(untrained) and not effects.has_learned(untrained):
-    notes.append("most masks of the random-init control did not learn")
+  unlearned = int((~untrained["learned"]).sum())
+  if unlearned:
+    notes.append(
+      f"{unlearned} of {len(untrained)} masks of the random-init control stay"
+      f" below {OWN_THRESHOLD}"
+    )
   unsure = int(
     (kept["learned"] & (kept["subnetwork_loss"] > UNSURE_LOSS)).sum()
   )
@@ -180,69 +220,35 @@ def _notes(
       f"{unsure} of {len(kept)} masks decide by tiny differences (loss above"
       f" {UNSURE_LOSS}, guessing is 1.386)"
     )
-  if len(kept) and kept["d_sub_matched"].isna().all():
-    notes.append("no random masks of the same size to compare with")
+  if len(kept):
+    notes += _random_mask_notes(kept)
   return tuple(notes)
 
 
-def _judge(effects: tuple[Effect, ...]) -> tuple[str, str]:
-  """Returns label and sentence from the graded effects."""
-  by_test = {
-    test: [effect for effect in effects if effect.test == test]
-    for test in DIFFERENCES
-  }
-  weakest = min(effect.support() for effect in effects)
-  if weakest >= Grade.CONSISTENT:
-    return _modular(weakest, by_test["D_sub"])
-  ablation = by_test["D_abl"]
-  if not any(effect.support() >= Grade.CONSISTENT for effect in ablation):
-    if all(effect.largest < 2 * MINIMUM_EFFECT for effect in ablation):
-      return (
-        "not modular",
-        "Removing a subnetwork does not take away its subroutine in"
-        " particular: no sign of modular parts, as if whole patterns had been"
-        " memorised (template-like).",
-      )
-    return "inconclusive", " ".join(_ablation_words(one) for one in ablation)
-  weak = [effect for effect in effects if effect.support() < Grade.CONSISTENT]
-  missing = "; ".join(_MISSING[one.test].format(one.subroutine) for one in weak)
-  return "mixed", f"Only some tests find separate parts. Not shown: {missing}."
+def _lacking_notes(rows: pd.DataFrame) -> list[str]:
+  """Returns which networks lack the masks of a subroutine."""
+  every = set(rows["base_seed"])
+  return [
+    f"left out, no masks for '{name}': base seed {_listed(sorted(lacking))}"
+    for name, part in rows.groupby("subroutine")
+    if (lacking := every - set(part["base_seed"]))
+  ]
 
 
-def _ablation_words(effect: Effect) -> str:
-  """Returns what an unsupported ablation effect looks like."""
-  if effect.largest < 2 * MINIMUM_EFFECT:
-    return (
-      f"Removing the '{effect.subroutine}' subnetwork does not cost"
-      f" '{effect.subroutine}' in particular in any base network."
-    )
-  return (
-    f"Whether removing the '{effect.subroutine}' subnetwork costs"
-    f" '{effect.subroutine}' in particular depends on the base network or is"
-    " no clearer than in the controls."
-  )
+def _random_mask_notes(kept: pd.DataFrame) -> list[str]:
+  """Returns which networks have no random masks to compare with."""
+  columns = ["d_sub_matched", "d_abl_matched"]
+  found = kept.groupby(["base_seed", "subroutine"])[columns].mean()
+  missing = found[found.isna().any(axis=1)].index.unique("base_seed")
+  if found.isna().all(axis=None):
+    return ["no random masks of the same size to compare with"]
+  if len(missing):
+    return [
+      "no random masks of the same size, so that an effect of theirs does not"
+      f" count: base seed {_listed(missing)}"
+    ]
+  return []
 
 
-def _modular(weakest: Grade, subnetworks: list[Effect]) -> tuple[str, str]:
-  beyond = all(
-    effect.against_untrained is not None
-    and effect.against_untrained.grade >= Grade.CONSISTENT
-    for effect in subnetworks
-  )
-  tentative = weakest < Grade.CLEAR
-  label = "modular" if beyond else "modular by ablation"
-  sentence = (
-    "Each subroutine has a part of its own: kept alone it does that"
-    " subroutine better than the other, and without it the network does that"
-    " subroutine worse than the other. How much of it is lost, the ablation"
-    " accuracies below tell."
-  )
-  if not beyond:
-    sentence += (
-      " The proof is the ablation. That a subnetwork alone is specific decides"
-      " nothing here, as untrained networks yield the same or could not learn."
-    )
-  if tentative:
-    label = f"probably {label}"
-    sentence += " All base networks agree, but they are too few to be sure."
-  return label, sentence
+def _listed(seeds: Iterable[object]) -> str:
+  return ", ".join(str(seed) for seed in seeds)

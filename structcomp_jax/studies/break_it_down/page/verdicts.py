@@ -5,16 +5,35 @@ from collections.abc import Sequence
 import pandas as pd
 
 from structcomp_jax.report import cards, markup
-from structcomp_jax.report.cards import grade_sign
+from structcomp_jax.report.estimate import Estimate, probability_words
 from structcomp_jax.report.markup import escape, number
 from structcomp_jax.studies.break_it_down.findings.conclude import Findings
-from structcomp_jax.studies.break_it_down.findings.effects import Effect
+from structcomp_jax.studies.break_it_down.findings.effects import (
+  MINIMUM_EFFECT,
+  worth_a_claim,
+)
+from structcomp_jax.studies.break_it_down.findings.labels import (
+  BY_ABLATION,
+  MODULAR,
+  NOT_MODULAR,
+  OPPOSITE,
+  REDUNDANT,
+  Numbers,
+)
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
   UNTRAINED_REGIME,
 )
 from structcomp_jax.studies.break_it_down.findings.verdict import Verdict
 from structcomp_jax.studies.break_it_down.page import cuts
 from structcomp_jax.studies.break_it_down.regimes import LABELS
+
+_KINDS = {
+  MODULAR: "good",
+  BY_ABLATION: "good",
+  NOT_MODULAR: "bad",
+  REDUNDANT: "middle",
+  OPPOSITE: "middle",
+}
 
 
 def verdict_card(title: str, verdict: Verdict, *, fold: bool) -> str:
@@ -24,7 +43,7 @@ def verdict_card(title: str, verdict: Verdict, *, fold: bool) -> str:
     badge(verdict.label),
     verdict.sentence,
     notes=verdict.notes,
-    tests=_effects(verdict.effects) if verdict.effects else "",
+    tests=_tests(verdict.numbers) if verdict.numbers else "",
     fold=fold,
   )
 
@@ -42,7 +61,7 @@ def verdict_overview(found: Sequence[Findings]) -> str:
           f"{escape(findings.evidence.title)}<br><small>"
           f"{escape(LABELS.name(one.network[2]))}</small>",
           cuts.badge(findings.cuts.get(one.network[2])),
-          badge(one.label),
+          badge(one.label) + _probability(one),
           _per_subroutine(trained, "d_sub"),
           _per_subroutine(untrained, "d_sub"),
           _per_subroutine(trained, "d_abl"),
@@ -71,39 +90,60 @@ def _per_subroutine(summary: pd.DataFrame, measure: str) -> str:
 
 def badge(label: str) -> str:
   """Returns a coloured label of a verdict."""
-  kinds = {"not modular": "bad", "mixed": "middle"}
-  stem = label.removeprefix("probably ")
-  kind = "good" if stem.startswith("modular") else kinds.get(stem, "plain")
-  return cards.badge(label, kind)
+  return cards.badge(label, _KINDS.get(label, "plain"))
 
 
-def _effects(effects: tuple[Effect, ...]) -> str:
+def _probability(one: Verdict) -> str:
+  """Returns the probability of modular parts, under a label."""
+  if one.numbers is None or one.numbers.probability is None:
+    return ""
+  words = probability_words(one.numbers.probability)
+  return f"<br><small>probability of modular: {words}</small>"
+
+
+def _tests(numbers: Numbers) -> str:
   header = (
     "subnetwork",
     "mean effect<br><small>predicted direction = +</small>",
-    "against zero",
-    "against a random mask",
-    "against never trained",
+    "highest control",
+    "beyond its controls<br><small>95 % interval</small>",
+    f"probability<br><small>of more than {MINIMUM_EFFECT}</small>",
+    "beyond never trained<br><small>probability</small>",
   )
   rows = [
     (
       f"{escape(effect.subroutine)}: {_measure_words(effect.test)}",
       number(effect.mean, sign=True),
-      grade_sign(effect.against_zero),
-      grade_sign(effect.against_matched),
-      _against_untrained(effect),
+      number(effect.control, sign=True),
+      _interval(effect.excess),
+      _words(effect.probability),
+      _words(worth_a_claim(effect.untrained)),
     )
-    for effect in effects
+    for effect in numbers.effects
   ]
-  return markup.table(header, rows)
+  return markup.table(header, rows) + f"<p>{_informative(numbers)}</p>"
 
 
-def _against_untrained(effect: Effect) -> str:
-  """Returns the grade; for D_sub it is shown but does not decide."""
-  sign = grade_sign(effect.against_untrained)
-  if effect.test == "D_sub":
-    return f"{sign} <small>(shown only)</small>"
-  return sign
+def _informative(numbers: Numbers) -> str:
+  """Returns whether the masks can say something."""
+  return (
+    "Probability that the masks learned, and that the networks without them"
+    f" still work: {_words(numbers.informative)}; the same of the networks that"
+    f" were never trained: {_words(numbers.control)}."
+  )
+
+
+def _interval(found: Estimate | None) -> str:
+  if found is None:
+    return markup.DASH
+  low, high = (number(bound, sign=True) for bound in found.interval)
+  return (
+    f"{number(found.value, sign=True)} <small>({low} \u2026 {high})</small>"
+  )
+
+
+def _words(probability: float | None) -> str:
+  return markup.DASH if probability is None else probability_words(probability)
 
 
 def _measure_words(test: str) -> str:

@@ -1,0 +1,146 @@
+"""A verdict moves little where numbers move little, on tables of real runs."""
+
+import itertools
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from structcomp_jax.studies.break_it_down.findings import task_difference
+from structcomp_jax.studies.break_it_down.findings.labels import (
+  BY_ABLATION,
+  MODULAR,
+  NOT_MODULAR,
+  OPPOSITE,
+  REDUNDANT,
+  UNDECIDED,
+)
+from structcomp_jax.studies.break_it_down.findings.verdict import verdicts
+from tests.studies.break_it_down import hand_made
+
+RESULTS = pathlib.Path(__file__).parents[3] / "docs" / "results"
+TABLES = [
+  "anaphora_plural",
+  "anaphora_singular",
+  "inside_contact",
+  "sv_plural",
+  "sv_singular",
+]
+FOR, AGAINST = {MODULAR, BY_ABLATION}, {NOT_MODULAR, REDUNDANT, OPPOSITE}
+# What single tests answer for one problem of 300.
+ONE_PROBLEM = 1 / 300
+
+
+def _read(name, file):
+  table = pd.read_csv(RESULTS / name / file)
+  if "candidate" not in table:
+    # Written before masks had a number of their own.
+    of_network = ["regime", "base_seed", "subroutine", "ablation", "test_task"]
+    table["candidate"] = table.groupby(of_network, dropna=False).cumcount()
+  return table
+
+
+def _judge(results, controls):
+  """Returns the verdict on the trained networks of raw tables."""
+  tables = [
+    task_difference.task_differences(one) for one in (results, controls)
+  ]
+  (one,) = [one for one in verdicts(*tables) if one.network[2] == "scratch"]
+  return one
+
+
+def _moved(table, draws):
+  step = draws.uniform(-ONE_PROBLEM, ONE_PROBLEM, len(table))
+  return table.assign(accuracy=(table["accuracy"] + step).clip(0, 1))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_one_problem_more_or_less_decides_nothing(name):
+  tables = _read(name, "results.csv"), _read(name, "controls.csv")
+  before = _judge(*tables)
+  draws = np.random.default_rng(0)
+  for _ in range(8):
+    after = _judge(*(_moved(one, draws) for one in tables))
+    assert not _contradict(before.label, after.label)
+    for measure in ("probability", "informative", "control"):
+      first, second = (getattr(one.numbers, measure) for one in (before, after))
+      assert first == pytest.approx(second, abs=0.03), measure
+
+
+def _contradict(first, second):
+  """Returns whether the labels exclude each other."""
+  if {first, second} <= FOR or {first, second} <= {NOT_MODULAR, OPPOSITE}:
+    return False
+  return first != second and UNDECIDED not in (first, second)
+
+
+MADE_UP = {
+  MODULAR: {"ablated": (-0.6, -0.5, -0.55), "subnetwork": 0.7},
+  REDUNDANT: {"ablated": ((0.9, 0.9),) * 3},
+  NOT_MODULAR: {"ablated": ((0.45, 0.4),) * 3, "num_problems": 1_000},
+  OPPOSITE: {"ablated": (0.6, 0.5, 0.55)},
+}
+ACCURACIES = [
+  f"{condition}_{test}"
+  for condition in ("subnetwork", "ablated")
+  for test in ("own", "target", "other")
+]
+
+
+def _path(first, second):
+  """Returns verdicts on the way from one made-up table to another."""
+  first, second = (hand_made.both(**MADE_UP[one]) for one in (first, second))
+  untrained = hand_made.both("random_init", (0.5,) * 3, subnetwork=0.1)
+  for share in np.linspace(0, 1, 41):
+    mixed = first.copy()
+    mixed[ACCURACIES] += share * (second[ACCURACIES] - first[ACCURACIES])
+    yield hand_made.answer(hand_made.with_differences(mixed), untrained)
+
+
+@pytest.mark.parametrize(
+  ("first", "second"),
+  [
+    (one, other)
+    for place, one in enumerate(MADE_UP)
+    for other in list(MADE_UP)[place + 1 :]
+  ],
+)
+def test_labels_that_contradict_each_other_never_touch(first, second):
+  names = [one.label for one in _path(first, second)]
+  assert (names[0], names[-1]) == (first, second)
+  for before, after in itertools.pairwise(names):
+    assert not _contradict(before, after)
+
+
+def _pushed(results, share, own, other):
+  """Moves trained ablated networks towards accuracies on their own tests."""
+  table = results.copy()
+  names = table["subroutine"].fillna("")
+  is_own = (table["test_task"] == names) | (
+    table["test_task"] == "odd_" + names
+  )
+  goal = np.where(is_own, own, other)
+  chosen = table["regime"].eq("scratch") & table["ablation"].eq("zero")
+  moved = table["accuracy"] + share * (goal - table["accuracy"])
+  return table.assign(accuracy=table["accuracy"].where(~chosen, moved))
+
+
+@pytest.mark.parametrize(
+  ("own", "other", "label"),
+  [
+    (0.25, 0.95, BY_ABLATION),
+    (0.95, 0.95, REDUNDANT),
+    (0.85, 0.3, OPPOSITE),
+  ],
+)
+def test_real_tables_reach_every_label_without_a_jump(own, other, label):
+  name = "sv_singular"
+  results, controls = _read(name, "results.csv"), _read(name, "controls.csv")
+  names = [
+    _judge(_pushed(results, share, own, other), controls).label
+    for share in np.linspace(0, 1, 21)
+  ]
+  assert names[-1] == label
+  for before, after in itertools.pairwise(names):
+    assert not _contradict(before, after)
