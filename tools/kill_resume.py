@@ -44,6 +44,7 @@ _COMPARED = (
   "**/selection.json",
   "**/metrics.jsonl",
   "**/DONE",
+  "rounds.json",
   "report/verdicts.json",
 )
 _POLL_SECONDS = 0.01

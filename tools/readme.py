@@ -20,6 +20,7 @@ from typing import Any
 import pandas as pd
 
 from structcomp_jax.io import files
+from structcomp_jax.pipeline import rounds
 from structcomp_jax.pipeline.tables import SETTINGS
 from structcomp_jax.report import markup, origin, style
 from structcomp_jax.report.text import (
@@ -290,7 +291,7 @@ def origin_lines(workdirs: Sequence[Workdir]) -> str:
     seeds = [
       f"{name} seeds {', '.join(map(str, values))}"
       for name, values in (
-        ("base", one.config.get("base_seeds", ())),
+        ("base", rounds.reached(one.config, one.path)),
         ("mask", one.config.get("search", {}).get("seeds", ())),
       )
     ]

@@ -8,6 +8,7 @@ import re
 MASKS = "masks.npz"
 LOGITS = "logits.safetensors"
 METRICS = "metrics.jsonl"
+ROUNDS = "rounds.json"
 SELECTION = "selection.json"
 TIMINGS = "timings.json"
 VERSIONS = "versions.json"

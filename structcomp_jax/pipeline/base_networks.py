@@ -44,7 +44,7 @@ def missing_seeds(work: Workplace, regime: str) -> list[int]:
   """Returns the base seeds of a regime whose networks are not there yet."""
   return [
     seed
-    for seed in work.config.base_seeds
+    for seed in work.base_seeds
     if not files.is_done(work.paths.base(regime, seed))
   ]
 

@@ -12,6 +12,8 @@ from structcomp_jax.pipeline.features import place
 
 # Seeds become 32-bit integers.
 _MAX_SEED = 2**31 - 1
+# More would be a slip of the finger.
+_MOST_BASE_SEEDS = 1000
 _DTYPES = ("float32", "bfloat16")
 _CHOICES = {
   "search.cache": place.SETTINGS,
@@ -46,6 +48,33 @@ def check_common(config: ConfigDict) -> None:
   if config.runtime.vmap_width != "auto":
     integers(config, "runtime.vmap_width", 0, or_else="auto")
   finite(config, "runtime.checkpoint_seconds")
+
+
+def auto_base_seeds(config: ConfigDict) -> None:
+  """Checks the section `auto_base_seeds`.
+
+  Raises:
+    UserError: a value, named by its field, means nothing.
+  """
+  integers(config, "auto_base_seeds.most", 0, _MOST_BASE_SEEDS)
+  integers(config, "auto_base_seeds.step", 1)
+  finite(config, "auto_base_seeds.max_hours")
+  if config.auto_base_seeds.max_hours < 0:
+    raise types.UserError(
+      f"auto_base_seeds.max_hours {config.auto_base_seeds.max_hours} is "
+      "negative; give 0 for no limit"
+    )
+  most, first = config.auto_base_seeds.most, len(config.base_seeds)
+  if 0 < most <= first:
+    raise types.UserError(
+      f"auto_base_seeds.most {most} is not more than the {first} base_seeds; "
+      "raise it, or give 0 to add none"
+    )
+  if most and max(config.base_seeds) + most - first > _MAX_SEED:
+    raise types.UserError(
+      f"base_seeds {max(config.base_seeds)} leaves no room for "
+      "auto_base_seeds.most; give smaller seeds"
+    )
 
 
 def distinct(config: ConfigDict, field: str) -> None:

@@ -30,7 +30,7 @@ class Experiment(Workplace):
     return [
       (regime, seed)
       for regime in self.config.regimes
-      for seed in self.config.base_seeds
+      for seed in self.base_seeds
     ]
 
   def frozen(self, regime: str, base_seed: int) -> FrozenNetwork:
@@ -82,7 +82,7 @@ class Experiment(Workplace):
         search.
       directory_of: base seed -> directory of the network's masks.
     """
-    seeds = self.config.base_seeds
+    seeds = self.base_seeds
     directories = {seed: directory_of(seed) for seed in seeds}
     fingerprints = {seed: self.fingerprint(regime, seed) for seed in seeds}
     wanted = job.config.seeds

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from structcomp_jax.io import files, hosts, tables
 from structcomp_jax.io.progress import Progress
-from structcomp_jax.pipeline import parts, session
+from structcomp_jax.pipeline import parts, rounds, session
 from structcomp_jax.pipeline.experiment import Experiment, MakeStudy
 from structcomp_jax.tasks import datasets
 
@@ -17,11 +17,17 @@ from structcomp_jax.tasks import datasets
 def run(
   config: ConfigDict, workdir: str | pathlib.Path, make_study: MakeStudy
 ) -> None:
-  """Runs every step; what is complete is skipped, the rest goes on."""
+  """Runs every step; what is complete is skipped, the rest goes on.
+
+  Where base seeds are added until the answer is decided, the steps of a round
+  are taken again for every addition.
+  """
   with session.open_experiment(config, workdir, make_study, "run") as work:
-    for name, step in STEPS.items():
-      with session.timed(work, name):
-        step(work)
+    _take(work, "prepare_data")
+    _take(work, *_ROUND)
+    while rounds.close(config, work.paths.workdir, lambda: is_decided(work)):
+      _take(work, *_ROUND)
+    _take(work, "report")
 
 
 def run_step(
@@ -77,6 +83,12 @@ def evaluate(work: Experiment) -> None:
 
 
 @hosts.by_first
+def is_decided(work: Experiment) -> bool:
+  """Returns whether the tables answer the question of the study."""
+  return work.study.is_decided(work.paths.workdir)
+
+
+@hosts.by_first
 def report(work: Experiment) -> None:
   """Writes the report and says where it lies."""
   work.study.report([work.paths.workdir], work.paths.report)
@@ -89,6 +101,15 @@ STEPS: Mapping[str, Callable[[Experiment], None]] = {
   "evaluate": evaluate,
   "report": report,
 }
+# What is done again with more base seeds.
+_ROUND = ("train", "search", "evaluate")
+
+
+def _take(work: Experiment, *names: str) -> None:
+  """Takes some steps."""
+  for name in names:
+    with session.timed(work, name):
+      STEPS[name](work)
 
 
 def build(

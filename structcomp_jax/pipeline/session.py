@@ -20,11 +20,9 @@ from structcomp_jax import __version__
 from structcomp_jax.io import files, hosts
 from structcomp_jax.io.layout import TIMINGS, VERSIONS
 from structcomp_jax.io.workdir import check_shared, open_workdir
+from structcomp_jax.pipeline import rounds
 from structcomp_jax.pipeline.experiment import Experiment, MakeStudy
 
-# Base networks and masks that are added to an experiment leave the others as
-# they are.
-_MAY_GROW = ("base_seeds", "search.seeds")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "tensorflow-datasets")
 
 
@@ -49,7 +47,7 @@ def open_experiment(
         workdir,
         config.to_dict(),
         launched_as=command,
-        may_grow=_MAY_GROW,
+        may_grow=_may_grow(config),
       )
     )
     versions = experiment.paths.workdir / VERSIONS
@@ -62,6 +60,18 @@ def open_experiment(
     enter(stack)
     check_shared(workdir, config.to_dict())
     yield experiment
+
+
+def _may_grow(config: ConfigDict) -> tuple[str, ...]:
+  """Returns the lists that may become longer in a work directory.
+
+  Base networks and masks that are added to an experiment leave the others as
+  they are. Where rounds add base seeds, their number was fixed when the risk
+  was shared among them.
+  """
+  if len(rounds.planned(config)) > 1:
+    return ("search.seeds",)
+  return ("base_seeds", "search.seeds")
 
 
 @contextlib.contextmanager

@@ -140,6 +140,13 @@ class Study(Protocol):
   ) -> tuple[Sequence[Part], bool]:
     """Returns what a base network adds to the tables, and whether it is new."""
 
+  def is_decided(self, workdir: pathlib.Path) -> bool:
+    """Returns whether its tables answer the question of the study.
+
+    Asked after a round, where the config lets base seeds be added
+    (`pipeline.rounds`); called by the first process alone.
+    """
+
   def report(self, workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> None:
     """Writes one page over finished work directories."""
 

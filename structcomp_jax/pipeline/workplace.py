@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from structcomp_jax import types
 from structcomp_jax.io import layout
-from structcomp_jax.pipeline import choices, keys
+from structcomp_jax.pipeline import choices, keys, rounds
 from structcomp_jax.pipeline.config import Runtime
 from structcomp_jax.pipeline.features import store
 from structcomp_jax.pipeline.study import Study
@@ -46,6 +46,11 @@ class Workplace:
     """The TFDS directory."""
     data_dir = self.runtime.data_dir
     return pathlib.Path(data_dir) if data_dir else self.paths.workdir / "data"
+
+  @property
+  def base_seeds(self) -> tuple[int, ...]:
+    """The base seeds that are wanted; more of them after every round."""
+    return rounds.reached(self.config, self.paths.workdir)
 
   def sizes(self, task: str) -> Mapping[str, int]:
     """Returns {split: number of problems} of one task."""

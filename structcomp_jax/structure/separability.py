@@ -42,7 +42,7 @@ LABELS = ("separable", "undecided", "not separable")
 # other networks, also of other architectures: docs/results/planted.md.
 WORTH_A_CLAIM = 0.1
 # A label is given where its opposite is as improbable as this.
-_RISK = 0.05
+RISK = 0.05
 _NETWORK = ["regime", "base_seed"]
 
 
@@ -57,6 +57,7 @@ class CutFinding:
     probability: that the mean of E is above `WORTH_A_CLAIM`, or None.
     table: one row per base network: `separability`, `nonsense`, `untrained`,
       `excess`.
+    risk: see `conclude`.
   """
 
   label: str
@@ -64,6 +65,7 @@ class CutFinding:
   excess: Estimate | None
   probability: float | None
   table: pd.DataFrame
+  risk: float = RISK
 
 
 def worse_half(cuts: pd.DataFrame) -> pd.Series:
@@ -99,6 +101,7 @@ def conclude(
   untrained: str,
   chance: float,
   failed: frozenset[int] = frozenset(),
+  risk: float = RISK,
 ) -> CutFinding:
   """Judges the networks of one trained regime.
 
@@ -109,6 +112,8 @@ def conclude(
       base seeds.
     chance: the accuracy of guessing.
     failed: base seeds of networks that do not solve the whole task.
+    risk: how probable the opposite of a label may be; less than usual where
+      the same networks are judged again when there are more of them.
   """
   table = beside_controls(
     separability(cuts, chance), "separability", regime, untrained
@@ -130,12 +135,12 @@ def conclude(
       if missing
       else "Fewer than two working base networks were cut."
     )
-    return CutFinding("undecided", why, None, None, table)
+    return CutFinding("undecided", why, None, None, table, risk)
   probability = probability_above(excess, WORTH_A_CLAIM)
-  label = _label(probability)
+  label = _label(probability, risk)
   return CutFinding(
     label, _sentence(label, probability, excess, table), excess, probability,
-    table,
+    table, risk,
   )  # fmt: skip
 
 
@@ -180,15 +185,16 @@ def record(found: CutFinding) -> dict[str, Any]:
     "sentence": found.sentence,
     "probability": found.probability,
     "threshold": WORTH_A_CLAIM,
+    "risk": found.risk,
     "excess": found.excess and estimate_record(found.excess),
     "networks": found.table.reset_index().to_dict("records"),
   }
 
 
-def _label(probability: float) -> str:
-  if probability > 1 - _RISK:
+def _label(probability: float, risk: float) -> str:
+  if probability > 1 - risk:
     return "separable"
-  return "not separable" if probability < _RISK else "undecided"
+  return "not separable" if probability < risk else "undecided"
 
 
 def _sentence(

@@ -36,6 +36,12 @@ LANGUAGE_FIELDS = [
   ("base_seeds", "abc", ["base_seeds 'abc'", "integers"]),
   ("base_seeds", "()", ["base_seeds ()"]),
   ("base_seeds", "(99999999999,)", ["base_seeds 99999999999"]),
+  ("auto_base_seeds.most", "-1", ["auto_base_seeds.most -1"]),
+  ("auto_base_seeds.most", "1001", ["auto_base_seeds.most 1001", "to 1000"]),
+  ("auto_base_seeds.most", "1", ["most 1 is not more", "the 1 base_seeds"]),
+  ("auto_base_seeds.step", "0", ["auto_base_seeds.step 0"]),
+  ("auto_base_seeds.max_hours", "-1.0", ["max_hours -1.0 is negative"]),
+  ("auto_base_seeds.max_hours", "nan", ["auto_base_seeds.max_hours nan"]),
   ("search.seeds", "()", ["search.seeds ()"]),
   ("data.policy", "publishd", ["data.policy", "publishd", "unseen_words"]),
   ("data.num_problems.train", "-1", ["data.num_problems.train -1"]),
@@ -101,6 +107,7 @@ ALL_REGIMES = "('scratch', 'simclr', 'pruned', 'random_init')"
 VISION_FIELDS = [
   ("model.image_size", "50", ["image_size of 50; choose a divisor of 128"]),
   ("model.image_size", "0", ["image_size of 0; choose a divisor of 128"]),
+  ("auto_base_seeds.most", "9", ["auto_base_seeds.most 9", "cuts between non"]),
   ("model.family", "vit", ["model.sizes does not describe a vit"]),
   ("model.resize", "foo", ["model.resize 'foo' ", " area, darkest"]),
   ("model.sizes.stage_widths", "(8,)", ["differ in length"]),
@@ -260,6 +267,24 @@ def test_bad_sweep(refusal, learning_rate, batch_size, expected):
     "training.sweep.batch_sizes": f"({batch_size},)",
   }
   assert_clear(refusal(VISION, changes), expected)
+
+
+@pytest.mark.parametrize(
+  ("changes", "expected"),
+  [
+    ({"base_seeds": "(2147483646,)"}, ["base_seeds 2147483646", "no room"]),
+    ({"regimes": "('scratch',)"}, ["needs random_init after another one"]),
+    ({"regimes": "('random_init', 'scratch')"}, ["needs random_init after"]),
+    ({"cuts.num_steps": "0"}, ["needs cuts between nonsense properties"]),
+    ({"cuts.num_nonsense": "0"}, ["needs cuts between nonsense properties"]),
+  ],
+)
+def test_base_seeds_are_added_where_something_can_be_decided(
+  refusal, changes, expected
+):
+  assert_clear(
+    refusal(CONFIG, {"auto_base_seeds.most": "4", **changes}), *expected
+  )
 
 
 @pytest.mark.parametrize(("field", "value", "expected"), THROUGH_A_PROCESS)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from structcomp_jax.structure import separability as findings
 
@@ -33,17 +34,18 @@ def table(accuracies, *, steps=4):
   )
 
 
-def conclude(rows, failed=()):
+def conclude(rows, failed=(), **options):
   return findings.conclude(
     rows,
     "scratch",
     untrained="random_init",
     chance=0.25,
     failed=frozenset(failed),
+    **options,
   )
 
 
-def judge(ours, *, nonsense=0.25, untrained=0.25, failed=()):
+def judge(ours, *, nonsense=0.25, untrained=0.25, failed=(), **options):
   count = len(ours)
   rows = table(
     {
@@ -54,7 +56,7 @@ def judge(ours, *, nonsense=0.25, untrained=0.25, failed=()):
       ("random_init", "nonsense_0"): [1.0] * count,
     }
   )
-  return conclude(rows, failed)
+  return conclude(rows, failed, **options)
 
 
 def test_separability_is_the_mean_over_looks_of_the_worse_half():
@@ -151,6 +153,52 @@ def test_small_changes_never_turn_an_answer_around():
     first, second = judge(ours), judge(moved)
     assert abs(first.probability - second.probability) < 0.12
     assert {first.label, second.label} != {"separable", "not separable"}
+
+
+@pytest.mark.parametrize(
+  ("ours", "label"),
+  [([0.85, 0.75, 0.95], "separable"), ([0.25, 0.26, 0.27], "not separable")],
+)
+def test_a_smaller_risk_asks_for_more(ours, label):
+  found = judge(ours)
+  assert (found.label, found.risk) == (label, 0.05)
+  opposite = min(found.probability, 1 - found.probability)
+  for risk, expected in (
+    (opposite * 1.01, label),
+    (opposite * 0.99, "undecided"),
+  ):
+    again = judge(ours, risk=risk)
+    assert (again.label, again.risk) == (expected, risk)
+    assert findings.record(again)["risk"] == risk
+    assert again.probability == found.probability
+
+
+def test_looking_often_errs_no_more_than_once():
+  """The true mean is at the limit, so each label is an error."""
+  sizes, num_runs = (3, 5, 7, 9, 10), 20000
+  random = np.random.default_rng(0)
+  excess = random.normal(
+    findings.WORTH_A_CLAIM, 0.02, size=(num_runs, sizes[-1])
+  )
+  probabilities = np.stack(
+    [stats.ttest_1samp(
+      excess[:, :size], findings.WORTH_A_CLAIM, axis=1, alternative="greater"
+    ).pvalue for size in sizes],
+    axis=1,
+  )  # fmt: skip
+  probabilities = 1 - probabilities
+  # A few of them as they are judged.
+  for row, size in enumerate(sizes):
+    judged = judge(0.25 + 0.75 * excess[row, :size], risk=0.05 / len(sizes))
+    expected = probabilities[row, sizes.index(size)]
+    assert judged.probability == pytest.approx(expected, abs=1e-6)
+
+  def errors(risk):
+    return (probabilities > 1 - risk).any(axis=1).mean()
+
+  assert 0.02 < errors(0.05 / len(sizes)) < 0.05
+  # What the smaller risk is good for.
+  assert errors(0.05) > 0.1
 
 
 def test_equal_networks_have_a_probability_of_all_or_nothing():

@@ -167,6 +167,10 @@ class AreNetsModular:
     )
     return tests.parts()
 
+  def is_decided(self, workdir: pathlib.Path) -> bool:
+    """Returns True: this study adds no base seeds by itself."""
+    return True
+
   def report(self, workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> None:
     """Writes the page, and prints the verdicts and where it lies."""
     report.write(workdirs, out)

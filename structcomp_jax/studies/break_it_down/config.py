@@ -125,6 +125,7 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
   """
   checks.names(config, {**choices, **_CHOICES})
   checks.check_common(config)
+  checks.auto_base_seeds(config)
   checks.seeds(config, "search.grid_seed")
   checks.seeds(config, "cuts.seeds")
   checks.distinct(config, "cuts.seeds")

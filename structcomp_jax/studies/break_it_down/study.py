@@ -18,6 +18,7 @@ from structcomp_jax.pipeline.study import (
   param_shapes,
   sizes_of,
 )
+from structcomp_jax.structure.separability import SUBROUTINES
 from structcomp_jax.studies.break_it_down import (
   columns,
   cuts,
@@ -29,6 +30,10 @@ from structcomp_jax.studies.break_it_down import (
 )
 from structcomp_jax.studies.break_it_down import config as sections
 from structcomp_jax.studies.break_it_down.domain import Domain
+from structcomp_jax.studies.break_it_down.findings import conclude
+from structcomp_jax.studies.break_it_down.findings.task_difference import (
+  UNTRAINED_REGIME,
+)
 from structcomp_jax.studies.break_it_down.page import report
 
 DOMAINS = (language, vision)
@@ -171,6 +176,12 @@ class BreakItDown:
     frozen = work.frozen(regime, base_seed)
     return table_rows.Tests(self, frozen, regime, base_seed).parts()
 
+  def is_decided(self, workdir: pathlib.Path) -> bool:
+    """Returns whether cuts decide about the first regime."""
+    return conclude.is_decided(
+      workdir, base_threshold=self.config.evaluation.failed_below
+    )
+
   def report(self, workdirs: Sequence[pathlib.Path], out: pathlib.Path) -> None:
     """Writes the page, and prints the verdicts and where it lies."""
     report.write(
@@ -190,6 +201,7 @@ def make(config: ConfigDict) -> BreakItDown:
   # All raise on bad values: before the first hour of work, not after it.
   _check_sizes(study)
   _check_masks(study)
+  _check_rounds(study)
   regimes.check(study)
   with checks.section("search"):
     study.search_config().candidates()
@@ -234,6 +246,21 @@ def _check_sizes(study: BreakItDown) -> None:
         f"{field} {batch_size} is more than the {limit} training problems; "
         f"lower it to {limit} or less"
       )
+
+
+def _check_rounds(study: BreakItDown) -> None:
+  """Raises UserError where base seeds are added and nothing can be decided."""
+  most = study.config.auto_base_seeds.most
+  missing = []
+  if all(pair == SUBROUTINES for _, pair in cuts.wanted(study)):
+    missing.append("cuts between nonsense properties")
+  if UNTRAINED_REGIME not in study.config.regimes[1:]:
+    missing.append(f"{UNTRAINED_REGIME} after another one in regimes")
+  if most and missing:
+    raise types.UserError(
+      f"auto_base_seeds.most {most} needs {' and '.join(missing)}, without "
+      "which cuts decide nothing; add them, or set it to 0"
+    )
 
 
 def _check_masks(study: BreakItDown) -> None:

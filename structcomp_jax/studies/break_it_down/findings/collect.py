@@ -54,6 +54,12 @@ class Evidence:
     regimes = dict.fromkeys(self.differences["regime"])
     return [regime for regime in regimes if regime != UNTRAINED_REGIME]
 
+  def workdir_of(self, regime: str) -> workdir.Workdir:
+    """Returns the work directory that the networks of a regime come from."""
+    return next(
+      one for one in self.workdirs if (one.results["regime"] == regime).any()
+    )
+
 
 def collect(
   workdirs: Sequence[workdir.Workdir], *, base_threshold: float

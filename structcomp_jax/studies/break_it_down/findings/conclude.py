@@ -12,7 +12,11 @@ from structcomp_jax.report.estimate import estimate_record
 from structcomp_jax.structure import separability
 from structcomp_jax.structure.separability import CutFinding
 from structcomp_jax.studies.break_it_down.columns import SCHEMAS
-from structcomp_jax.studies.break_it_down.findings import collect
+from structcomp_jax.studies.break_it_down.findings import (
+  collect,
+  growth,
+  task_difference,
+)
 from structcomp_jax.studies.break_it_down.findings.collect import Evidence
 from structcomp_jax.studies.break_it_down.findings.effects import Effect
 from structcomp_jax.studies.break_it_down.findings.labels import (
@@ -80,22 +84,57 @@ def conclude(evidence: Evidence) -> Findings:
   )
 
 
+def is_decided(
+  path: str | pathlib.Path, *, base_threshold: float = BASE_THRESHOLD
+) -> bool:
+  """Returns whether cuts decide about the first regime of a work directory.
+
+  Args:
+    path: the work directory, with tables and cuts.
+    base_threshold: base networks below this test accuracy have failed.
+
+  Raises:
+    UserError: an input is missing, torn or of an older version.
+  """
+  one = workdir.read(path, SCHEMAS)
+  differences = task_difference.task_differences(
+    one.results, base_threshold=base_threshold
+  )
+  cuts = one.tables["cuts"]
+  found = _conclude_cut(cuts, differences, one.config["regimes"][0], one)
+  return found.label != "undecided"
+
+
 def _conclude_cuts(evidence: Evidence) -> dict[str, CutFinding]:
   """Returns {regime: what cuts say} of the trained regimes."""
   if evidence.cuts is None or evidence.cuts.empty:
     return {}
-  rows = evidence.differences
-  failed = rows[rows["base_failed"]].groupby("regime")["base_seed"].unique()
   return {
-    regime: separability.conclude(
-      evidence.cuts,
-      regime,
-      untrained=UNTRAINED_REGIME,
-      chance=CHANCE,
-      failed=frozenset(failed.get(regime, ())),
+    regime: _conclude_cut(
+      evidence.cuts, evidence.differences, regime, evidence.workdir_of(regime)
     )
     for regime in evidence.trained_regimes()
   }
+
+
+def _conclude_cut(
+  cuts: pd.DataFrame,
+  differences: pd.DataFrame,
+  regime: str,
+  one: workdir.Workdir,
+) -> CutFinding:
+  """Returns what cuts say about a regime of a work directory."""
+  rows = differences[differences["regime"] == regime]
+  found = separability.conclude(
+    cuts,
+    regime,
+    untrained=UNTRAINED_REGIME,
+    chance=CHANCE,
+    failed=frozenset(rows.loc[rows["base_failed"], "base_seed"]),
+    risk=growth.risk(one.config),
+  )
+  sentence = f"{found.sentence} {growth.sentence(one)}".strip()
+  return dataclasses.replace(found, sentence=sentence)
 
 
 def as_records(found: Sequence[Findings]) -> list[dict[str, Any]]:

@@ -5,11 +5,13 @@ from typing import Any
 
 import pandas as pd
 
+from structcomp_jax.pipeline import rounds
 from structcomp_jax.report import downloads, methods
 from structcomp_jax.structure import anatomy
 from structcomp_jax.structure.separability import SUBROUTINES
 from structcomp_jax.studies import citations
 from structcomp_jax.studies.break_it_down.experiments import DESCRIPTIONS
+from structcomp_jax.studies.break_it_down.findings import growth
 from structcomp_jax.studies.break_it_down.findings.collect import Evidence
 from structcomp_jax.studies.break_it_down.findings.conclude import Findings
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
@@ -27,6 +29,12 @@ _SETTING = (
   "Networks trained from scratch were trained on the whole task for at most"
   " {training[effort]} with Adam (step size {training[learning_rate]}, batches"
   " of {training[batch_size]}).",
+)
+_ROUNDS = (
+  "Base networks were added in rounds, from {rounds[first]} to at most"
+  " {rounds[most]}, until the cuts described below decided about the networks"
+  " of the first kind; each of the {rounds[planned]} planned rounds was judged"
+  " at a risk of {rounds[risk]}.",
 )
 _MASKS = (
   "For each subroutine, a binary mask over {num_weights} weights (the matrices"
@@ -90,7 +98,7 @@ def paragraphs(evidence: Evidence) -> Iterator[str]:
   """Yields the paragraphs about one architecture on one experiment."""
   one = evidence.workdirs[0]
   values = _values(evidence)
-  yield methods.paragraph(_SETTING, values)
+  yield methods.paragraph([*_SETTING, *_ROUNDS], values)
   yield methods.paragraph([*_MASKS, *_CUTS], values)
   yield _controls(values)
   yield methods.paragraph(_MEASURES, values)
@@ -199,6 +207,7 @@ def _values(evidence: Evidence) -> dict[str, Any]:
     "untrained": _untrained(set(table["regime"])),
     "random": None if evidence.controls is None else "",
     **_cut_values(evidence),
+    "rounds": _round_values(config),
   }
 
 
@@ -248,6 +257,19 @@ def _sizes(model: Mapping[str, Any]) -> str:
     for name, value in model.get("sizes", {}).items()
   ]
   return f" ({', '.join(named)})" if named else ""
+
+
+def _round_values(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns how base networks were added; nothing where they were given."""
+  plan = rounds.planned(config)
+  if len(plan) == 1:
+    return {}
+  return {
+    "first": len(plan[0]),
+    "most": len(plan[-1]),
+    "planned": len(plan),
+    "risk": f"{growth.risk(config):.2g}",
+  }
 
 
 def _cut_values(evidence: Evidence) -> dict[str, Any]:
