@@ -38,8 +38,8 @@ SUBROUTINES = "subroutines"
 LABELS = ("separable", "undecided", "not separable")
 # A tenth of the way from never to at once. Chosen on 16 networks of each class
 # of planted multilayer perceptrons, so that six modular ones are nearly always
-# separable and six others never are. How often it is wrong was measured on
-# other networks, also of other architectures: docs/results/planted.md.
+# separable and six without parts never are. How often it is wrong was measured
+# on other networks: docs/results/planted.md.
 WORTH_A_CLAIM = 0.1
 # A label is given where its opposite is as improbable as this.
 RISK = 0.05
