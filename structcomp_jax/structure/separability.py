@@ -202,12 +202,12 @@ def _sentence(
 ) -> str:
   means = table[["separability", "nonsense", "untrained"]].mean()
   what = {
-    "separable": "The network is cut between its subroutines much sooner than"
-    " its controls",
-    "not separable": "The network is not cut between its subroutines much"
-    " sooner than its controls",
-    "undecided": "Whether the network is cut between its subroutines much"
-    " sooner than its controls is open",
+    "separable": "The network is cut between its subroutines sooner than its"
+    " controls",
+    "not separable": "The network is not cut between its subroutines sooner"
+    " than its controls",
+    "undecided": "Whether the network is cut between its subroutines sooner"
+    " than its controls is open",
   }
   low, high = excess.interval
   return (
