@@ -94,6 +94,6 @@ def output_figure(outputs: pd.DataFrame) -> Figure:
     }
     bars.grouped(axis, names, series, colours)
     axis.set(title=LABELS.name(regime), ylabel="weights lost (%)")
-    axis.set_ylim(-0.5, 1.1 * max(1.0, table["lost"].max()))
+    axis.set_ylim(-0.5, 1.1 * max(1.0, 100 * table["lost"].max()))
   figures.legend(figure, colours, "mask of", [])
   return figure
