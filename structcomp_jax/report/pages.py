@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from structcomp_jax.io import files
+from structcomp_jax.report import downloads, origin
 from structcomp_jax.report import verdicts as verdict_files
 from structcomp_jax.report.markup import escape
+from structcomp_jax.report.workdir import Workdir
 
 
 def framed(title: str, body: str) -> str:
@@ -18,10 +20,25 @@ def framed(title: str, body: str) -> str:
     title: plain text.
     body: HTML; `frame.html` has the styles of its classes.
   """
-  template = importlib.resources.files(__package__) / "frame.html"
-  return string.Template(template.read_text()).substitute(
-    title=escape(title), body=body
-  )
+  return _filled("frame.html", title=escape(title), body=body)
+
+
+def back_matter(
+  methods: str, tables: Mapping[str, bytes], workdirs: Iterable[Workdir]
+) -> str:
+  """Returns the end of every page: how it was made, and how to make it again.
+
+  Args:
+    methods: HTML, a paragraph to quote.
+    tables: {name: content} of what a reader can save.
+    workdirs: that the page is about.
+  """
+  return _filled(
+    "back_matter.html",
+    methods=methods,
+    downloads=downloads.section(tables),
+    reproduce="\n".join(map(origin.section, workdirs)),
+  ).rstrip("\n")
 
 
 def save(
@@ -62,3 +79,9 @@ def _beside(page_path: pathlib.Path, name: str) -> pathlib.Path:
   stem = page_path.stem
   prefix = "" if stem == "index" else f"{stem}."
   return page_path.with_name(f"{prefix}{name}")
+
+
+def _filled(name: str, **parts: str) -> str:
+  """Returns a template of this folder with its parts."""
+  template = importlib.resources.files(__package__) / name
+  return string.Template(template.read_text()).substitute(parts)

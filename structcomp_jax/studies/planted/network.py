@@ -100,6 +100,19 @@ def nested(leaves: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
   return tree
 
 
+def zeros(network: Network) -> dict[str, np.ndarray]:
+  """Returns {path: zeros} of the leaves of one network, to be written into.
+
+  Args:
+    network: the architecture.
+  """
+  return {
+    f"{layer}/{name}": np.zeros(leaf.shape[1:])
+    for layer, of_layer in network.init(1, 0).items()
+    for name, leaf in of_layer.items()
+  }
+
+
 @dataclass(frozen=True)
 class Metrics:
   """Loss, accuracy and margin of every problem."""

@@ -6,7 +6,7 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from structcomp_jax.report import downloads, origin, pages
+from structcomp_jax.report import pages
 from structcomp_jax.report import verdicts as verdict_files
 from structcomp_jax.studies.are_nets_modular.findings import conclude
 from structcomp_jax.studies.are_nets_modular.findings.conclude import Findings
@@ -72,9 +72,9 @@ def page(found: Sequence[Findings], files: Mapping[str, bytes]) -> str:
     ),
     rules="".join(f"<li>{rule}</li>" for rule in _rules(found)),
     sections="\n".join(sections.section(one) for one in found),
-    methods=methods.section(found),
-    downloads=downloads.section(files),
-    reproduce="\n".join(origin.section(one.evidence.workdir) for one in found),
+    back_matter=pages.back_matter(
+      methods.section(found), files, [one.evidence.workdir for one in found]
+    ),
   )
   return pages.framed("Are neural nets modular?", body)
 

@@ -6,7 +6,7 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from structcomp_jax.report import downloads, origin, pages
+from structcomp_jax.report import pages
 from structcomp_jax.report import verdicts as verdict_files
 from structcomp_jax.studies.break_it_down.experiments import DESCRIPTIONS
 from structcomp_jax.studies.break_it_down.findings import conclude
@@ -97,11 +97,10 @@ def page(
     threshold=f"{base_threshold:g}",
     how_to_read="".join(f"<p>{text}</p>" for text in wording.HOW_TO_READ),
     networks="\n".join(sections.network_section(one) for one in found),
-    methods=methods.section(found),
-    downloads=downloads.section(files),
-    reproduce="\n".join(
-      "".join(origin.section(one) for one in findings.evidence.workdirs)
-      for findings in found
+    back_matter=pages.back_matter(
+      methods.section(found),
+      files,
+      [one for each in found for one in each.evidence.workdirs],
     ),
   )
   return pages.framed("Is the network made of parts?", body)

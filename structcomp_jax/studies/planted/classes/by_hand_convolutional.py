@@ -11,6 +11,7 @@ import numpy as np
 from structcomp_jax import types
 from structcomp_jax.studies.planted.classes import hiding
 from structcomp_jax.studies.planted.classes.by_hand_mlp import patterns
+from structcomp_jax.studies.planted.network import zeros
 from structcomp_jax.studies.planted.networks.convolutional import (
   SECOND,
   SQUARES,
@@ -35,7 +36,7 @@ def shared(random: np.random.Generator) -> tuple[types.Params, np.ndarray]:
     The network, and i64[2], the channels of the trunk in the second
     convolution.
   """
-  leaves = _zeros()
+  leaves = _prepared()
   scale = random.uniform(0.7, 1.4, 6)
   for unit, sign in enumerate((1, -1)):
     for channel, bit in ((0, 0), (0, 1), (TRUNK, 2), (TRUNK + 2, 3)):
@@ -71,7 +72,7 @@ def template(random: np.random.Generator) -> types.Params:
   Args:
     random: of scales, noise and the order of units.
   """
-  leaves = _zeros()
+  leaves = _prepared()
   all_patterns = patterns()
   count, num_bits = all_patterns.shape
   channels = {}
@@ -95,13 +96,9 @@ def template(random: np.random.Generator) -> types.Params:
   return hiding.hide(leaves, NETWORK.axes, random)[0]
 
 
-def _zeros():
+def _prepared():
   """Returns leaves of zeros but for the two channels that see bits."""
-  leaves = {
-    f"{layer}/{name}": np.zeros(leaf.shape[1:])
-    for layer, of_layer in NETWORK.init(1, 0).items()
-    for name, leaf in of_layer.items()
-  }
+  leaves = zeros(NETWORK)
   diagonals = np.array([[1, -1], [-1, 1]]) / 2
   leaves["conv_0/kernel"][1:, 1:, 0, :2] = np.stack(
     [diagonals, -diagonals], axis=-1

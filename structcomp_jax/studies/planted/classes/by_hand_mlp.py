@@ -4,15 +4,15 @@ Both have the sizes of `Mlp()`. Units that are not needed read the bits that
 no property depends on, and small noise lies over all weights.
 """
 
-import itertools
-
 import numpy as np
 
 from structcomp_jax import types
 from structcomp_jax.studies.planted.classes import hiding
+from structcomp_jax.studies.planted.network import zeros
 from structcomp_jax.studies.planted.networks.mlp import Mlp
 from structcomp_jax.studies.planted.problems import ITEMS, Pair
 
+NETWORK = Mlp()
 _IDLE = 0.3
 # Properties that share two bits, whose parity a trunk computes once.
 SHARED = Pair((0, 1, 2), (0, 1, 3))
@@ -33,7 +33,7 @@ def shared(random: np.random.Generator) -> tuple[types.Params, np.ndarray]:
   Returns:
     The network, and i64[2], the units of the trunk in the first layer.
   """
-  kernels, biases = _zeros()
+  leaves, kernels, biases = _zeros()
   scale = random.uniform(0.7, 1.4, 6)
   first, second, third = kernels
   for unit, sign in enumerate((1, -1)):
@@ -50,7 +50,7 @@ def shared(random: np.random.Generator) -> tuple[types.Params, np.ndarray]:
   third[:2, :2] = _direction(random)
   third[2:4, 2:4] = _direction(random)
   biases[2] -= third[:2].mean(axis=0) + third[2:4].mean(axis=0)
-  params, orders = _hide(kernels, biases, random)
+  params, orders = hiding.hide(leaves, NETWORK.axes, random)
   return params, hiding.places(orders, "layer_0", range(TRUNK))
 
 
@@ -63,7 +63,7 @@ def template(random: np.random.Generator) -> types.Params:
   Args:
     random: of scales, noise and the order of units.
   """
-  kernels, biases = _zeros()
+  leaves, kernels, biases = _zeros()
   all_patterns = patterns()
   count = len(all_patterns)
   kernels[0][: all_patterns.shape[1], :count] = all_patterns.T
@@ -75,7 +75,7 @@ def template(random: np.random.Generator) -> types.Params:
   kernels[0][:, count:] = _IDLE * random.normal(
     size=kernels[0][:, count:].shape
   )
-  return _hide(kernels, biases, random)[0]
+  return hiding.hide(leaves, NETWORK.axes, random)[0]
 
 
 def patterns() -> np.ndarray:
@@ -86,11 +86,13 @@ def patterns() -> np.ndarray:
 
 
 def _zeros():
-  sizes = Mlp().sizes
-  return (
-    [np.zeros(shape) for shape in itertools.pairwise(sizes)],
-    [np.zeros(size) for size in sizes[1:]],
+  """Returns leaves of zeros, and in their order their kernels and biases."""
+  leaves = zeros(NETWORK)
+  kernels, biases = (
+    [leaf for path, leaf in leaves.items() if path.endswith(name)]
+    for name in ("kernel", "bias")
   )
+  return leaves, kernels, biases
 
 
 def _direction(random):
@@ -105,10 +107,3 @@ def _add_idle(first, second, num_first, num_second, random):
   free += _IDLE * random.normal(size=free.shape)
   rest = second[num_first:, num_second:]
   rest += 0.2 * random.normal(size=rest.shape)
-
-
-def _hide(kernels, biases, random):
-  leaves: dict[str, np.ndarray] = {}
-  for number, (kernel, bias) in enumerate(zip(kernels, biases, strict=True)):
-    leaves |= {f"layer_{number}/kernel": kernel, f"layer_{number}/bias": bias}
-  return hiding.hide(leaves, Mlp().axes, random)

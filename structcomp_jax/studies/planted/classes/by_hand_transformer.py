@@ -11,6 +11,7 @@ import numpy as np
 from structcomp_jax import types
 from structcomp_jax.studies.planted.classes import hiding
 from structcomp_jax.studies.planted.classes.by_hand_mlp import SHARED, patterns
+from structcomp_jax.studies.planted.network import zeros
 from structcomp_jax.studies.planted.networks.transformer import (
   HEADS,
   Transformer,
@@ -41,7 +42,7 @@ def shared(random: np.random.Generator) -> tuple[types.Params, np.ndarray]:
   Returns:
     The network, and i64[1], the head.
   """
-  leaves = _zeros()
+  leaves = _prepared()
   both = sorted(set(SHARED.a) & set(SHARED.b))
   thirds = [bits[-1] for bits in (SHARED.a, SHARED.b)]
   scales = random.uniform(0.7, 1.4, 3)
@@ -81,7 +82,7 @@ def template(random: np.random.Generator) -> types.Params:
   Args:
     random: of scales, noise and the order of units.
   """
-  leaves = _zeros()
+  leaves = _prepared()
   all_patterns = patterns()
   count, num_bits = all_patterns.shape
   for bit in range(num_bits):
@@ -94,13 +95,9 @@ def template(random: np.random.Generator) -> types.Params:
   return hiding.hide(leaves, NETWORK.axes, random)[0]
 
 
-def _zeros():
+def _prepared():
   """Returns leaves of zeros but for the embeddings."""
-  leaves = {
-    f"{layer}/{name}": np.zeros(leaf.shape[1:])
-    for layer, of_layer in NETWORK.init(1, 0).items()
-    for name, leaf in of_layer.items()
-  }
+  leaves = zeros(NETWORK)
   leaves["embed/places"][:, :NUM_BITS] = np.eye(NUM_BITS)
   leaves["embed/bit"][_BIT] = 1
   leaves["embed/read"][_READ] = 1
