@@ -36,8 +36,10 @@ _COSTS = {
   Cost.REDUNDANT: "Removing the '{0}' subnetwork costs '{0}' almost nothing",
 }
 _ENDS = {
-  labels.NOT_MODULAR: "These are no modular parts: as if whole patterns had"
-  " been memorised (template-like).",
+  # On planted networks of two blocks D_abl is near 0 as well: this test alone
+  # does not show that there are no parts (docs/results/planted.md).
+  labels.NOT_MODULAR: "So this test finds no modular parts. It often misses"
+  " parts that are there: a cut, where there is one, says more.",
   labels.REDUNDANT: "What is left can do what the subnetwork does: the network"
   " holds it more than once, and ablation cannot say whether in parts.",
   labels.OPPOSITE: "That is the opposite of what modular parts predict.",
