@@ -5,11 +5,11 @@
 Networks of known structure are made, class by class, and every statistic is
 asked; `structcomp_jax/studies/planted` says which. What is measured of a class
 is kept in DIR, and the same command goes on with the next one. In the end the
-tables are written into docs/results/planted.md between its two comments, and
-what the verdict's labels were into structcomp_jax/structure/error_rates.csv.
+tables are written into docs/results/planted.md between its two comments.
+`tools.cut_error_rates` asks the verdict about other networks.
 --only=PREFIX measures the classes alone whose names start so ("cnn/", say).
-The page names the classes that were not measured. With
---outside=NPZ copies of a network from a file are measured instead, and printed.
+The page names the classes that were not measured. With --outside=NPZ copies of
+a network from a file are measured instead, and printed.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from structcomp_jax.io import files
 from structcomp_jax.report import markup
 from structcomp_jax.report.text import markdown_table, replace_between_markers
 from structcomp_jax.structure import error_rates
-from structcomp_jax.structure.separability import LABELS, WORTH_A_CLAIM
+from structcomp_jax.structure.separability import WORTH_A_CLAIM
 from structcomp_jax.studies.planted import analysis, outside, problems, roc
 from structcomp_jax.studies.planted import run as planted
 from structcomp_jax.studies.planted.classes.every import CLASSES, OF_KIND
@@ -44,11 +44,7 @@ from structcomp_jax.types import UserError
 from tools.readme import ROOT, read
 
 PAGE = "docs/results/planted.md"
-RATES = f"structcomp_jax/structure/{error_rates.FILE}"
 NAMES = tuple(name for one in STATISTICS for name in one.names)
-# Networks that a report judges together, and how many such groups are drawn.
-_GROUPS = (3, 4, 6, 8)
-_NUM_GROUPS = 200
 _MEASURES = ("score", "excess")
 
 
@@ -73,7 +69,6 @@ def _of_kind(found: Sequence[Measured]) -> Iterator[str]:
     "What the networks do": accuracy_table,
     "Scores": score_table,
     "Modular networks against each other class": auc_table,
-    "Verdicts on groups of networks": label_table,
     "Single networks": threshold_table,
     "Masks against blocks": recovery_table,
     "CPU seconds": cost_table,
@@ -134,41 +129,6 @@ def auc_table(found: Sequence[Measured]) -> str:
   return markdown_table(lines)
 
 
-def label_table(found: Sequence[Measured]) -> str:
-  """Returns the percentage of groups that get each label."""
-  lines = [("class", *(f"{size} networks" for size in _GROUPS))]
-  for one in found:
-    rows = error_rate_rows("", [one]).set_index("group")[list(LABELS)]
-    cells = (
-      " / ".join(map(_percent, rows.loc[size]))
-      if size in rows.index
-      else markup.DASH
-      for size in _GROUPS
-    )
-    lines.append((one.name, *cells))
-  return markdown_table(lines)
-
-
-def error_rate_rows(
-  architecture: str, found: Sequence[Measured]
-) -> pd.DataFrame:
-  """Returns the shares of labels, see `structure.error_rates`."""
-  rows = [
-    (
-      architecture,
-      one.name,
-      analysis.truth(one.name),
-      one.facts["num_networks"],
-      size,
-      *analysis.labels(one.scores, group=size, num_groups=_NUM_GROUPS).values(),
-    )
-    for one in found
-    for size in _GROUPS
-    if size <= one.facts["num_networks"]
-  ]
-  return pd.DataFrame(rows, columns=list(error_rates.COLUMNS))
-
-
 def threshold_table(found: Sequence[Measured]) -> str:
   """Returns the percentage of single networks that count as modular."""
   lines = [("statistic", "", "limit", *(one.name for one in found))]
@@ -225,12 +185,11 @@ def origin(setup: Setup, found: Sequence[Measured]) -> str:
     f"`python -m tools.planted_truth --networks={setup.effort.num_networks}"
     f" --nonsense={setup.num_nonsense} --seed={setup.seed}`:"
     f" {min(counts)} to {max(counts)} networks a class, {setup.num_nonsense}"
-    f" pairs of nonsense properties, {_NUM_GROUPS} groups a class."
-    f" Measured by {_measured_by(found)}."
+    f" pairs of nonsense properties. Measured by {measured_by(found)}."
   )
 
 
-def _measured_by(found: Sequence[Measured]) -> str:
+def measured_by(found: Sequence[Measured]) -> str:
   """Returns what measured which classes, as each of them says."""
   classes: dict[str, list[str]] = {}
   for one in found:
@@ -297,6 +256,18 @@ def update(
   """
   page = root / PAGE
   replace_between_markers(read(page), "planted", "")
+  measure_missing(workdir, setup, only)
+  found = load_all(workdir, setup)
+  text = content(found, setup)
+  if found:
+    files.write_atomic(
+      page, replace_between_markers(read(page), "planted", text)
+    )
+  return text
+
+
+def measure_missing(workdir: pathlib.Path, setup: Setup, only: str) -> None:
+  """Measures the classes whose names start so and that are not done."""
   todo = [
     name
     for name in CLASSES
@@ -306,23 +277,21 @@ def update(
     for name in bar:
       bar.set_description(name)
       planted.measure(workdir, name, setup, measure.facts("scipy", "pandas"))
+
+
+def load_all(workdir: pathlib.Path, setup: Setup) -> dict[Kind, list[Measured]]:
+  """Returns the architectures of which classes with parts and without are done.
+
+  The names of classes have no prefix.
+  """
   done = {name for name in CLASSES if planted.is_measured(workdir, name, setup)}
-  found = {
+  return {
     kind: classes
     for kind, names in OF_KIND.items()
     if _says_something(
       classes := [_load(workdir, name, kind) for name in names if name in done]
     )
   }
-  text = content(found, setup)
-  if found:
-    whole = replace_between_markers(read(page), "planted", text)
-    files.write_atomic(page, whole)
-    rates = pd.concat(
-      [error_rate_rows(kind.title, classes) for kind, classes in found.items()]
-    )
-    files.write_atomic(root / RATES, rates.to_csv(index=False))
-  return text
 
 
 def _says_something(found: Sequence[Measured]) -> bool:

@@ -9,7 +9,12 @@ import importlib.resources
 
 import pandas as pd
 
-from structcomp_jax.structure.separability import LABELS
+from structcomp_jax.structure.separability import (
+  LABELS,
+  NOT_SEPARABLE,
+  PARTLY,
+  SEPARABLE,
+)
 
 # Whether networks of a class have parts.
 PARTS, NO_PARTS, UNKNOWN = "parts", "no parts", "unknown"
@@ -56,13 +61,15 @@ def sentence(num_networks: int) -> str:
   )
   return (
     f"On groups of {table['group'].iloc[0]} small networks of known structure"
-    f" this rule calls {_percent(parts['separable'])} of those made of parts"
-    f" separable ({_percent(parts['not separable'])} not separable), and"
-    f" {_percent(no_parts['separable'])} of those without parts separable"
-    f" ({_percent(no_parts['not separable'])} not separable); the others stay"
-    " undecided."
+    f" this rule calls {_words(parts)} of those made of parts, and"
+    f" {_words(no_parts)} of those without parts; the others stay undecided."
   )
 
 
-def _percent(share: float) -> str:
-  return f"{100 * share:.0f} %"
+def _words(shares: pd.Series) -> str:
+  """Returns "n % separable, n % partly and n % not separable"."""
+  whole, partly, no = (
+    f"{100 * shares[label]:.0f} %"
+    for label in (SEPARABLE, PARTLY, NOT_SEPARABLE)
+  )
+  return f"{whole} {SEPARABLE}, {partly} partly and {no} {NOT_SEPARABLE}"

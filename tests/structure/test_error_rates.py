@@ -10,9 +10,9 @@ from structcomp_jax.structure.separability import LABELS
 @pytest.fixture
 def rates(monkeypatch):
   """Rates of three classes, in groups of 4 and 6."""
-  shares = {"parts": (0.9, 0.1, 0), "no parts": (0, 0.2, 0.8)}
+  shares = {"parts": (0.8, 0.1, 0.1, 0), "no parts": (0, 0, 0.2, 0.8)}
   rows = [
-    ("Networks", name, truth, 60, group, *shares.get(truth, (0, 1, 0)))
+    ("Networks", name, truth, 60, group, *shares.get(truth, (0, 0, 1, 0)))
     for name, truth in (
       ("one", "parts"), ("two", "no parts"), ("three", "unknown"),
     )
@@ -35,11 +35,12 @@ def test_groups_are_no_larger_than_what_is_judged(rates, num_networks, group):
 
 def test_the_sentence_says_the_rates_of_known_truth(rates):
   assert error_rates.sentence(5) == (
-    "On groups of 4 small networks of known structure this rule calls 90 % of"
-    " those made of parts separable (0 % not separable), and 0 % of those"
-    " without parts separable (80 % not separable); the others stay undecided."
+    "On groups of 4 small networks of known structure this rule calls 80 %"
+    " separable, 10 % partly and 0 % not separable of those made of parts, and"
+    " 0 % separable, 0 % partly and 80 % not separable of those without parts;"
+    " the others stay undecided."
   )
-  assert "95 % of those made of parts" in error_rates.sentence(6)
+  assert "85 % separable, 10 % partly" in error_rates.sentence(6)
 
 
 def test_what_was_measured_has_all_shares():

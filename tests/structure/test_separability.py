@@ -74,6 +74,8 @@ def test_separability_is_the_mean_over_looks_of_the_worse_half():
     ([0.3, 0.25, 0.28, 0.31], "not separable"),
     ([1.0, 0.3, 0.25, 0.9], "undecided"),
     ([1.0, 0.97], "separable"),
+    ([0.5, 0.52, 0.49], "partly separable"),
+    ([0.95, 0.6, 0.65], "partly separable"),
   ],
 )
 def test_labels(ours, label):
@@ -152,22 +154,24 @@ def test_small_changes_never_turn_an_answer_around():
     moved = np.clip(ours + random.uniform(-0.01, 0.01, size=4), 0.0, 1.0)
     first, second = judge(ours), judge(moved)
     assert abs(first.probability - second.probability) < 0.12
-    assert {first.label, second.label} != {"separable", "not separable"}
+    assert abs(first.probability_most - second.probability_most) < 0.12
+    if "not separable" in (first.label, second.label):
+      assert {first.label, second.label} <= {"undecided", "not separable"}
 
 
 @pytest.mark.parametrize(
   ("ours", "label"),
-  [([0.85, 0.75, 0.95], "separable"), ([0.25, 0.26, 0.27], "not separable")],
+  [([0.95, 0.9, 0.97], "separable"), ([0.6, 0.61, 0.62], "not separable")],
 )
 def test_a_smaller_risk_asks_for_more(ours, label):
-  found = judge(ours)
+  found = judge(ours, untrained=0.6)
   assert (found.label, found.risk) == (label, 0.05)
   opposite = min(found.probability, 1 - found.probability)
   for risk, expected in (
     (opposite * 1.01, label),
     (opposite * 0.99, "undecided"),
   ):
-    again = judge(ours, risk=risk)
+    again = judge(ours, untrained=0.6, risk=risk)
     assert (again.label, again.risk) == (expected, risk)
     assert findings.record(again)["risk"] == risk
     assert again.probability == found.probability
@@ -199,6 +203,24 @@ def test_looking_often_errs_no_more_than_once():
   assert 0.02 < errors(0.05 / len(sizes)) < 0.05
   # What the smaller risk is good for.
   assert errors(0.05) > 0.1
+
+
+def test_a_smaller_risk_asks_for_more_of_both_probabilities():
+  found = judge([0.85, 0.75, 0.95])
+  assert 1 - found.probability < 1 - found.probability_most < 0.05
+  risk = (1 - found.probability_most) * 0.99
+  assert judge([0.85, 0.75, 0.95], risk=risk).label == "partly separable"
+
+
+def test_most_counts_the_networks_that_have_controls():
+  rows = table(
+    {
+      ("scratch", "subroutines"): [0.9, 0.92, 0.91, 0.25],
+      ("scratch", "nonsense_0"): [0.25] * 4,
+      ("random_init", "subroutines"): [0.25] * 3,
+    }
+  )
+  assert conclude(rows).label == "separable"
 
 
 def test_equal_networks_have_a_probability_of_all_or_nothing():

@@ -1,11 +1,8 @@
 """The page has the tables of what was measured; a stop loses one class."""
 
-import dataclasses
-
 import pandas as pd
 import pytest
 
-from structcomp_jax.structure import error_rates
 from structcomp_jax.studies.planted import run
 from structcomp_jax.studies.planted.classes import kinds
 from structcomp_jax.studies.planted.recovery import LIMITS
@@ -66,13 +63,6 @@ def measured(name):
   return Measured(name, pd.DataFrame(rows, columns=columns), recovery, facts)
 
 
-@pytest.fixture(autouse=True)
-def few_groups(monkeypatch):
-  """Draws fewer groups, which take most of the time."""
-  monkeypatch.setattr(planted_truth, "_NUM_GROUPS", 3)
-  monkeypatch.setattr(planted_truth, "_GROUPS", (3, 4))
-
-
 MLP, TRANSFORMER, CNN = kinds.KINDS
 NAMES_OF_MLP = list(OF_KIND[MLP])
 FOUND = [measured(name) for name in NAMES_OF_MLP]
@@ -113,11 +103,7 @@ def test_single_networks_are_judged_by_the_other_half():
   assert [cell.strip() for cell in last.split("|")[4:7]] == ["100", "0", "0"]
 
 
-def test_verdicts_accuracies_recovery_and_costs():
-  table = planted_truth.label_table(FOUND)
-  # 0.8 is 0.73 of the way from chance; its control none.
-  assert line(table, "modular") == ["100 / 0 / 0"] * 2
-  assert line(table, "shared") == ["0 / 0 / 100"] * 2
+def test_accuracies_recovery_and_costs():
   assert line(planted_truth.accuracy_table(FOUND), "shared", "4")[0] == "0.90"
   table = planted_truth.recovery_table(FOUND)
   assert line(table, "modular", "random") == ["0.55 / 0.10"] * len(LIMITS)
@@ -125,20 +111,10 @@ def test_verdicts_accuracies_recovery_and_costs():
   assert line(planted_truth.cost_table(FOUND), "mixed") == ["12", "4"]
 
 
-def test_classes_that_are_smaller_than_a_group_have_no_verdict():
-  few = dataclasses.replace(
-    FOUND[0], facts=FOUND[0].facts | {"num_networks": 3}
-  )
-  table = planted_truth.label_table([few, *FOUND[1:]])
-  assert line(table, "modular") == ["100 / 0 / 0", "\u2013"]
-  assert line(table, "shared") == ["0 / 0 / 100"] * 2
-
-
 @pytest.fixture
 def root(tmp_path):
   page = tmp_path / planted_truth.PAGE
   page.parent.mkdir(parents=True)
-  (tmp_path / planted_truth.RATES).parent.mkdir(parents=True)
   page.write_text("before\n<!-- planted -->\nold\n<!-- /planted -->\nafter\n")
   return tmp_path
 
@@ -163,15 +139,6 @@ def test_the_tool_goes_on_with_what_is_missing(root, tmp_path, store):
   text = (root / planted_truth.PAGE).read_text()
   assert text.startswith("before\n") and text.endswith("after\n")
   assert "old" not in text
-  rates = pd.read_csv(root / planted_truth.RATES)
-  assert tuple(rates.columns) == error_rates.COLUMNS
-  assert len(rates) == len(CLASSES) * len(planted_truth._GROUPS)
-  (modular,) = rates[
-    (rates["class"] == "modular")
-    & (rates["architecture"] == MLP.title)
-    & (rates["group"] == 4)
-  ].to_dict("records")
-  assert modular["separable"] == 1 and modular["truth"] == error_rates.PARTS
   for head in ("Scores", "Masks against blocks", "CPU seconds"):
     assert text.count(f"### {head}\n") == len(kinds.KINDS)
 
@@ -186,22 +153,19 @@ def test_the_page_has_what_is_measured(root, tmp_path, store):
   missing = text[text.index("Not measured: ") :]
   assert "template, " in missing and "transformer/both_tasks." in missing
   assert "cnn/" not in missing and " shared," not in missing
-  rates = pd.read_csv(root / planted_truth.RATES)
-  assert set(rates["architecture"]) == {MLP.title, CNN.title}
 
 
 def test_the_page_stays_where_nothing_can_be_compared(root, tmp_path, store):
   store.remove("shared")
   planted_truth.update(root, tmp_path, Setup(), only="modular_c")
   assert "old" in (root / planted_truth.PAGE).read_text()
-  assert not (root / planted_truth.RATES).exists()
 
 
 def test_the_page_says_what_measured_each_class():
-  by = planted_truth._measured_by(FOUND[:3])
+  by = planted_truth.measured_by(FOUND[:3])
   assert by == "commit c0ffee, x, Python 3, JAX 1, SciPy 2"
   FOUND[1].facts["origin"] |= {"commit": "beef", "changed": "yes"}
-  by = planted_truth._measured_by(FOUND[:3])
+  by = planted_truth.measured_by(FOUND[:3])
   assert "c0ffee, x, Python 3, JAX 1, SciPy 2 (modular, modular_pruned); " in by
   assert "beef with changes, x" in by and by.endswith("(modular_cross)")
 

@@ -54,20 +54,21 @@ def labels(
   Returns:
     {label: share of groups}.
   """
-  looks = statistics.looks_of(scores, statistics.JUDGED.after)
-  of_network = dict(list(looks.groupby("base_seed")))
-  names = np.array(sorted(of_network))
+  table = separability.beside_controls(
+    separability.separability(
+      statistics.looks_of(scores, statistics.JUDGED.after), CHANCE
+    ),
+    "separability",
+    OURS,
+    UNTRAINED,
+  )
   random = np.random.default_rng(seed)
-  found = []
-  for _ in range(num_groups):
-    chosen = random.choice(names, group, replace=False)
-    verdict = separability.conclude(
-      pd.concat([of_network[name] for name in chosen]),
-      OURS,
-      untrained=UNTRAINED,
-      chance=CHANCE,
-    )
-    found.append(verdict.label)
+  found = [
+    separability.judge(
+      table.loc[random.choice(table.index, group, replace=False)]
+    ).label
+    for _ in range(num_groups)
+  ]
   return {
     label: found.count(label) / num_groups for label in separability.LABELS
   }

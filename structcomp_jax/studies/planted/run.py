@@ -69,12 +69,15 @@ class Setup:
     num_nonsense: pairs of nonsense properties for each class.
     seed: of everything.
     statistics: what is asked.
+    recovers: whether masks are compared with planted blocks as well. What was
+      measured is told apart by all other fields.
   """
 
   effort: Effort = dataclasses.field(default_factory=Effort)
   num_nonsense: int = 2
   seed: int = 0
   statistics: tuple[Statistic, ...] = STATISTICS
+  recovers: bool = dataclasses.field(default=True, repr=False)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -149,7 +152,7 @@ def measure(
     seconds[", ".join(statistic.names)] = time.process_time() - begin
   begin = time.process_time()
   found = []
-  if planted.truth is not None:
+  if planted.truth is not None and setup.recovers:
     found = recovery.recover(planted, sets, _fold(seed, 1))
   seconds["recovery"] = time.process_time() - begin
   tables.write(directory / name / "scores.csv", rows, _SCORES)

@@ -136,7 +136,7 @@ def test_the_study_is_decided_by_the_label_of_its_first_regime(
 
   def judge(cuts, regime, *, failed, risk, **options):
     judged.append((regime, failed, risk))
-    return separability.CutFinding(labels[-1], "", None, None, cuts, risk)
+    return separability.CutFinding(labels[-1], "", None, None, None, cuts, risk)
 
   monkeypatch.setattr(separability, "conclude", judge)
   table = pd.read_csv(root / "grown" / "results.csv")
@@ -149,6 +149,7 @@ def test_the_study_is_decided_by_the_label_of_its_first_regime(
   study = BreakItDown(config, toy.Toy(pretrained=toy.PRETRAINED))
   for label, is_decided in (
     ("separable", True),
+    ("partly separable", True),
     ("not separable", True),
     ("undecided", False),
   ):
@@ -156,12 +157,14 @@ def test_the_study_is_decided_by_the_label_of_its_first_regime(
     assert study.is_decided(root / "grown") == is_decided
   failed = set(accuracy.index[accuracy < accuracy.max()])
   assert 0 < len(failed) < 4
-  assert judged == [("scratch", failed, 0.05 / 4)] * 3
+  assert judged == [("scratch", failed, 0.05 / 4)] * 4
 
 
 def test_networks_fail_in_their_own_regime_alone(tmp_path, monkeypatch):
   def judge(cuts, regime, *, failed, **options):
-    return separability.CutFinding(f"{regime} {set(failed)}", "", None, None, 0)
+    return separability.CutFinding(
+      f"{regime} {set(failed)}", "", None, None, None, table=0
+    )
 
   monkeypatch.setattr(separability, "conclude", judge)
   rows = {"regime": ["scratch", "simclr"], "base_seed": [3, 5]}

@@ -42,7 +42,7 @@ def test_the_excess_is_above_the_higher_control():
 
 @pytest.mark.parametrize(
   ("ours", "label"),
-  [(0.9, "separable"), (0.25, "not separable")],
+  [(0.9, "separable"), (0.5, "partly separable"), (0.25, "not separable")],
 )
 def test_labels_are_those_of_the_verdict(ours, label):
   low = [0.25] * 6
@@ -57,7 +57,7 @@ def test_labels_are_those_of_the_verdict(ours, label):
   found = analysis.labels(rows, group=4, num_groups=5)
   assert found == {
     one: float(one == label)
-    for one in ("separable", "undecided", "not separable")
+    for one in ("separable", "partly separable", "undecided", "not separable")
   }
 
 

@@ -118,3 +118,22 @@ def test_a_class_of_too_few_networks_is_refused(tmp_path, monkeypatch):
   with pytest.raises(UserError, match="1 networks are shared; ask for more"):
     run.measure(tmp_path, "shared", SETUP, ORIGIN)
   assert not run.is_measured(tmp_path, "shared", SETUP)
+
+
+@pytest.mark.parametrize("recovers", [True, False])
+def test_masks_are_compared_with_blocks_where_that_is_asked(
+  tmp_path, monkeypatch, recovers
+):
+  def make(effort, seed):
+    # What the truth is does not matter here.
+    return dataclasses.replace(
+      every.CLASSES["template"](effort, seed), truth={}
+    )
+
+  asked = []
+  monkeypatch.setattr(
+    run.recovery, "recover", lambda planted, *rest: asked.append(planted) or []
+  )
+  setup = dataclasses.replace(SETUP, recovers=recovers)
+  run.measure(tmp_path, "template", setup, ORIGIN, make)
+  assert len(asked) == recovers

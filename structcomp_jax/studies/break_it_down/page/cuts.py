@@ -9,7 +9,11 @@ from structcomp_jax.report.markup import escape, number
 from structcomp_jax.structure import error_rates
 from structcomp_jax.structure.separability import LABELS as LABELS_OF_CUTS
 from structcomp_jax.structure.separability import (
+  NOT_SEPARABLE,
+  PARTLY,
+  SEPARABLE,
   SUBROUTINES,
+  UNDECIDED,
   CutFinding,
   worse_half,
 )
@@ -18,7 +22,12 @@ from structcomp_jax.studies.break_it_down.findings.task_difference import CHANCE
 from structcomp_jax.studies.break_it_down.page import wording
 from structcomp_jax.studies.break_it_down.regimes import LABELS
 
-_KINDS = {"separable": "good", "not separable": "bad", "undecided": "middle"}
+_KINDS = {
+  SEPARABLE: "good",
+  PARTLY: "middle",
+  UNDECIDED: "middle",
+  NOT_SEPARABLE: "bad",
+}
 
 
 def answers(findings: Findings) -> list[str]:

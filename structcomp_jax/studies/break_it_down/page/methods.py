@@ -8,7 +8,12 @@ import pandas as pd
 from structcomp_jax.pipeline import rounds
 from structcomp_jax.report import downloads, methods
 from structcomp_jax.structure import anatomy
-from structcomp_jax.structure.separability import SUBROUTINES
+from structcomp_jax.structure.separability import (
+  MOST,
+  RISK,
+  SUBROUTINES,
+  WORTH_A_CLAIM,
+)
 from structcomp_jax.studies import citations
 from structcomp_jax.studies.break_it_down.experiments import DESCRIPTIONS
 from structcomp_jax.studies.break_it_down.findings import growth
@@ -58,6 +63,10 @@ _CUTS = (
   " network is the accuracy of the worse half, rescaled to 0 at guessing and 1"
   " at no error, and averaged over these looks; the network counts by its"
   " excess over the higher of its controls.",
+  "Networks are called separable where the mean excess is above"
+  f" {WORTH_A_CLAIM:g} and the mean separability above {MOST:g}, each with a"
+  f" probability of more than {1 - RISK:g} (t distribution over base networks),"
+  " and partly separable where the first holds alone.",
 )
 _CONTROLS = (
   "Controls were the same searches in networks that were never trained"
