@@ -7,6 +7,7 @@ never a smaller result.
 
 import dataclasses
 import json
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -73,7 +74,7 @@ def read(
       or a file is torn or lacks columns.
   """
   path = pathlib.Path(path)
-  config = _read_config(path)
+  config = read_config(path)
   declared = config.get("regimes") or ("",)
   paths = layout.Paths(path, main_regime=declared[0])
   found = {
@@ -116,10 +117,16 @@ def read_experiment(path: str | pathlib.Path) -> str:
   Raises:
     UserError: the directory or its `config.json` is missing or torn.
   """
-  return str(_read_config(pathlib.Path(path)).get("experiment", ""))
+  return str(read_config(path).get("experiment", ""))
 
 
-def _read_config(path: pathlib.Path) -> dict[str, Any]:
+def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
+  """Returns the resolved configuration of a work directory.
+
+  Raises:
+    UserError: the directory or its `config.json` is missing or torn.
+  """
+  path = pathlib.Path(path)
   if not path.is_dir():
     raise UserError(
       f"there is no work directory {str(path)!r}; check --workdir"
