@@ -4,7 +4,7 @@ BIN := .venv/bin
 QUICKSTART ?= runs/quickstart
 SMALL := sv_singular sv_plural anaphora_singular anaphora_plural
 
-.PHONY: quickstart test test-matrix test-wheel lint pretrained small clean
+.PHONY: dist quickstart test test-matrix test-wheel lint pretrained small clean
 
 quickstart: .venv/installed
 	@start=$$(date +%s); \
@@ -19,6 +19,13 @@ test: .venv/installed
 # newest Python of this machine.
 test-matrix:
 	$(PYTHON) tools/elsewhere.py oldest newest
+
+# Wheel and source archive as a package index takes them.
+dist: .venv/installed
+	rm -rf dist build
+	$(BIN)/pip install --quiet build twine
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
 
 # Every test on the installed wheel, away from the sources.
 test-wheel:

@@ -1,5 +1,6 @@
 """Type aliases, protocols and errors that every layer shares."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias
 
@@ -64,3 +65,17 @@ def one_line(error: Exception, limit: int = 200) -> str:
     The message; the name of the error's type if it has none.
   """
   return " ".join(str(error).split())[:limit] or type(error).__name__
+
+
+def is_console() -> bool:
+  """Returns whether `structcomp` started this process, see `console`."""
+  return f"{__package__}.console" in sys.modules
+
+
+def command(verb: str) -> str:
+  """Returns how a launch script is started, as this process was.
+
+  >>> command("train")
+  'python -m launch.train'
+  """
+  return f"structcomp {verb}" if is_console() else f"python -m launch.{verb}"

@@ -39,6 +39,8 @@ LAYERS = {
   "pipeline": _LIBRARY,
   "studies": _LIBRARY | {"report", "structure", "pipeline"},
   "launch": {"types", "pipeline", "studies"},
+  # Finds scripts and configs by their names alone.
+  "console": set(),
   "configs": set(),
 }
 
@@ -69,6 +71,7 @@ THIRD_PARTY = {
   "pipeline": EVERYTHING,
   "studies": EVERYTHING,
   "launch": {"absl", "ml_collections", "jax"},
+  "console": set(),
   "configs": {"ml_collections"},
 }
 

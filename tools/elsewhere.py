@@ -94,11 +94,31 @@ def test_wheel() -> None:
     # Of the same version, and perhaps another content.
     again = ("--force-reinstall", "--no-deps")
     call(environment, "-m", "pip", "install", *again, wheel)
+    run_command(environment, elsewhere)
     for name in BESIDE_THE_WHEEL:
       copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
       copy(ROOT / name, elsewhere / name)
     say(f"wheel: every test on {wheel.name}")
     run_pytest(environment, elsewhere)
+
+
+def run_command(environment: pathlib.Path, folder: pathlib.Path) -> None:
+  """Walks the smoke road by the command of the wheel, without any source."""
+  say("wheel: structcomp run")
+  workdir = folder / "smoke"
+  config = "--config=language/sv_singular:smoke"
+  subprocess.run(
+    [
+      environment.with_name("structcomp"),
+      "run",
+      config,
+      f"--workdir={workdir}",
+    ],
+    cwd=folder,
+    check=True,
+  )
+  if not (workdir / "report" / "index.html").is_file():
+    raise SystemExit("wheel: structcomp run wrote no page")
 
 
 def find_pythons() -> dict[tuple[int, int], pathlib.Path]:

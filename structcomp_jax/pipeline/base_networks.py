@@ -183,8 +183,8 @@ def fingerprint(work: Workplace, regime: str, seed: int) -> str:
   directory = work.paths.base(regime, seed)
   if not files.is_done(directory):
     raise types.UserError(
-      f"{directory} holds no finished base network; run python -m "
-      "launch.train with the same config and work directory"
+      f"{directory} holds no finished base network; run "
+      f"{types.command('train')} with the same config and work directory"
     )
   found: str = files.read_done(directory)["fingerprint"]
   return found
@@ -202,7 +202,7 @@ def load_params(work: Workplace, directory: pathlib.Path) -> types.Params:
   if found is None:
     raise types.UserError(
       f"{directory} has lost its checkpoint; delete the directory and run "
-      "python -m launch.train again"
+      f"{types.command('train')} again"
     )
   return jax.tree.map(jnp.asarray, found[1])
 

@@ -91,7 +91,7 @@ def load_finished(frozen: FrozenNetwork, directory: pathlib.Path) -> MaskSet:
   """
   if not files.is_done(directory):
     raise types.UserError(
-      f"{directory} holds no finished masks; run python -m launch.search "
+      f"{directory} holds no finished masks; run {types.command('search')} "
       "with the same config and work directory"
     )
   return load(frozen, directory, files.read_done(directory)["masked_from"])

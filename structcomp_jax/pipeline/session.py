@@ -16,7 +16,7 @@ import jax
 from absl import logging
 from ml_collections import ConfigDict
 
-from structcomp_jax import __version__
+from structcomp_jax import __version__, types
 from structcomp_jax.io import files, hosts
 from structcomp_jax.io.layout import TIMINGS, VERSIONS
 from structcomp_jax.io.workdir import check_shared, open_workdir
@@ -98,12 +98,19 @@ def _versions() -> dict[str, str]:
   return {
     "structcomp_jax": __version__,
     "commit": _commit(),
-    "command": shlex.join(["python", *sys.orig_argv[1:]]),
+    "command": _command(),
     "python": platform.python_version(),
     **{name: importlib.metadata.version(name) for name in _PACKAGES},
     "devices": f"{len(devices)} x {devices[0].device_kind}",
     "machine": f"{platform.machine()}, {os.cpu_count()} cores",
   }
+
+
+def _command() -> str:
+  """Returns the command line of this process."""
+  if types.is_console():
+    return shlex.join(["structcomp", *sys.orig_argv[2:]])
+  return shlex.join(["python", *sys.orig_argv[1:]])
 
 
 def _commit() -> str:

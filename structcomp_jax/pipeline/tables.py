@@ -7,6 +7,7 @@ its own and changes none of these.
 from collections.abc import Mapping
 
 from structcomp_jax.io.tables import Schema
+from structcomp_jax.types import command
 
 # What a mask was searched with, beside its seed.
 SETTINGS = ("learning_rate", "mask_init", "penalty", "masked_from")
@@ -39,7 +40,7 @@ RESULTS: Mapping[str, type] = {
   "l0": float,
   "l0_max": float,
 }
-_MADE_BY = "python -m launch.evaluate"
+_MADE_BY = command("evaluate")
 
 
 def results_schema(**more: type) -> Schema:

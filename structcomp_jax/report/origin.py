@@ -5,6 +5,7 @@ import json
 from structcomp_jax.report import markup
 from structcomp_jax.report.markup import escape
 from structcomp_jax.report.workdir import Workdir
+from structcomp_jax.types import command
 
 
 def section(one: Workdir) -> str:
@@ -42,8 +43,8 @@ def commands(one: Workdir) -> str:
   """
   experiment = one.results["experiment"].iloc[0]
   run = one.versions.get("command") or (
-    f"python -m launch.run --config=configs/DOMAIN/{experiment}.py:VARIANT"
+    f"{command('run')} --config=configs/DOMAIN/{experiment}.py:VARIANT"
     " --workdir=DIR"
   )
-  page_only = "python -m launch.report --workdirs=DIR --out=report.html"
+  page_only = f"{command('report')} --workdirs=DIR --out=report.html"
   return f"{run}\n{page_only}   # only this page again"

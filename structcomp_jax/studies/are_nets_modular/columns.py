@@ -2,8 +2,9 @@
 
 from structcomp_jax.io.tables import Schema
 from structcomp_jax.pipeline import tables
+from structcomp_jax.types import command
 
-_MADE_BY = "python -m launch.evaluate"
+_MADE_BY = command("evaluate")
 # density: l0 / l0_max; beta: weight of the penalty; is_sum, is_product: share
 # of answers that are the sum, or the product, whatever was asked for.
 _MEASURES = {

@@ -2,6 +2,7 @@
 
 from structcomp_jax.io.tables import Schema
 from structcomp_jax.pipeline import tables
+from structcomp_jax.types import command
 
 # margin: mean score margin; density: l0 / l0_max; selected: whether this is a
 # mask to report; base_accuracy: the dense network on task `base`.
@@ -32,7 +33,7 @@ CUTS = Schema(
     "num_problems": float,
     **tables.CANDIDATE,
   },
-  "python -m launch.evaluate",
+  command("evaluate"),
   filled=("kept_accuracy", "rest_accuracy"),
   may_be_empty=True,
 )

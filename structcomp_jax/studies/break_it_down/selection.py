@@ -121,7 +121,7 @@ def _choose(
     return {name: chosen[name] for name in SETTINGS}
   except (KeyError, TypeError) as error:
     raise types.UserError(
-      f"{record} is torn; delete it and run python -m launch.search again"
+      f"{record} is torn; delete it and run {types.command('search')} again"
     ) from error
 
 

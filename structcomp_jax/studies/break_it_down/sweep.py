@@ -56,5 +56,5 @@ def choose(
     return {name: chosen[name] for name in ("learning_rate", "batch_size")}
   except (KeyError, TypeError) as error:
     raise types.UserError(
-      f"{record} is torn; delete it and run python -m launch.train again"
+      f"{record} is torn; delete it and run {types.command('train')} again"
     ) from error

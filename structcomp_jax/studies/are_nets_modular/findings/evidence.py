@@ -7,7 +7,7 @@ import pandas as pd
 
 from structcomp_jax.report.workdir import Workdir
 from structcomp_jax.studies.are_nets_modular.domain import CONTROL
-from structcomp_jax.types import UserError
+from structcomp_jax.types import UserError, command
 
 # Networks that are compared with, never judged: those that share weights by
 # construction, and those that were never trained.
@@ -92,8 +92,8 @@ def of_workdir(one: Workdir) -> Evidence:
   masks = masks_only(results)
   if masks.empty:
     raise UserError(
-      f"{one.path} has no rows of masks in results.csv; run launch.search and "
-      "launch.evaluate first"
+      f"{one.path} has no rows of masks in results.csv; run"
+      f" {command('search')} and {command('evaluate')} first"
     )
   betas = tuple(dict.fromkeys(masks["beta"]))
   beta = reported(betas)

@@ -35,6 +35,7 @@ from structcomp_jax.studies.are_nets_modular.findings.reuse_score import (
   scores,
 )
 from structcomp_jax.studies.are_nets_modular.findings.verdict import Verdict
+from structcomp_jax.types import command
 
 QUESTION = "reuse"
 WORDS = "Do the subtasks share weights?"
@@ -136,7 +137,7 @@ def _failed(evidence: Evidence, regime: str) -> pd.DataFrame:
 def _obstacle(rows: pd.DataFrame, regime: str, ours: Reuse) -> str:
   """Returns why the overlaps have no answer, or the empty string."""
   if rows.empty or not (rows["regime"] == regime).any():
-    return "There are no overlaps of masks; run launch.evaluate."
+    return f"There are no overlaps of masks; run {command('evaluate')}."
   kinds = set(rows[rows["regime"] == regime]["kind"])
   if overlaps.SAME not in kinds:
     return (

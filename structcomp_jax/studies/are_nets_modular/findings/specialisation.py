@@ -38,6 +38,7 @@ from structcomp_jax.studies.are_nets_modular.findings.verdict import (
   listed,
   percent,
 )
+from structcomp_jax.types import command
 
 QUESTION = "specialisation"
 WORDS = "Do the subtasks have weights of their own?"
@@ -100,7 +101,7 @@ def judge(evidence: Evidence, regime: str) -> Verdict:
   if lacking:
     sentence = (
       f"The accuracies of fewer than two networks are there: {listed(lacking)}."
-      " Run launch.evaluate."
+      f" Run {command('evaluate')}."
     )
     return verdict.stopped(QUESTION, WORDS, network, sentence, found)
   in_part = min(

@@ -20,7 +20,7 @@ from structcomp_jax.report import workdir
 from structcomp_jax.structure import anatomy, overlap
 from structcomp_jax.structure.separability import SUBROUTINES
 from structcomp_jax.studies.break_it_down import attention
-from structcomp_jax.types import UserError
+from structcomp_jax.types import UserError, command
 
 # Kinds of pairs of masks.
 SAME = "masks, same subroutine"
@@ -167,8 +167,8 @@ def _read(
   arrays = {path: np.asarray(leaf) for path, leaf in stacked.items()}
   if rows and max(rows) >= trees.num_rows(arrays):
     raise UserError(
-      f"{file} lacks masks that results.csv is about; run python -m "
-      "launch.evaluate again"
+      f"{file} lacks masks that results.csv is about; run "
+      f"{command('evaluate')} again"
     )
   for row in rows:
     yield _Labelled(name, row, trees.row(arrays, row))

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from structcomp_jax.pipeline.tables import SETTINGS
-from structcomp_jax.types import UserError
+from structcomp_jax.types import UserError, command
 
 CHANCE = 0.25
 # A base network below this accuracy on the composite test set has failed.
@@ -73,7 +73,7 @@ def subroutines(results: pd.DataFrame) -> list[str]:
     found = ", ".join(names) or "none"
     raise UserError(
       f"results.csv needs the odd_* tests of two subroutines, it has: {found};"
-      " run launch.evaluate again"
+      f" run {command('evaluate')} again"
     )
   return names
 
@@ -117,8 +117,8 @@ def task_differences(
       tables.append(_of_one_subroutine(of_mask, str(name), other))
   if not tables:
     raise UserError(
-      "results.csv holds no row of a mask; run launch.search and"
-      " launch.evaluate first"
+      f"results.csv holds no row of a mask; run {command('search')} and"
+      f" {command('evaluate')} first"
     )
   table = pd.concat(tables, ignore_index=True)
   table = control_last(table)
@@ -218,5 +218,5 @@ def _refuse_duplicates(rows: pd.DataFrame) -> None:
       f"results.csv answers twice for base seed {row['base_seed']}, subroutine"
       f" {row['subroutine']}, candidate {row['candidate']}, ablation"
       f" {row['ablation']}, test {row['test_task']}; delete results.csv and run"
-      " launch.evaluate again"
+      f" {command('evaluate')} again"
     )

@@ -8,6 +8,7 @@ import pandas as pd
 from structcomp_jax.io import tables
 from structcomp_jax.studies.break_it_down.findings.statistics import DIFFERENCES
 from structcomp_jax.studies.break_it_down.reanalysis import searches
+from structcomp_jax.types import command
 
 # Base networks that the release leaves out, by numbers typed by hand: (its
 # experiment, model, regime) -> numbers.
@@ -38,7 +39,7 @@ _COLUMNS: Mapping[str, type] = {
   "Task": str,
   "Performance": float,
 }
-_MADE_BY = "python -m launch.reanalyse"
+_MADE_BY = command("reanalyse")
 
 
 def released(table: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -33,6 +33,7 @@ from structcomp_jax.studies.break_it_down.reanalysis.published_data import (
   Published,
 )
 from structcomp_jax.studies.break_it_down.regimes import LABELS
+from structcomp_jax.types import command
 
 # Columns that are counts, not measurements.
 _WHOLE = ("l0", "l0_min", "l0_max_kept", "l0_max")
@@ -260,10 +261,10 @@ def _statistic(value: float) -> str:
 
 
 def _reproduce(found: Published) -> str:
-  command = "python -m launch.reanalyse --results=FILE --out=DIR"
+  line = f"{command('reanalyse')} --results=FILE --out=DIR"
   rows = [
     ("result table", f"<code>{escape(found.path.name)}</code>"),
     ("its SHA-256", f"<code>{found.digest}</code>"),
     ("structcomp_jax", escape(__version__)),
   ]
-  return markup.preformatted(command) + markup.table(("", ""), rows)
+  return markup.preformatted(line) + markup.table(("", ""), rows)

@@ -1,0 +1,18 @@
+"""The wheel holds the launch scripts and configs, inside of the package.
+
+In a checkout they lie beside it. All else is said in pyproject.toml.
+"""
+
+from setuptools import find_packages, setup
+
+BESIDE = ("launch", "configs")
+setup(
+  packages=[
+    *find_packages(include=["structcomp_jax*"]),
+    *(
+      f"structcomp_jax.{name}"
+      for name in find_packages(include=[f"{one}*" for one in BESIDE])
+    ),
+  ],
+  package_dir={f"structcomp_jax.{one}": one for one in BESIDE},
+)
