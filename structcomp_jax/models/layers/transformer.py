@@ -5,6 +5,7 @@ compute it, the one with the shortest measured time was chosen; see
 docs/design/step_cost.md.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -112,6 +113,18 @@ def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
   """
   wide = x.astype(jnp.float32)
   return (wide * (0.5 + 0.5 * jax.lax.erf(wide * 0.5**0.5))).astype(x.dtype)
+
+
+_gelu_tanh = functools.partial(jax.nn.gelu, approximate=True)
+# Hugging Face's names of activations; some formulas have several names.
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+  "gelu": gelu,
+  "gelu_new": _gelu_tanh,
+  "gelu_fast": _gelu_tanh,
+  "gelu_pytorch_tanh": _gelu_tanh,
+  "relu": jax.nn.relu,
+  "silu": jax.nn.silu,
+}
 
 
 def position_vectors(length: int, size: int) -> Float[Array, "length size"]:
