@@ -6,6 +6,7 @@ import pytest
 
 from structcomp_jax import trees
 from structcomp_jax.models.bert import Bert
+from structcomp_jax.models.gpt import Gpt, heads
 from structcomp_jax.models.layers import transformer
 from structcomp_jax.models.seq2seq.transformer import Seq2SeqTransformer
 from structcomp_jax.models.vit import ViT
@@ -14,6 +15,7 @@ from . import tiny
 
 NETWORKS = {
   "bert": (Bert(tiny.BERT), tiny.sentences(14, 9, 5, 2)),
+  "gpt": (Gpt(tiny.GPT), tiny.sentences(14, 9, 5, 2)),
   "vit": (ViT(tiny.VIT), tiny.IMAGES),
   "seq2seq transformer": (
     Seq2SeqTransformer(tiny.SEQ2SEQ_TRANSFORMER),
@@ -62,6 +64,7 @@ def test_a_head_without_output_rows_has_no_columns_that_matter(name):
   ("name", "expected"),
   [
     ("bert", {f"layer_{n}/attention": 4 for n in range(2)}),
+    ("gpt", {f"layer_{n}/attention": 4 for n in range(2)}),
     ("vit", {f"layer_{n}/attention": 4 for n in range(2)}),
   ],
 )
@@ -70,6 +73,34 @@ def test_every_matrix_of_an_attention_is_known(name, expected):
   params = jax.eval_shape(model.init, jax.random.key(0), inputs)["params"]
   found = transformer.head_axes(trees.leaves_by_path(params))
   assert {place: len(axes) for place, axes in found.items()} == expected
+
+
+def test_heads_that_share_keys_and_values():
+  model, inputs = Gpt(tiny.LLAMA), tiny.sentences(14, 9, 5, 2)
+  variables = tiny.spread(model.init(jax.random.key(0), inputs), 0.1)
+  leaves = trees.leaves_by_path(variables["params"])
+  apply = jax.jit(model.apply)
+  found = heads(model.config, leaves)
+  assert {place: count for place, (count, _) in found.items()} == {
+    f"layer_{n}/attention{end}": count
+    for n in range(2)
+    for end, count in (("", 4), ("/key_value", 2))
+  }
+  output = "layer_0/attention/output/kernel"
+  # The second of two keys serves heads 2 and 3: without these, no other.
+  silent = {output: _changed(leaves[output], 0, 1, 2, lambda part: 0 * part)}
+  for path in found["layer_0/attention/key_value"][1]:
+    for number in range(2):
+      other = {
+        path: _changed(leaves[path], -1, number, 2, lambda part: 3 * part)
+      }
+      results = [
+        apply(
+          {"params": trees.replace_leaves(variables["params"], changed)}, inputs
+        )
+        for changed in (silent, silent | other)
+      ]
+      assert np.array_equal(*results) == (number == 1), (path, number)
 
 
 def test_networks_without_attention_have_no_heads():

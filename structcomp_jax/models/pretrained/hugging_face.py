@@ -7,7 +7,6 @@ Read from a local directory only; nothing is downloaded. The directory has
 
 import functools
 import importlib.util
-import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from tokenizers import Tokenizer
 
 from structcomp_jax.models.bert import Bert, BertConfig
 from structcomp_jax.models.pretrained import (
+  json_files,
   layouts,
   tokenizers,
   weight_files,
@@ -115,7 +115,7 @@ def read_sizes(directory: str | os.PathLike[str]) -> BertConfig:
   Raises:
     UserError: config.json is missing or damaged, or not that of a plain BERT.
   """
-  return BertConfig.from_hugging_face(read_config(directory))
+  return BertConfig.from_hugging_face(json_files.read_config(directory))
 
 
 def load_vit(
@@ -141,7 +141,9 @@ def load_vit(
       or of another shape than config.json says, or the network is not a
       plain ViT.
   """
-  config = ViTConfig.from_hugging_face(read_config(directory), head_sizes)
+  config = ViTConfig.from_hugging_face(
+    json_files.read_config(directory), head_sizes
+  )
   params = layouts.to_params(
     vit_layout(config),
     weight_files.read_directory(directory),
@@ -200,34 +202,6 @@ def minilm_directory() -> pathlib.Path:
   return pathlib.Path(next(iter(found.submodule_search_locations))) / "model"
 
 
-def read_config(directory: str | os.PathLike[str]) -> Mapping[str, Any]:
-  """Returns the fields of a checkpoint's config.json.
-
-  Raises:
-    UserError: it is missing or damaged.
-  """
-  return _read_json(pathlib.Path(directory) / "config.json")
-
-
-def _read_json(path: pathlib.Path) -> Mapping[str, Any]:
-  try:
-    fields = json.loads(path.read_text(encoding="utf-8"))
-  except OSError as error:
-    raise UserError(
-      f"cannot read {path}: {error.strerror}; "
-      "give the directory of a Hugging Face checkpoint"
-    ) from error
-  except ValueError as error:
-    raise UserError(
-      f"{path} is not JSON ({error}); copy it again from the checkpoint"
-    ) from error
-  if not isinstance(fields, dict):
-    raise UserError(
-      f"{path} holds no fields; copy it again from the checkpoint"
-    )
-  return fields
-
-
 def _their_name(path: str) -> str:
   """Returns the checkpoint's name of the leaf at `path`."""
   stage, rest = path.split("/", 1)
@@ -261,22 +235,19 @@ def _read_tokenizer(directory: pathlib.Path) -> Tokenizer:
       "copy the tokenizer there"
     )
   settings = directory / "tokenizer_config.json"
-  fields = _read_json(settings) if settings.is_file() else {}
-  return tokenizers.wordpiece_tokenizer(
-    vocabulary,
-    lowercase=_switch(fields, "do_lower_case", settings),
-    strip_accents=_switch(fields, "strip_accents", settings),
-    split_chinese=_switch(fields, "tokenize_chinese_chars", settings)
-    is not False,
-  )
+  fields = json_files.read(settings) if settings.is_file() else {}
+  switches = {
+    name: _switch(fields, theirs, settings)
+    for name, theirs in _TOKENIZER_SWITCHES.items()
+    if fields.get(theirs) is not None
+  }
+  return tokenizers.wordpiece_tokenizer(vocabulary, **switches)
 
 
-def _switch(
-  fields: Mapping[str, Any], name: str, file: pathlib.Path
-) -> bool | None:
-  """Returns a setting of a tokenizer; None: the file does not say."""
-  value = fields.get(name)
-  if value is None or isinstance(value, bool):
+def _switch(fields: Mapping[str, Any], name: str, file: pathlib.Path) -> bool:
+  """Returns a setting of a tokenizer."""
+  value = fields[name]
+  if isinstance(value, bool):
     return value
   raise UserError(
     f"{file}: {name} is {value!r}; write true or false, or take it out"
