@@ -143,25 +143,26 @@ def to_files(
   """
   found = _Found(layout, weights, prefix)
   found.check_complete()
-  leaves = trees.leaves_by_path(params)
+  leaves, tensors = trees.leaves_by_path(params), weights.tensors
   changed: dict[str, np.ndarray] = {}
   for path, shape in layout.shapes.items():
-    if path not in leaves or tuple(leaves[path].shape) != shape:
-      what = tuple(leaves[path].shape) if path in leaves else "missing"
+    what = np.shape(leaves[path]) if path in leaves else "missing"
+    if what != shape:
       raise UserError(
         f"leaf {path!r} is {what}, the checkpoint {weights.origin} has "
         f"{shape}; give all parameters of the network it was read into"
       )
     place = layout.places[path]
     full = found.full_names[place.name]
-    changed.setdefault(full, np.array(weights.tensors[full]))
+    if full not in changed:
+      changed[full] = np.array(tensors[full])
     _put(changed[full], place, np.asarray(leaves[path]))
   for copy, source in layout.tied.items():
     if copy in found.full_names:
       changed[found.full_names[copy]] = changed[found.full_names[source]]
   return {
-    file: {name: changed.get(name, array) for name, array in tensors.items()}
-    for file, tensors in weights.files.items()
+    file: {name: changed.get(name, array) for name, array in inside.items()}
+    for file, inside in weights.files.items()
   }
 
 
