@@ -2,9 +2,8 @@
 
 One network with choices, which make it GPT-2 (Radford et al. 2019: learned
 positions, layer norms, GELU, tied head) or Llama (Touvron et al. 2023, arXiv
-2302.13971: rotary positions, root-mean-square norms, gated SiLU, grouped keys
-and values), or something between. It computes what Hugging Face's
-`GPT2LMHeadModel` and `LlamaForCausalLM` compute in evaluation mode.
+2302.13971: rotary positions, root-mean-square norms, gated SiLU). It computes
+what Hugging Face's `GPT2LMHeadModel` and `LlamaForCausalLM` do in evaluation.
 
 `Gpt` is a `staged.Staged` network with the stages embeddings, layer_0, layer_1,
 ..., norm, and head if that is not tied to the embedding.
@@ -12,7 +11,7 @@ and values), or something between. It computes what Hugging Face's
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -21,7 +20,7 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
 from structcomp_jax.models import sizes, staged
-from structcomp_jax.models.layers import transformer
+from structcomp_jax.models.layers import rotary, transformer
 from structcomp_jax.types import Batch, UserError
 
 _POSITIONS = ("learned", "rotary")
@@ -44,6 +43,7 @@ class GptConfig:
     positions: "learned" (a vector is added) or "rotary" (queries and keys are
       turned).
     rotary_base: the slowest rotary angle is about 1 / `rotary_base` per token.
+    rotary_stretch: see `layers.rotary.speeds`; empty: none.
     norm: "layer", or "rms": divided by the root of the mean square.
     norm_eps: number added to the variance or mean square.
     hidden_act: one of `transformer.ACTIVATIONS`.
@@ -65,6 +65,7 @@ class GptConfig:
   max_positions: int = 1024
   positions: str = "learned"
   rotary_base: float = 10000.0
+  rotary_stretch: Sequence[float] = ()
   norm: str = "layer"
   norm_eps: float = 1e-5
   hidden_act: str = "gelu_new"
@@ -77,11 +78,18 @@ class GptConfig:
 
   def __post_init__(self):
     name = "decoder"
+    # JSON turns tuples into lists, which cannot be hashed.
+    object.__setattr__(self, "rotary_stretch", tuple(self.rotary_stretch))
     sizes.check(self, name)
     sizes.check_multiple(self, name, "num_heads", "num_key_heads")
     sizes.check_choice(self, name, "positions", _POSITIONS)
     sizes.check_choice(self, name, "norm", _NORMS)
     sizes.check_choice(self, name, "hidden_act", transformer.ACTIVATIONS)
+    if len(self.rotary_stretch) not in (0, 4):
+      value = self.rotary_stretch
+      raise UserError(
+        f"decoder config: rotary_stretch is {value}; give four numbers or none"
+      )
     if self.positions == "rotary" and self.head_size % 2:
       raise UserError(
         f"decoder config: head_size {self.head_size} is odd; rotary positions "
@@ -150,7 +158,7 @@ class Embeddings(nn.Module):
   def attend(
     self, hidden: Float[Array, "batch length hidden"]
   ) -> Float[Array, "batch length vocabulary"]:
-    """Returns products with all word vectors: the logits of a tied head."""
+    """Returns the logits of a tied head: products with all word vectors."""
     return self.word_embeddings.attend(hidden)
 
 
@@ -174,7 +182,9 @@ class Attention(nn.Module):
       projected = layer(hidden)
       if name == "value" or config.positions != "rotary":
         return projected
-      return transformer.rotate(projected, num_heads, config.rotary_base)
+      return rotary.rotate(
+        projected, num_heads, config.rotary_base, config.rotary_stretch
+      )
 
     mixed = transformer.attend(
       project("query", config.num_heads),
@@ -266,8 +276,7 @@ class Gpt(nn.Module):
   def last_hidden(self, inputs: Batch) -> Float[Array, "batch length hidden"]:
     """Returns the normed hidden state of every position."""
     names = [stage for stage in self.stages if stage != "head"]
-    hidden: jax.Array = self._run(inputs, names)["hidden"]
-    return hidden
+    return self._run(inputs, names)["hidden"]
 
   def features_before(self, inputs: Batch, stage: str) -> Batch:
     """Returns what goes into a stage.

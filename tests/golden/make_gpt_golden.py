@@ -34,6 +34,15 @@ _LLAMA = {
   "intermediate_size": 20,
   "max_position_embeddings": 12,
 }
+# One of the three pairs of a head is of each kind.
+_STRETCHED = {
+  "rope_type": "llama3",
+  "rope_theta": 100.0,
+  "factor": 8.0,
+  "low_freq_factor": 1.0,
+  "high_freq_factor": 3.0,
+  "original_max_position_embeddings": 40,
+}
 _ENDS = {"bos_token_id": 0, "eos_token_id": 1}
 
 
@@ -42,7 +51,9 @@ def models() -> dict[str, torch.nn.Module]:
   sizes = {"vocab_size": 24, **_ENDS}
   return {
     "gpt2": GPT2LMHeadModel(GPT2Config(**sizes, **_GPT2)),
-    "llama": LlamaForCausalLM(LlamaConfig(**sizes, **_LLAMA, head_dim=6)),
+    "llama": LlamaForCausalLM(
+      LlamaConfig(**sizes, **_LLAMA, head_dim=6, rope_parameters=_STRETCHED)
+    ),
     "qwen2": Qwen2ForCausalLM(
       Qwen2Config(**sizes, **_LLAMA, tie_word_embeddings=True)
     ),

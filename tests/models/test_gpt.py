@@ -15,7 +15,7 @@ import pytest
 
 from structcomp_jax import masks, search, trees
 from structcomp_jax.models.gpt import Gpt, GptConfig
-from structcomp_jax.models.layers import transformer
+from structcomp_jax.models.layers import rotary
 from structcomp_jax.types import UserError
 
 from . import tiny
@@ -127,7 +127,7 @@ def test_rotary_scores_depend_on_distances_alone():
   row = random.standard_normal((2, 1, 1, 8), np.float32)
   query, key = np.broadcast_to(row, (2, 1, 9, 8))
   turned = [
-    np.asarray(transformer.rotate(jnp.asarray(x), 2, 100.0))[0].reshape(9, 2, 4)
+    np.asarray(rotary.rotate(jnp.asarray(x), 2, 100.0))[0].reshape(9, 2, 4)
     for x in (query, key)
   ]
   for head in range(2):
@@ -188,6 +188,7 @@ def test_too_long_a_sequence_is_refused(name):
     ({"norm": "batch"}, "'batch' is not supported; use one of layer, rms"),
     ({"hidden_act": "mish"}, "'mish' is not supported; use one of gelu"),
     ({"positions": "rotary", "head_size": 3}, "3 is odd; rotary positions"),
+    ({"rotary_stretch": [8.0]}, r"\(8.0,\); give four numbers or none"),
     ({"num_layers": 0}, "num_layers is 0"),
   ],
 )

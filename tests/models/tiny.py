@@ -42,6 +42,7 @@ LLAMA = dataclasses.replace(
   num_heads=4,
   num_key_heads=2,
   positions="rotary",
+  rotary_stretch=(8.0, 1.0, 4.0, 16.0),
   norm="rms",
   hidden_act="silu",
   gated=True,

@@ -150,38 +150,6 @@ def position_vectors(length: int, size: int) -> Float[Array, "length size"]:
   return jnp.asarray(np.where(is_even, np.sin(angles), np.cos(angles)), "f4")
 
 
-def rotate(
-  projected: Float[Array, "batch length hidden"], num_heads: int, base: float
-) -> Float[Array, "batch length hidden"]:
-  """Rotary positions (Su et al. 2021, arXiv 2104.09864, equation 34).
-
-  Numbers i and i + d/2 of a head of size d are turned as a pair, by the angle
-  position / base^(2i / d). (The paper pairs neighbours; checkpoints of the
-  Llama kind have their columns in this order.)
-
-  Args:
-    projected: queries or keys, heads side by side.
-    num_heads: divides the last axis.
-    base: see above.
-
-  Returns:
-    The same shape and dtype; it is computed in float32.
-  """
-  length = projected.shape[1]
-  pairs = projected.reshape(*projected.shape[:2], num_heads, 2, -1)
-  half = pairs.shape[-1]
-  # In float32, as the networks were trained: an angle may be thousands.
-  powers = np.arange(half, dtype=np.float32) / np.float32(half)
-  speeds = 1 / np.float32(base) ** powers
-  angles = np.arange(length, dtype=np.float32)[:, None] * speeds
-  cosine, sine = (x[:, None] for x in (np.cos(angles), np.sin(angles)))
-  first, second = jnp.unstack(pairs.astype(jnp.float32), axis=-2)
-  turned = jnp.stack(
-    [first * cosine - second * sine, second * cosine + first * sine], axis=-2
-  )
-  return turned.reshape(projected.shape).astype(projected.dtype)
-
-
 def seen_before(
   is_real: Bool[Array, "batch tokens"],
 ) -> Bool[Array, "batch tokens tokens"]:

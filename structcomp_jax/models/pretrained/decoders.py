@@ -16,7 +16,7 @@ from structcomp_jax.models import sizes
 from structcomp_jax.models.gpt import Gpt, GptConfig
 from structcomp_jax.models.pretrained import json_files, layouts, weight_files
 from structcomp_jax.models.pretrained.layouts import Layout, Place
-from structcomp_jax.types import Params, UserError
+from structcomp_jax.types import Params, UserError, one_line
 
 _HEAD = "lm_head.weight"
 
@@ -52,6 +52,11 @@ _FROM_LLAMA = {
   "tie_word_embeddings": "tied",
 }
 _LLAMA_ONLY = {"partial_rotary_factor": 1.0, "use_sliding_window": False}
+# What `layers.rotary.speeds` wants, in this order.
+_STRETCH = (
+  "factor", "low_freq_factor", "high_freq_factor",
+  "original_max_position_embeddings",
+)  # fmt: skip
 _OPTIONAL = (
   "num_key_heads", "head_size", "intermediate_size", "hidden_act", "norm_eps",
   "initializer_range", "tied",
@@ -208,7 +213,6 @@ def _gpt2_sizes(fields: Mapping[str, Any]) -> GptConfig:
 
 
 def _llama_sizes(fields: Mapping[str, Any]) -> GptConfig:
-  rotary = _rotary(fields)
   only = {**_LLAMA_ONLY, "hidden_act": "silu"}
   found = sizes.from_hugging_face(
     fields,
@@ -221,14 +225,16 @@ def _llama_sizes(fields: Mapping[str, Any]) -> GptConfig:
   query_bias, output_bias, feed_forward_bias = _LLAMA_KINDS[
     fields["model_type"]
   ](fields)
-  window = fields.get("sliding_window") if _has_window(fields) else None
+  # Qwen2 files have one that `use_sliding_window` switches off.
+  has_window = fields["model_type"] == "mistral"
+  window = fields.get("sliding_window") if has_window else None
   if window:
     # Within the window it is a plain decoder.
     found["max_positions"] = min(found["max_positions"], window)
   return GptConfig(
     **{
       "positions": "rotary",
-      "rotary_base": float(rotary.get("rope_theta", 10000.0)),
+      **_rotary(fields),
       "norm": "rms",
       "norm_eps": 1e-6,
       "hidden_act": "silu",
@@ -256,28 +262,36 @@ _LLAMA_KINDS = {
 }
 
 
-def _has_window(fields: Mapping[str, Any]) -> bool:
-  return bool(fields["model_type"] == "mistral")
-
-
 def _rotary(fields: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns the settings of rotary positions, of older and newer files.
+  """Returns our settings of rotary positions, from older and newer files.
 
   Raises:
-    UserError: they are stretched.
+    UserError: they are of a kind that is not implemented, or incomplete.
   """
   found = {
-    "rope_theta": fields.get("rope_theta", 10000.0),
+    "rope_theta": 10000.0,
+    "original_max_position_embeddings": fields.get("max_position_embeddings"),
+    **{name: fields[name] for name in ("rope_theta",) if name in fields},
     **fields.get("rope_scaling", {}),
     **fields.get("rope_parameters", {}),
   }
   kind = found.get("rope_type", found.get("type", "default"))
-  if kind != "default":
+  stretch: tuple[float, ...] = ()
+  try:
+    base = float(found["rope_theta"])
+    if kind == "llama3":
+      stretch = tuple(float(found[name]) for name in _STRETCH)
+  except (KeyError, TypeError, ValueError) as error:
     raise UserError(
-      f"config.json: rotary positions are of type {kind!r}; only plain ones "
-      "are implemented, take a checkpoint without rope_scaling"
+      f"config.json: rotary positions of type {kind!r} lack a number "
+      f"({one_line(error)}); take the config.json that belongs to the weights"
+    ) from error
+  if kind not in ("default", "llama3"):
+    raise UserError(
+      f"config.json: rotary positions are of type {kind!r}; only 'default' and "
+      "'llama3' are implemented, take a checkpoint without rope_scaling"
     )
-  return found
+  return {"rotary_base": base, "rotary_stretch": stretch}
 
 
 def _head_size(width: Any, num_heads: Any) -> int:

@@ -142,7 +142,8 @@ def test_sizes_of_older_files(tmp_path):
   del fields["rope_parameters"], fields["head_dim"], fields["attention_bias"]
   fields |= {"rope_theta": 500000, "rope_scaling": None}
   old = decoders.read_sizes(fields)
-  assert (old.rotary_base, new.rotary_base) == (500000.0, 10000.0)
+  assert (old.rotary_base, new.rotary_base) == (500000.0, 100.0)
+  assert new.rotary_stretch == (8.0, 1.0, 3.0, 40.0)
   assert (old.head_size, new.head_size) == (4, 6)
   # A window is a limit to the positions that are computed alike.
   window = {"model_type": "mistral", "sliding_window": 5}
@@ -168,7 +169,12 @@ def test_sizes_of_older_files(tmp_path):
     (
       "llama",
       {"rope_parameters": None, "rope_scaling": {"type": "linear"}},
-      "positions are of type 'linear'; only plain",
+      "positions are of type 'linear'; only 'default'",
+    ),
+    (
+      "llama",
+      {"rope_parameters": None, "rope_scaling": {"rope_type": "llama3"}},
+      "of type 'llama3' lack a number",
     ),
     ("qwen2", {"use_sliding_window": True}, "use_sliding_window is True"),
   ],
