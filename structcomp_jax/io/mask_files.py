@@ -18,11 +18,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from structcomp_jax import trees
 from structcomp_jax.io import files
-from structcomp_jax.types import Mask, UserError
+from structcomp_jax.types import Mask, Params, UserError
 
 _FORMAT = "structcomp_jax.masks"
 _VERSION = 1
+# What the header says about the masks.
+_TOLD = ("fingerprint", "metadata", "num_rows")
 _DAMAGE = (
   EOFError,
   KeyError,
@@ -94,6 +97,69 @@ def load(
     UserError: the file is missing or torn, has another format version, or
       belongs to another network.
   """
+  header, masks = _read(path)
+  if fingerprint is not None and header["fingerprint"] != fingerprint:
+    raise UserError(
+      f"mask file {str(path)!r} belongs to another network (fingerprint "
+      f"{header['fingerprint'][:12]}, not {fingerprint[:12]}); use the "
+      "weights it was searched on, or delete its directory and search again"
+    )
+  return masks, header["metadata"]
+
+
+def load_for(
+  path: str | os.PathLike[str], params: Params, *, other_dtype: bool = False
+) -> tuple[Mask, dict[str, Any]]:
+  """Reads the masks of the network at hand.
+
+  Args:
+    path: file written by `save`.
+    params: the weights that will be masked.
+    other_dtype: says that `params` are the weights of the search in another
+      dtype (float32 and bfloat16, say). Their bits then differ, so that nothing
+      but paths and shapes can be compared.
+
+  Returns:
+    ({path: bool[...]}, metadata).
+
+  Raises:
+    UserError: the file is missing or torn, has another format version, or
+      belongs to another network, or to another dtype of it without the switch.
+  """
+  header, masks = _read(path)
+  if not other_dtype and header["fingerprint"] != trees.fingerprint(params):
+    raise UserError(
+      f"mask file {str(path)!r} belongs to weights with other bits; use those "
+      "it was searched on or, where these are the same in another dtype, say "
+      "other_dtype=True"
+    )
+  leaves = trees.leaves_by_path(params)
+  num_rows = header["num_rows"]
+  for name, mask in masks.items():
+    shape = mask.shape if num_rows is None else mask.shape[1:]
+    if name not in leaves or not _fits(shape, np.shape(leaves[name])):
+      what = np.shape(leaves[name]) if name in leaves else "missing"
+      raise UserError(
+        f"mask file {str(path)!r} belongs to another network: its leaf "
+        f"{name!r} of shape {shape} is {what} here; use the network it was "
+        "searched on"
+      )
+  return masks, header["metadata"]
+
+
+def _fits(mask_shape: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+  """Returns whether a mask covers a leaf axis by axis."""
+  return len(shape) == len(mask_shape) and all(
+    length in (1, size) for size, length in zip(shape, mask_shape, strict=True)
+  )
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Mask]:
+  """Returns ({name of `_TOLD`: value}, masks) of a file.
+
+  Raises:
+    UserError: it is missing or torn, or has another format version.
+  """
   if not pathlib.Path(path).is_file():
     raise UserError(
       f"no mask file {str(path)!r}; delete its directory and run the search "
@@ -106,13 +172,14 @@ def load(
       np.load(file, allow_pickle=False) as archive,
     ):
       header = json.loads(str(archive["header"][()]))
-      _check_header(path, header, fingerprint)
+      _check_format(path, header)
       shapes = dict(zip(header["paths"], header["shapes"], strict=True))
       masks = {
         name: _unpack(archive[_entry(index)], tuple(shape))
         for index, (name, shape) in enumerate(shapes.items())
       }
-    return masks, header["metadata"]
+      told = {name: header[name] for name in _TOLD}
+    return told, masks
   except _DAMAGE as error:
     raise UserError(
       f"mask file {str(path)!r} is torn or not a mask file "
@@ -139,23 +206,15 @@ def _check_arrays(arrays: Mapping[str, np.ndarray], stacked: bool) -> None:
     raise UserError("mask leaves have different numbers of candidate rows")
 
 
-def _check_header(
-  path: str | os.PathLike[str],
-  header: Mapping[str, Any],
-  fingerprint: str | None,
+def _check_format(
+  path: str | os.PathLike[str], header: Mapping[str, Any]
 ) -> None:
-  """Raises unless a header has this format, version and network."""
+  """Raises unless a header has this format and version."""
   if header["format"] != _FORMAT or header["version"] != _VERSION:
     raise UserError(
       f"mask file {str(path)!r} has format {header['format']} version "
       f"{header['version']}, this program reads {_FORMAT} version {_VERSION}; "
       "delete its directory and run the search again"
-    )
-  if fingerprint is not None and header["fingerprint"] != fingerprint:
-    raise UserError(
-      f"mask file {str(path)!r} belongs to another network (fingerprint "
-      f"{header['fingerprint'][:12]}, not {fingerprint[:12]}); use the "
-      "weights it was searched on, or delete its directory and search again"
     )
 
 

@@ -11,10 +11,9 @@ layer_1, ...
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
@@ -23,13 +22,6 @@ from structcomp_jax.models import sizes, staged
 from structcomp_jax.models.layers import transformer
 from structcomp_jax.models.layers.packing import Packing, Rows
 from structcomp_jax.types import Batch, UserError
-
-# Hugging Face's names of the activations.
-_ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
-  "gelu": transformer.gelu,
-  "gelu_new": functools.partial(jax.nn.gelu, approximate=True),
-  "relu": jax.nn.relu,
-}
 
 _FROM_HUGGING_FACE = {
   "vocab_size": "vocab_size",
@@ -67,7 +59,8 @@ class BertConfig:
     max_positions: longest sequence, in tokens.
     type_vocab_size: number of token types.
     layer_norm_eps: number added to the variance.
-    hidden_act: "gelu" (exact, with erf), "gelu_new" (tanh) or "relu".
+    hidden_act: one of `transformer.ACTIVATIONS`: "gelu" (exact, with erf),
+      "gelu_new" (tanh), "relu", ...
     initializer_range: standard deviation of fresh weights and embeddings.
   """
 
@@ -85,11 +78,7 @@ class BertConfig:
   def __post_init__(self):
     sizes.check(self, "BERT")
     sizes.check_multiple(self, "BERT", "hidden_size", "num_heads")
-    if self.hidden_act not in _ACTIVATIONS:
-      raise UserError(
-        f"BERT config: hidden_act {self.hidden_act!r} is not supported; "
-        f"use one of {', '.join(_ACTIVATIONS)}"
-      )
+    sizes.check_choice(self, "BERT", "hidden_act", transformer.ACTIVATIONS)
 
   @classmethod
   def from_hugging_face(cls, fields: Mapping[str, Any]) -> "BertConfig":
@@ -200,7 +189,9 @@ class Layer(nn.Module):
     """Everything after the attention, of every token by itself."""
     attention = self.attention
     hidden = attention.layer_norm(attention.output(mixed) + residual)
-    inner = _ACTIVATIONS[self.config.hidden_act](self.intermediate(hidden))
+    inner = transformer.ACTIVATIONS[self.config.hidden_act](
+      self.intermediate(hidden)
+    )
     return self.layer_norm(self.output(inner) + hidden)
 
 

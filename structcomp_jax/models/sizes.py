@@ -68,6 +68,28 @@ def check_multiple(config: Any, model: str, whole: str, part: str) -> None:
     )
 
 
+def check_choice(
+  config: Any, model: str, field: str, choices: Collection[str]
+) -> None:
+  """Checks that a field holds one of some names.
+
+  Args:
+    config: has the field.
+    model: name of the network, for the error.
+    field: its name.
+    choices: what it may hold.
+
+  Raises:
+    UserError: it holds something else.
+  """
+  value = getattr(config, field)
+  if value not in choices:
+    raise UserError(
+      f"{model} config: {field} {value!r} is not supported; use one of "
+      f"{', '.join(choices)}"
+    )
+
+
 def from_hugging_face(
   fields: Mapping[str, Any],
   names: Mapping[str, str],

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from structcomp_jax import masks
+from structcomp_jax import masks, trees
 from structcomp_jax.io import mask_files
 from structcomp_jax.types import UserError
 
@@ -80,6 +80,48 @@ def test_other_network_is_refused(path, mask):
   mask_files.save(path, mask, fingerprint="f0")
   with pytest.raises(UserError, match=r"another network .*f0, not f1"):
     mask_files.load(path, "f1")
+
+
+def _weights(dtype):
+  """Weights that the masks above fit; float16 can hold them."""
+  return {
+    "conv": jnp.linspace(-1, 1, 30, dtype=jnp.float16)
+    .reshape(3, 2, 5)
+    .astype(dtype),
+    "dense": {"kernel": jnp.ones((7, 4), dtype)},
+  }
+
+
+@pytest.mark.parametrize("num_rows", [None, 3])
+def test_masks_of_the_same_weights_in_another_dtype(path, mask, num_rows):
+  if num_rows:
+    mask = jax.tree.map(lambda leaf: jnp.stack([leaf] * num_rows), mask)
+  searched, narrow = _weights(jnp.float32), _weights(jnp.bfloat16)
+  fingerprint = trees.fingerprint(searched)
+  stacked = num_rows is not None
+  mask_files.save(path, mask, fingerprint=fingerprint, stacked=stacked)
+  chex.assert_trees_all_equal(mask_files.load_for(path, searched)[0], mask)
+  with pytest.raises(UserError, match=r"other bits; .* say other_dtype=True"):
+    mask_files.load_for(path, narrow)
+  found, _ = mask_files.load_for(path, narrow, other_dtype=True)
+  chex.assert_trees_all_equal(found, mask)
+
+
+@pytest.mark.parametrize(
+  ("name", "shape", "message"),
+  [
+    ("conv", (3, 2, 6), r"'conv' of shape \(3, 2, 5\) is \(3, 2, 6\) here"),
+    ("conv", (2, 5), r"'conv' of shape \(3, 2, 5\) is \(2, 5\) here"),
+    ("other", (3, 2, 5), r"'conv' of shape \(3, 2, 5\) is missing here"),
+  ],
+)
+def test_another_network_is_no_other_dtype(path, mask, name, shape, message):
+  mask_files.save(path, mask, fingerprint="f0")
+  params = {**_weights(jnp.float32), name: jnp.ones(shape)}
+  if name == "other":
+    del params["conv"]
+  with pytest.raises(UserError, match=message):
+    mask_files.load_for(path, params, other_dtype=True)
 
 
 def test_other_version_is_refused(path, mask, monkeypatch):

@@ -114,7 +114,7 @@ def test_config_from_hugging_face_fills_only_the_optional_fields():
     ({"position_embedding_type": "relative_key"}, "position_embedding_type"),
     ({"is_decoder": True}, "is_decoder is True"),
     ({"add_cross_attention": True}, "add_cross_attention"),
-    ({"hidden_act": "silu"}, "'silu' is not supported; use one of gelu"),
+    ({"hidden_act": "mish"}, "'mish' is not supported; use one of gelu"),
     ({"num_attention_heads": 5}, "32 is no multiple of num_heads 5"),
     ({"vocab_size": 0}, "vocab_size is 0"),
     ({"hidden_size": "32"}, "hidden_size is '32'"),

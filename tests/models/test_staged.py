@@ -16,6 +16,7 @@ import pytest
 from structcomp_jax import trees
 from structcomp_jax.models import staged
 from structcomp_jax.models.bert import Bert
+from structcomp_jax.models.gpt import Gpt
 from structcomp_jax.models.lstm import Lstm
 from structcomp_jax.models.mlp import Mlp
 from structcomp_jax.models.resnet import ResNet
@@ -35,6 +36,8 @@ NETWORKS = {
     tiny.sentences(*[5] * 16),
     0.3,
   ),
+  "gpt": (Gpt(tiny.GPT), tiny.sentences(14, 9, 5, 2), 0.3),
+  "llama": (Gpt(tiny.LLAMA), tiny.sentences(14, 9, 5, 2), 0.3),
   "vit": (ViT(tiny.VIT), tiny.IMAGES, 0.1),
   "resnet, bottlenecks": (ResNet(tiny.BOTTLENECKS), tiny.IMAGES, 0.0),
   "resnet, basic blocks": (ResNet(tiny.BASIC), tiny.IMAGES, 0.0),
@@ -48,7 +51,7 @@ NETWORKS = {
   ),
 }
 # Networks that return a vector for every position of an item.
-SEQUENCES = ("lstm", "seq2seq lstm", "seq2seq transformer")
+SEQUENCES = ("gpt", "llama", "lstm", "seq2seq lstm", "seq2seq transformer")
 
 LATER_STAGES = [
   (name, stage)

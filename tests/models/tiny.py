@@ -1,10 +1,13 @@
 """Small networks of every kind, and what they read."""
 
+import dataclasses
+
 import jax
 import numpy as np
 
 from structcomp_jax import trees
 from structcomp_jax.models.bert import BertConfig
+from structcomp_jax.models.gpt import GptConfig
 from structcomp_jax.models.lstm import LstmConfig
 from structcomp_jax.models.mlp import MlpConfig
 from structcomp_jax.models.resnet import ResNetConfig
@@ -22,6 +25,31 @@ BERT = BertConfig(
   num_heads=4,
   intermediate_size=64,
   max_positions=16,
+)
+GPT = GptConfig(
+  vocab_size=40,
+  hidden_size=12,
+  num_layers=1,
+  num_heads=3,
+  num_key_heads=3,
+  head_size=4,
+  intermediate_size=20,
+  max_positions=16,
+)
+# As different from it as the config can be.
+LLAMA = dataclasses.replace(
+  GPT,
+  num_heads=4,
+  num_key_heads=2,
+  positions="rotary",
+  rotary_stretch=(8.0, 1.0, 4.0, 16.0),
+  norm="rms",
+  hidden_act="silu",
+  gated=True,
+  query_bias=False,
+  output_bias=False,
+  feed_forward_bias=False,
+  tied=False,
 )
 VIT = ViTConfig(
   image_size=32,

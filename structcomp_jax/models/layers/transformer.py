@@ -5,6 +5,7 @@ compute it, the one with the shortest measured time was chosen; see
 docs/design/step_cost.md.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -34,7 +35,8 @@ def head_axes(paths: Iterable[str]) -> dict[str, dict[str, int]]:
 
   Returns:
     {path of an attention: {path of its matrix: axis}}; along the axis, head h
-    has the h-th of as many equal parts as there are heads.
+    has the h-th of as many equal parts as there are heads. (Where heads share
+    keys and values, these have fewer: `gpt.heads` tells them apart.)
   """
   found: dict[str, dict[str, int]] = {}
   for path in paths:
@@ -45,12 +47,17 @@ def head_axes(paths: Iterable[str]) -> dict[str, dict[str, int]]:
 
 
 def dense(
-  features: int, initializer_range: float, dtype: Any, name: str | None = None
+  features: int,
+  initializer_range: float,
+  dtype: Any,
+  name: str | None = None,
+  use_bias: bool = True,
 ) -> nn.Dense:
   """Returns a dense layer for any number of leading axes."""
   return nn.Dense(
     features,
     dtype=dtype,
+    use_bias=use_bias,
     kernel_init=nn.initializers.normal(stddev=initializer_range),
     dot_general=product_of_rows,
     name=name,
@@ -65,6 +72,11 @@ def layer_norm(
   return nn.LayerNorm(
     epsilon=epsilon, dtype=dtype, use_fast_variance=False, name=name
   )
+
+
+def rms_norm(epsilon: float, dtype: Any, name: str | None = None) -> nn.RMSNorm:
+  """Returns x / sqrt(mean(x^2) + epsilon), scaled, over the last axis."""
+  return nn.RMSNorm(epsilon=epsilon, dtype=dtype, name=name)
 
 
 class StdNorm(nn.Module):
@@ -114,6 +126,18 @@ def gelu(x: Float[Array, "..."]) -> Float[Array, "..."]:
   return (wide * (0.5 + 0.5 * jax.lax.erf(wide * 0.5**0.5))).astype(x.dtype)
 
 
+_gelu_tanh = functools.partial(jax.nn.gelu, approximate=True)
+# Hugging Face's names of activations; some formulas have several names.
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+  "gelu": gelu,
+  "gelu_new": _gelu_tanh,
+  "gelu_fast": _gelu_tanh,
+  "gelu_pytorch_tanh": _gelu_tanh,
+  "relu": jax.nn.relu,
+  "silu": jax.nn.silu,
+}
+
+
 def position_vectors(length: int, size: int) -> Float[Array, "length size"]:
   """Returns sines and cosines in turn (Vaswani et al. 2017, section 3.5).
 
@@ -126,12 +150,25 @@ def position_vectors(length: int, size: int) -> Float[Array, "length size"]:
   return jnp.asarray(np.where(is_even, np.sin(angles), np.cos(angles)), "f4")
 
 
+def seen_before(
+  is_real: Bool[Array, "batch tokens"],
+) -> Bool[Array, "batch tokens tokens"]:
+  """Returns which tokens each one may look at: real ones up to itself.
+
+  >>> seen_before(jnp.array([[True, False, True]])).astype(int).tolist()
+  [[[1, 0, 0], [1, 0, 0], [1, 0, 1]]]
+  """
+  length = is_real.shape[1]
+  return jnp.tril(jnp.ones((length, length), bool)) & is_real[:, None]
+
+
 def attend(
   query: Float[Array, "batch queries hidden"],
-  key: Float[Array, "batch tokens hidden"],
-  value: Float[Array, "batch tokens hidden"],
+  key: Float[Array, "batch tokens key_hidden"],
+  value: Float[Array, "batch tokens key_hidden"],
   *,
   num_heads: int,
+  num_key_heads: int | None = None,
   attention_mask: Bool[Array, "batch tokens"]
   | Bool[Array, "batch #queries tokens"]
   | None = None,
@@ -145,6 +182,8 @@ def attend(
     key: projected keys.
     value: projected values.
     num_heads: divides the last axis.
+    num_key_heads: of keys and values, a divisor of `num_heads`, as many as
+      these by default; the n-th serves the n-th of equally many heads.
     attention_mask: true at tokens that may be looked at, by all queries or by
       each; None: all of them. A query that sees no token returns the mean of
       the values.
@@ -154,12 +193,18 @@ def attend(
     The weighted values, heads side by side. Scores are in float32.
   """
 
-  def heads_first(x: jax.Array) -> jax.Array:
-    return x.reshape(*x.shape[:-1], num_heads, -1).swapaxes(1, 2)
+  def heads_first(x: jax.Array, count: int) -> jax.Array:
+    split = x.reshape(*x.shape[:-1], count, -1).swapaxes(1, 2)
+    if count == num_heads:
+      return split
+    return jnp.repeat(split, num_heads // count, axis=1)
 
   # The axis of heads is moved next to the batch before the products; inside of
   # them XLA:CPU would move more axes.
-  query, key, value = map(heads_first, (query, key, value))
+  query = heads_first(query, num_heads)
+  key, value = (
+    heads_first(x, num_key_heads or num_heads) for x in (key, value)
+  )
   scores = jnp.einsum("bhqd,bhkd->bhqk", query, key)
   scores = scores.astype(jnp.float32) * query.shape[-1] ** -0.5
   if attention_mask is not None:

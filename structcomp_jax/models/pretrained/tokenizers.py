@@ -14,12 +14,13 @@ import numpy as np
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from tokenizers.processors import BertProcessing
 
-from structcomp_jax.types import UserError
+from structcomp_jax.types import UserError, one_line
 
 PAD, UNKNOWN, FIRST, LAST = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIAL_TOKENS = (PAD, UNKNOWN, FIRST, LAST)
-# Some pretrained models round their number of embedding rows up to a multiple.
-_ROW_MULTIPLE = 128
+# A model may have so many embedding rows without a token, or as many as it has
+# tokens. Published ones have up to a few hundred.
+_MOST_SPARE_ROWS = 1024
 
 
 def word_tokenizer(words: Iterable[str]) -> Tokenizer:
@@ -51,24 +52,51 @@ def word_tokenizer(words: Iterable[str]) -> Tokenizer:
 
 
 def wordpiece_tokenizer(
-  vocabulary_file: str | os.PathLike[str], *, lowercase: bool = True
+  vocabulary_file: str | os.PathLike[str],
+  *,
+  lowercase: bool | None = None,
+  strip_accents: bool | None = None,
+  split_chinese: bool = True,
 ) -> Tokenizer:
   """Returns BERT's tokenizer for a `vocab.txt`, one token per line.
+
+  Args:
+    vocabulary_file: its path.
+    lowercase: whether text is lower-cased first. None: unless the vocabulary
+      has words with capitals, which would never be found then.
+    strip_accents: whether accents are removed; None: where text is lower-cased.
+    split_chinese: whether every Chinese character is a word of its own.
 
   Raises:
     UserError: the file is missing or lacks a special token.
   """
   path = pathlib.Path(vocabulary_file)
   try:
-    tokens = path.read_text(encoding="utf-8").splitlines()
+    text = path.read_text(encoding="utf-8")
   except (OSError, UnicodeDecodeError) as error:
-    raise UserError(f"cannot read {path}: {error}; give a vocab.txt") from error
+    raise UserError(
+      f"cannot read {path}: {one_line(error)}; give a vocab.txt"
+    ) from error
+  # `splitlines` would also split at U+2028 and others, which may be tokens.
+  tokens = text.removesuffix("\n").split("\n")
   vocabulary = {token: index for index, token in enumerate(tokens)}
   tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=UNKNOWN))
   _check_special_tokens(tokenizer, f"{path}")
-  tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+  tokenizer.normalizer = normalizers.BertNormalizer(
+    lowercase=not _has_capitals(tokens) if lowercase is None else lowercase,
+    strip_accents=strip_accents,
+    handle_chinese_chars=split_chinese,
+  )
   tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
   return _with_ends(tokenizer)
+
+
+def _has_capitals(tokens: Iterable[str]) -> bool:
+  """Returns whether a word has capitals; marks such as [CLS] are no words."""
+  return any(
+    token != token.lower() and not token.startswith(("[", "<"))
+    for token in tokens
+  )
 
 
 def _with_ends(tokenizer: Tokenizer) -> Tokenizer:
@@ -166,19 +194,19 @@ def vocabulary_size(tokenizer: Tokenizer) -> int:
 def check_fits(tokenizer: Tokenizer, vocab_size: int) -> None:
   """Checks that a tokenizer can belong to a model with `vocab_size` ids.
 
-  A model may have up to 127 rows more than the tokenizer has ids, because some
-  pretrained models round their number up to a multiple of 128.
+  A model may have more rows than the tokenizer has ids: numbers of rows are
+  rounded up, and some are kept for later.
 
   Raises:
-    UserError: [PAD], [UNK], [CLS] or [SEP] is missing, or the sizes differ.
+    UserError: [PAD], [UNK], [CLS] or [SEP] is missing, the tokenizer has more
+      ids than the model, or so few that it must be that of another one.
   """
   _check_special_tokens(tokenizer, "the tokenizer")
   size = vocabulary_size(tokenizer)
-  if not 0 <= vocab_size - size < _ROW_MULTIPLE:
+  if not 0 <= vocab_size - size <= max(_MOST_SPARE_ROWS, size):
     raise UserError(
-      f"the tokenizer has {size} ids, the model's vocab_size is "
-      f"{vocab_size}; use the tokenizer the model was trained with, or set "
-      f"vocab_size to {size}"
+      f"the tokenizer has {size} ids, the model's vocab_size is {vocab_size}; "
+      "use the tokenizer that the model was trained with"
     )
 
 

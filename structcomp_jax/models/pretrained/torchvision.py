@@ -1,7 +1,8 @@
 """ResNet weights in torchvision's layout.
 
 Names like `layer1.0.conv2.weight` and `layer2.0.downsample.0.weight`, as in
-`torchvision.models.resnet50().state_dict()`. Our networks have no weights in
+`torchvision.models.resnet50().state_dict()`, or with a prefix in front, as
+`layouts.find_prefix` finds it. Our networks have no weights in
 their norms and a head of their own: `bn*`, the norms of shortcuts and `fc` of
 the file are left out, and the head is not read.
 """
@@ -17,7 +18,7 @@ import numpy as np
 from flax import traverse_util
 
 from structcomp_jax import trees
-from structcomp_jax.models.pretrained import weight_files
+from structcomp_jax.models.pretrained import layouts, weight_files
 from structcomp_jax.models.resnet import ResNet, ResNetConfig
 from structcomp_jax.types import Params, UserError
 
@@ -45,9 +46,16 @@ def load_backbone(
     origin, tensors = "the state_dict", source
   else:
     origin, tensors = str(source), weight_files.read(source)
+  expected = _expected(config)
+  prefix = layouts.find_prefix(tensors, map(_their_name, expected), origin)
+  tensors = {
+    name.removeprefix(prefix): tensor
+    for name, tensor in tensors.items()
+    if name.startswith(prefix)
+  }
   left_over = {name for name in tensors if not _LEFT_OUT.fullmatch(name)}
   params = {}
-  for path, leaf in _expected(config).items():
+  for path, leaf in expected.items():
     name = _their_name(path)
     if name not in tensors:
       raise UserError(
@@ -55,6 +63,7 @@ def load_backbone(
         "layout, or the ResNet config that belongs to them"
       )
     left_over.discard(name)
+    weight_files.check_is_weight(name, tensors[name], origin)
     # torch stores [outputs, inputs, rows, columns].
     array = np.asarray(tensors[name], np.float32).transpose(2, 3, 1, 0)
     if array.shape != leaf.shape:

@@ -8,10 +8,12 @@ import types
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from structcomp_jax.models.bert import Bert, BertConfig
+from structcomp_jax.models.layers import transformer
 from structcomp_jax.models.pretrained import hugging_face, tokenizers
 from structcomp_jax.types import UserError
 from tests.models import checkpoints
@@ -28,6 +30,19 @@ def _hidden(config: BertConfig, params, inputs) -> jax.Array:
   """Returns the last hidden state of every position."""
   run = jax.jit(functools.partial(Bert(config).apply, method="last_hidden"))
   return run({"params": params}, inputs)
+
+
+def test_names_of_one_activation():
+  """Hugging Face has three classes for one formula."""
+  values = np.linspace(-4, 4, 99, dtype=np.float32)
+  expected = (
+    0.5
+    * values
+    * (1 + np.tanh((2 / np.pi) ** 0.5 * (values + 0.044715 * values**3)))
+  )
+  for name in ("gelu_new", "gelu_fast", "gelu_pytorch_tanh"):
+    found = transformer.ACTIVATIONS[name](jnp.asarray(values))
+    chex.assert_trees_all_close(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("activation", ["gelu", "gelu_new", "relu"])
@@ -127,13 +142,16 @@ def test_name_variants_give_the_same_parameters(tmp_path, change):
   )
 
 
-def test_half_precision_weights_become_float32(tmp_path):
+@pytest.mark.parametrize("dtype", [np.float16, jnp.bfloat16])
+@pytest.mark.parametrize("keep_dtype", [False, True])
+def test_half_precision_is_widened_or_kept(tmp_path, dtype, keep_dtype):
   weights = checkpoints.golden_weights()
-  half = {name: value.astype(np.float16) for name, value in weights.items()}
-  _, params, _ = hugging_face.load(checkpoints.write(tmp_path, weights=half))
+  half = {name: value.astype(dtype) for name, value in weights.items()}
+  checkpoints.write(tmp_path, weights=half)
+  _, params, _ = hugging_face.load(tmp_path, keep_dtype=keep_dtype)
   kernel = params["layer_1"]["attention"]["query"]["kernel"]
-  assert kernel.dtype == np.float32
-  chex.assert_trees_all_close(kernel, weights[QUERY].T, atol=2e-3)
+  assert kernel.dtype == (dtype if keep_dtype else np.float32)
+  np.testing.assert_array_equal(kernel, half[QUERY].T)
 
 
 def test_vocab_txt_is_read_when_tokenizer_json_is_missing(tmp_path):
@@ -141,11 +159,18 @@ def test_vocab_txt_is_read_when_tokenizer_json_is_missing(tmp_path):
   (tmp_path / "tokenizer.json").unlink()
   tokens = [*checkpoints.SPECIAL, *(word.title() for word in checkpoints.WORDS)]
   (tmp_path / "vocab.txt").write_text("\n".join(tokens))
-  settings = json.dumps({"do_lower_case": False})
+  # Cased words, with the settings that published checkpoints have.
+  for case in ({"do_lower_case": False}, {}, {"do_lower_case": None}):
+    settings = json.dumps({**case, "strip_accents": False})
+    (tmp_path / "tokenizer_config.json").write_text(settings)
+    _, _, tokenizer = hugging_face.load(tmp_path)
+    encoded = tokenizers.encode(tokenizer, ["Word0 Word35"])
+    np.testing.assert_array_equal(encoded["token_ids"], [[2, 4, 39, 3]])
+    assert '"strip_accents":false' in tokenizer.to_str()
+  settings = json.dumps({"do_lower_case": "false"})
   (tmp_path / "tokenizer_config.json").write_text(settings)
-  _, _, tokenizer = hugging_face.load(tmp_path)
-  encoded = tokenizers.encode(tokenizer, ["Word0 Word35"])
-  np.testing.assert_array_equal(encoded["token_ids"], [[2, 4, 39, 3]])
+  with pytest.raises(UserError, match=r"do_lower_case is 'false'; write true"):
+    hugging_face.load(tmp_path)
 
 
 def _truncate_weights(directory):
@@ -223,33 +248,58 @@ def test_pytorch_file_without_pytorch(pickled, monkeypatch):
 class _Tensor:
   """As much of a torch.Tensor as the loader uses."""
 
-  def __init__(self, array):
-    self._array = array
+  def __init__(self, array, dtype=None):
+    self._array, self.dtype = array, f"torch.{dtype or array.dtype}"
 
-  def to(self, dtype):
-    return _Tensor(self._array.astype(dtype))
+  def detach(self):
+    return self
+
+  contiguous = detach
+
+  def view(self, dtype):
+    return _Tensor(self._array.view(dtype))
 
   def numpy(self):
+    if self.dtype == "torch.bfloat16":
+      raise TypeError("Got unsupported ScalarType BFloat16")
     return self._array
 
 
 def _fake_torch(load):
-  return types.SimpleNamespace(load=load, float32=np.float32)
+  return types.SimpleNamespace(load=load, int16=np.int16)
 
 
-def test_pytorch_file_is_read_as_plain_weights(pickled, monkeypatch):
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_pytorch_file_is_read_as_plain_weights(pickled, monkeypatch, dtype):
+  weights = {
+    name: array.astype(dtype)
+    for name, array in checkpoints.golden_weights().items()
+  }
+
   def load(path, *, map_location, weights_only):
     assert weights_only and map_location == "cpu"
     assert path == pickled / "pytorch_model.bin"
-    weights = checkpoints.golden_weights()
     return {name: _Tensor(array) for name, array in weights.items()}
 
   monkeypatch.setitem(sys.modules, "torch", _fake_torch(load))
-  _, params, _ = hugging_face.load(pickled)
-  np.testing.assert_array_equal(
-    params["layer_1"]["attention"]["query"]["kernel"],
-    checkpoints.golden_weights()[QUERY].T,
-  )
+  for keep_dtype in (False, True):
+    _, params, _ = hugging_face.load(pickled, keep_dtype=keep_dtype)
+    kernel = params["layer_1"]["attention"]["query"]["kernel"]
+    assert kernel.dtype == (dtype if keep_dtype else "float32")
+    np.testing.assert_array_equal(kernel, weights[QUERY].T)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "bool", "float8_e4m3fn"])
+def test_pytorch_file_of_quantised_weights(pickled, monkeypatch, dtype):
+  def load(path, **options):
+    weights = dict(checkpoints.golden_weights())
+    plain = weights[QUERY].astype("bool" if dtype == "bool" else "int8")
+    found = {name: _Tensor(array) for name, array in weights.items()}
+    return {**found, QUERY: _Tensor(plain, dtype)}
+
+  monkeypatch.setitem(sys.modules, "torch", _fake_torch(load))
+  with pytest.raises(UserError, match=f"{QUERY}' is of dtype {dtype}; quant"):
+    hugging_face.load(pickled)
 
 
 def test_damaged_pytorch_file(pickled, monkeypatch):

@@ -117,12 +117,12 @@ def test_save_refuses_a_missing_directory(tokenizer, tmp_path):
     tokenizers.save(tokenizer, tmp_path / "absent" / "tokenizer.json")
 
 
-@pytest.mark.parametrize("vocab_size", [9, 10, 9 + 127])
+@pytest.mark.parametrize("vocab_size", [9, 10, 9 + 128, 9 + 1024])
 def test_fitting_model(tokenizer, vocab_size):
   tokenizers.check_fits(tokenizer, vocab_size)
 
 
-@pytest.mark.parametrize("vocab_size", [8, 9 + 128, 30522])
+@pytest.mark.parametrize("vocab_size", [8, 9 + 1025, 30522])
 def test_tokenizer_of_another_model(tokenizer, vocab_size):
   message = f"has 9 ids, the model's vocab_size is {vocab_size}"
   with pytest.raises(UserError, match=message):
@@ -150,3 +150,40 @@ def test_wordpiece_splits_and_lowers_case(tmp_path, lowercase, expected):
   else:
     encoded = tokenizers.encode(tokenizer, ["Swims"])
     np.testing.assert_array_equal(encoded["token_ids"], [expected])
+
+
+def _vocabulary(directory, *tokens):
+  path = directory / "vocab.txt"
+  lines = [*checkpoints.SPECIAL, *tokens]
+  path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+  return path
+
+
+def test_separators_of_unicode_are_entries_not_line_ends(tmp_path):
+  path = _vocabulary(tmp_path, "\u2028", "\x85", "cat")
+  assert tokenizers.wordpiece_tokenizer(path).token_to_id("cat") == 6
+
+
+@pytest.mark.parametrize(
+  ("tokens", "options", "text"),
+  [
+    (["Cat", "cat"], {}, "Cat"),  # As bert-base-cased has them.
+    (["Cat", "cat"], {"lowercase": True}, "cat"),
+    (["[UNUSED]", "<S>", "cat"], {}, "cat"),
+    (["Öl", "Cat"], {}, "Öl"),
+    (["ol", "cat"], {}, "ol"),
+    (["öl", "cat"], {"strip_accents": False}, "öl"),
+  ],
+)
+def test_capitals_and_accents_of_a_vocabulary(tmp_path, tokens, options, text):
+  path = _vocabulary(tmp_path, *tokens)
+  tokenizer = tokenizers.wordpiece_tokenizer(path, **options)
+  given = {"cat": "Cat", "ol": "Öl", "öl": "Öl"}.get(text, text)
+  assert tokenizer.encode(given).tokens == ["[CLS]", text, "[SEP]"]
+
+
+def test_chinese_characters_may_stay_together(tmp_path):
+  path = _vocabulary(tmp_path, "中文", "中", "文")
+  for split, expected in ((True, ["中", "文"]), (False, ["中文"])):
+    tokenizer = tokenizers.wordpiece_tokenizer(path, split_chinese=split)
+    assert tokenizer.encode("中文").tokens[1:-1] == expected
