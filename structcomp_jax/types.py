@@ -73,9 +73,5 @@ def is_console() -> bool:
 
 
 def command(verb: str) -> str:
-  """Returns how a launch script is started, as this process was.
-
-  >>> command("train")
-  'python -m launch.train'
-  """
+  """Returns how a launch script is started, as this process was."""
   return f"structcomp {verb}" if is_console() else f"python -m launch.{verb}"
