@@ -33,13 +33,10 @@ from structcomp_jax.studies.planted import run as planted
 from structcomp_jax.studies.planted.classes.every import CLASSES, OF_KIND
 from structcomp_jax.studies.planted.classes.kinds import Kind
 from structcomp_jax.studies.planted.classes.planted import Effort
+from structcomp_jax.studies.planted.one_sided import RANDOM_MASKS
 from structcomp_jax.studies.planted.recovery import LIMITS
 from structcomp_jax.studies.planted.run import Measured, Setup
-from structcomp_jax.studies.planted.statistics import (
-  JUDGED,
-  RANDOM_MASKS,
-  STATISTICS,
-)
+from structcomp_jax.studies.planted.statistics import JUDGED, STATISTICS
 from structcomp_jax.types import UserError
 from tools.readme import ROOT, read
 
@@ -89,11 +86,11 @@ def accuracy_table(found: Sequence[Measured]) -> str:
   return markdown_table(lines)
 
 
-def score_table(found: Sequence[Measured]) -> str:
+def score_table(found: Sequence[Measured], names: Sequence[str] = NAMES) -> str:
   """Returns mean and deviation of every score, then the means of controls."""
-  lines = [("class", *NAMES)]
+  lines = [("class", *names)]
   lines += [
-    (one.name, *(_score_cell(one, name) for name in NAMES)) for one in found
+    (one.name, *(_score_cell(one, name) for name in names)) for one in found
   ]
   return markdown_table(lines)
 
@@ -109,11 +106,11 @@ def _score_cell(one: Measured, name: str) -> str:
   return f"{spread} ({means})"
 
 
-def auc_table(found: Sequence[Measured]) -> str:
+def auc_table(found: Sequence[Measured], names: Sequence[str] = NAMES) -> str:
   """Returns the AUC of modular networks against every other class."""
   others = [one for one in found if one.name not in analysis.MODULAR]
   lines = [("statistic", "", *(one.name for one in others))]
-  for name in NAMES:
+  for name in names:
     for column in _MEASURES:
       values = _values(found, name, column)
       modular = _together(values, analysis.MODULAR)

@@ -15,11 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from structcomp_jax import masks, search, trees, types
+from structcomp_jax.studies.planted.asking import Search, Sets
 from structcomp_jax.studies.planted.classes.every import Planted
 from structcomp_jax.studies.planted.importance import output_changes
+from structcomp_jax.studies.planted.one_sided import OneSided
 from structcomp_jax.studies.planted.problems import SUBROUTINES
 from structcomp_jax.studies.planted.roc import auc
-from structcomp_jax.studies.planted.statistics import OneSided, Search, Sets
 
 # Changes of the output, see `importance`; 0 leaves out weights that are 0.
 LIMITS = (0.0, 1e-4, 1e-3, 1e-2)

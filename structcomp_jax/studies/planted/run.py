@@ -19,6 +19,7 @@ import pandas as pd
 from structcomp_jax.io import files, tables
 from structcomp_jax.structure.separability import SUBROUTINES
 from structcomp_jax.studies.planted import problems, recovery
+from structcomp_jax.studies.planted.asking import Statistic
 from structcomp_jax.studies.planted.classes.every import (
   CLASSES,
   Effort,
@@ -26,7 +27,7 @@ from structcomp_jax.studies.planted.classes.every import (
   Planted,
 )
 from structcomp_jax.studies.planted.network import accuracy
-from structcomp_jax.studies.planted.statistics import STATISTICS, Statistic
+from structcomp_jax.studies.planted.statistics import STATISTICS
 from structcomp_jax.types import UserError
 
 # Regimes: the networks in question, and the same before training.

@@ -6,27 +6,24 @@ number per network and name; the higher, the more separate.
 
 import dataclasses
 import re
-from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from structcomp_jax import masks, search, trees, types
-from structcomp_jax.engine import parallel
+from structcomp_jax import search, trees, types
 from structcomp_jax.search.two_sided import HALVES
 from structcomp_jax.structure import separability
+from structcomp_jax.studies.planted.asking import Search, Sets, Statistic
 from structcomp_jax.studies.planted.network import (
   Loss,
-  Metrics,
   Network,
-  accuracy,
 )
+from structcomp_jax.studies.planted.one_sided import PUBLISHED, OneSided
 from structcomp_jax.studies.planted.problems import CHANCE, SUBROUTINES
 
-_D = ("D_sub", "-D_abl")
 _CUT = ("S of the cut", "worse half, last look")
 # The name of an accuracy at a look, and what finds it.
 LOOK = "{half} at {step} of search {search}"
@@ -35,94 +32,6 @@ _LOOK_PATTERN = (
 )
 # Between the seeds of the searches of one network.
 _SEEDS = 1_000_003
-# What follows the name of a statistic for random masks of equal sizes.
-RANDOM_MASKS = ", random masks"
-# {"train", "test": {task: problems}} of one pair of properties.
-Sets = Mapping[str, Mapping[str, types.Batch]]
-
-
-class Statistic(Protocol):
-  """What is compared; hashable by value.
-
-  Attributes:
-    names: of the numbers that claim to tell modular networks from others.
-  """
-
-  @property
-  def names(self) -> tuple[str, ...]:
-    """See above."""
-
-  def scores(
-    self, network: Network, params: types.Params, sets: Sets, seed: int
-  ) -> dict[str, np.ndarray]:
-    """Returns {name: float[rows]}; names beside `names` are for the record.
-
-    Args:
-      network: the architecture.
-      params: networks as rows.
-      sets: problems of the two properties.
-      seed: of all draws; row n gets its own.
-    """
-
-
-@dataclasses.dataclass(frozen=True)
-class Search:
-  """How long, and how, masks are searched; see `search.SearchConfig`.
-
-  The penalty is for one weight; 1e-4 on a thousand weights weighs as much as
-  1e-8, which is published, on ten millions.
-  """
-
-  relaxation: str = "gumbel_sigmoid"
-  learning_rate: float = 0.1
-  num_samples: int = 4
-  penalty: float = 0.0
-  num_steps: int = 320
-  num_looks: int = 4
-  batch_size: int = 64
-
-  def run(
-    self,
-    network: Network,
-    params: types.Params,
-    data: types.Batch,
-    seed: int,
-    validation: types.Batch | None = None,
-  ) -> search.SearchResult:
-    """Searches one mask for every network.
-
-    Args:
-      network: the architecture.
-      params: networks as rows.
-      data: problems of one task, or `search.halves` of two.
-      seed: of all draws; row n gets its own.
-      validation: like `data`, for the looks.
-    """
-    rows = range(trees.num_rows(params))
-    config = search.SearchConfig(
-      num_steps=self.num_steps,
-      look_every=self.num_steps // self.num_looks,
-      steps_per_call=self.num_steps,
-      batch_size=self.batch_size,
-      with_replacement=True,
-      relaxation=self.relaxation,
-      num_mask_samples=self.num_samples,
-      learning_rates=(self.learning_rate,),
-      penalties=(self.penalty,),
-      two_sided=set(data) == set(HALVES),
-      seeds=tuple(rows),
-    )
-    return search.run(
-      Loss(network),
-      params,
-      network.spec(params),
-      data,
-      config,
-      key=jax.random.key(seed),
-      validation=validation,
-      metrics_fn=None if validation is None else Metrics(network),
-      params_have_rows=True,
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +44,7 @@ class Cut:
     after: what follows the names.
   """
 
-  search: Search = Search()
+  search: Search = dataclasses.field(default_factory=Search)
   num_seeds: int = 2
   after: str = ""
 
@@ -218,68 +127,6 @@ def _looks(history: list[dict[str, Any]]) -> pd.DataFrame:
   )
 
 
-_PUBLISHED = Search("continuous_sparsification", num_samples=1, penalty=1e-4)
-
-
-@dataclasses.dataclass(frozen=True)
-class OneSided:
-  """The published way: a mask for each subroutine, and what it leaves.
-
-  D_sub is the accuracy of the subnetwork on its subroutine less that on the
-  other one, D_abl the same of the network without it. The score of a network is
-  the worse one of its two subroutines, D_abl with its sign turned.
-
-  Attributes:
-    search: how the masks are searched.
-  """
-
-  search: Search = _PUBLISHED
-
-  @property
-  def names(self) -> tuple[str, ...]:
-    """With the penalty, on which the numbers depend."""
-    return tuple(f"{name}, penalty {self.search.penalty:g}" for name in _D)
-
-  def scores(
-    self, network: Network, params: types.Params, sets: Sets, seed: int
-  ) -> dict[str, np.ndarray]:
-    """See `Statistic`; the same of random masks of equal sizes beside it."""
-    learned, drawn = [], []
-    for place, task in enumerate(SUBROUTINES):
-      found = self.search.run(
-        network, params, sets["train"][task], 2 * seed + place
-      )
-      keys = jax.random.split(
-        jax.random.key(2 * seed + place), trees.num_rows(params)
-      )
-      mask = parallel.fetch(found.masks)
-      learned.append(mask)
-      drawn.append(jax.vmap(masks.random_like)(mask, keys))
-    scores = _differences(network, params, learned, sets["test"])
-    random = _differences(network, params, drawn, sets["test"])
-    return dict(zip(self.names, scores, strict=True)) | {
-      f"{name}{RANDOM_MASKS}": value
-      for name, value in zip(self.names, random, strict=True)
-    }
-
-
-def _differences(network, params, both, tests):
-  """Returns both scores of the masks of A and B."""
-  sub: list[np.ndarray] = []
-  ablated: list[np.ndarray] = []
-  for own, other, mask in zip(
-    SUBROUTINES, reversed(SUBROUTINES), both, strict=True
-  ):
-    for found, kept in ((sub, mask), (ablated, masks.complement(mask))):
-      made = jax.vmap(masks.merge)(params, kept)
-      accuracies = [
-        np.asarray(accuracy(network, made, tests[f"odd_{task}"]))
-        for task in (own, other)
-      ]
-      found.append(accuracies[0] - accuracies[1])
-  return np.min(sub, axis=0), np.min(-np.array(ablated), axis=0)
-
-
 @dataclasses.dataclass(frozen=True)
 class Fisher:
   """How different the weights are that the losses of A and B depend on.
@@ -332,6 +179,6 @@ STATISTICS: tuple[Statistic, ...] = (
   Cut(),
   JUDGED,
   OneSided(),
-  OneSided(dataclasses.replace(_PUBLISHED, penalty=0.0)),
+  OneSided(dataclasses.replace(PUBLISHED, penalty=0.0)),
   Fisher(),
 )

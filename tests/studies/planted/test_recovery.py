@@ -9,10 +9,10 @@ import pytest
 
 from structcomp_jax import trees
 from structcomp_jax.studies.planted import importance, recovery
+from structcomp_jax.studies.planted.asking import Search
 from structcomp_jax.studies.planted.classes import trained as trained_networks
 from structcomp_jax.studies.planted.networks.mlp import Mlp
 from structcomp_jax.studies.planted.problems import Pair
-from structcomp_jax.studies.planted.statistics import Search
 from tests.studies.planted.conftest import (
   EFFORT,
   embed,

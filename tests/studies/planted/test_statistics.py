@@ -10,16 +10,13 @@ import pytest
 
 from structcomp_jax import masks, trees
 from structcomp_jax.structure import separability
-from structcomp_jax.studies.planted import problems, statistics
+from structcomp_jax.studies.planted import one_sided, problems, statistics
+from structcomp_jax.studies.planted.asking import Search
 from structcomp_jax.studies.planted.classes import every
 from structcomp_jax.studies.planted.network import accuracy
 from structcomp_jax.studies.planted.networks.mlp import Mlp
-from structcomp_jax.studies.planted.statistics import (
-  Cut,
-  Fisher,
-  OneSided,
-  Search,
-)
+from structcomp_jax.studies.planted.one_sided import OneSided
+from structcomp_jax.studies.planted.statistics import Cut, Fisher
 from tests.studies.planted.conftest import EFFORT
 
 SHORT = Search(num_samples=2, num_steps=160, num_looks=2)
@@ -91,7 +88,9 @@ def test_differences_are_of_own_less_other_and_of_the_worse_one(trained):
   tests = EFFORT.sets(trained.pair, 8)["test"]
   network, params = trained.network, trained.params
   both = [dict(trained.truth[name]) for name in ("A", "B")]
-  sub, ablated = statistics._differences(network, params, both, tests)
+  sub, ablated = one_sided.worse(
+    one_sided.differences(network, params, both, tests)
+  )
 
   def right(mask, task):
     kept = jax.vmap(masks.merge)(params, mask)
@@ -113,7 +112,7 @@ def test_one_sided_names_tell_the_penalty():
   names = OneSided(search).names
   assert names == ("D_sub, penalty 0.5", "-D_abl, penalty 0.5")
   assert set(found) == {
-    name + end for name in names for end in ("", statistics.RANDOM_MASKS)
+    name + end for name in names for end in ("", one_sided.RANDOM_MASKS)
   }
   assert all(values.shape == (2,) for values in found.values())
 
