@@ -49,9 +49,13 @@ def row_mesh(
       the mesh has a second axis of that length, within one process.
 
   Raises:
-    UserError: a process has fewer than `data_devices` devices.
+    UserError: there is no device, or a process has fewer than `data_devices`.
   """
   devices = list(jax.devices() if devices is None else devices)
+  if not devices:
+    raise types.UserError(
+      "devices is empty; give at least one, or None for all of jax.devices()"
+    )
   by_process: dict[int, list[Any]] = {}
   for device in devices:
     by_process.setdefault(device.process_index, []).append(device)

@@ -22,7 +22,7 @@ PARAMS = {
 }
 SPEC = masks.select(
   PARAMS,
-  [("hidden/kernel", "weight"), ("output", "neuron"), (".*", "frozen")],
+  [("hidden/kernel", "weight"), ("output", "neuron", 1), (".*", "frozen")],
 )
 STACKED = {
   "hidden/kernel": jnp.asarray(GENERATOR.random((3, 4, 6)) < 0.4),

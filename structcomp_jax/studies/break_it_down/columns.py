@@ -38,7 +38,7 @@ CUTS = Schema(
 )
 # {name of the file: its columns}
 SCHEMAS = {
-  "results": tables.results_schema(**_MEASURES),
+  "results": tables.results_schema(filled=("base_accuracy",), **_MEASURES),
   # Random masks with the kept counts of a learned one.
   "controls": tables.results_schema(**_MEASURES, control=str),
   "densities": tables.DENSITIES,
