@@ -28,6 +28,23 @@ ROWS = PartitionSpec(ROW_AXIS)
 EVERYWHERE = PartitionSpec()
 
 
+def chosen(devices: Sequence[Any] | None) -> list[Any]:
+  """Returns the devices of an argument, which is None for all.
+
+  >>> len(chosen(jax.devices()[:1]))
+  1
+
+  Raises:
+    UserError: there is none.
+  """
+  devices = list(jax.devices() if devices is None else devices)
+  if not devices:
+    raise types.UserError(
+      "devices is empty; give at least one, or None for all of jax.devices()"
+    )
+  return devices
+
+
 def row_mesh(
   num_rows: int,
   devices: Sequence[Any] | None = None,
@@ -51,11 +68,7 @@ def row_mesh(
   Raises:
     UserError: there is no device, or a process has fewer than `data_devices`.
   """
-  devices = list(jax.devices() if devices is None else devices)
-  if not devices:
-    raise types.UserError(
-      "devices is empty; give at least one, or None for all of jax.devices()"
-    )
+  devices = chosen(devices)
   by_process: dict[int, list[Any]] = {}
   for device in devices:
     by_process.setdefault(device.process_index, []).append(device)
