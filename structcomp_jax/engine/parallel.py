@@ -28,10 +28,10 @@ ROWS = PartitionSpec(ROW_AXIS)
 EVERYWHERE = PartitionSpec()
 
 
-def chosen(devices: Sequence[Any] | None) -> list[Any]:
+def devices_of(devices: Sequence[Any] | None) -> list[Any]:
   """Returns the devices of an argument, which is None for all.
 
-  >>> len(chosen(jax.devices()[:1]))
+  >>> len(devices_of(jax.devices()[:1]))
   1
 
   Raises:
@@ -68,7 +68,7 @@ def row_mesh(
   Raises:
     UserError: there is no device, or a process has fewer than `data_devices`.
   """
-  devices = chosen(devices)
+  devices = devices_of(devices)
   by_process: dict[int, list[Any]] = {}
   for device in devices:
     by_process.setdefault(device.process_index, []).append(device)

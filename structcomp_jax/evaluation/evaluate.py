@@ -107,7 +107,7 @@ def evaluate(
   fills = tuple(sorted({variant.fill for variant in variants.values()}))
   rows = _rows(variants, starts, fills)
   num_networks = trees.num_rows(rows)
-  rows = _fill_up(rows, len(parallel.chosen(devices)))
+  rows = _fill_up(rows, len(parallel.devices_of(devices)))
   mesh = parallel.row_mesh(trees.num_rows(rows), devices)
   program = _program(metrics_fn, spec, mesh, batch_size, width, fills)
   stacked = jax.tree.map(

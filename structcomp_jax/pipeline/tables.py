@@ -42,16 +42,15 @@ RESULTS: Mapping[str, type] = {
 _MADE_BY = "python -m launch.evaluate"
 
 
-def results_schema(*, filled: tuple[str, ...] = (), **more: type) -> Schema:
+def results_schema(**more: type) -> Schema:
   """Returns the schema of results.csv, or of a table of the same kind.
 
   Args:
-    filled: columns of the study without gaps.
     **more: {column of the study: type}, between the common columns and
       `candidate`, which is the last.
   """
   columns = {**RESULTS, **more, **CANDIDATE}
-  return Schema(columns, _MADE_BY, filled=("accuracy", *filled))
+  return Schema(columns, _MADE_BY, filled=("accuracy",))
 
 
 # densities.csv: one row per masked leaf, how many of its `size` units are kept.

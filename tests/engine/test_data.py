@@ -121,7 +121,7 @@ def test_indices_beyond_the_end_are_refused(loss_fn):
   with pytest.raises(UserError, match="dataset: 'ids' is 5 in example 3, the"):
     check({"dataset": changed("ids", (3, 1), 5)})
   with pytest.raises(
-    UserError, match="test: 'label' is 4 in example 2, .* with 4 entries in lo"
+    UserError, match=r"test: 'label' is 4 in example 2, .* with 4 entries in lo"
   ):
     check({"dataset": DATASET, "test": changed("label", 2, 4)})
 

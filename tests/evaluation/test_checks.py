@@ -43,7 +43,7 @@ ARGUMENTS = {
   [
     (
       {"metrics_fn": a_mean},
-      r"'loss' as shape \(\) for 6 examples; return one",
+      r"'loss' as shape \(\) for 6 examples; retur",
     ),
     ({"key": 0}, "key is 0; make one typed key"),
     ({"batch_size": 0}, "batch_size 0 must be at least 1"),

@@ -107,7 +107,7 @@ def test_what_is_no_weight_is_named(params, message):
 
 
 def test_a_fingerprint_is_of_arrays():
-  with pytest.raises(UserError, match="'act' is a .*, not an array"):
+  with pytest.raises(UserError, match=r"'act' is a .*, not an array"):
     trees.fingerprint({"act": jax.nn.relu})
   seeds = [trees.fingerprint({"k": jax.random.key(seed)}) for seed in (0, 0, 1)]
   assert seeds[0] == seeds[1] != seeds[2]

@@ -68,7 +68,7 @@ def test_arguments_are_refused(changes, message):
 
 
 def test_rules_are_no_spec():
-  with pytest.raises(UserError, match="spec is a list, not what masks.select"):
+  with pytest.raises(UserError, match="spec is a list, not what"):
     search.run(
       tiny.loss_fn,
       tiny.NETWORK.params,
