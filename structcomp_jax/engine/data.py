@@ -86,7 +86,7 @@ def _check_values(what: str, leaf: Any) -> None:
   """Raises if a number is not finite, or not as JAX stores it."""
   if trees.is_key(leaf) or leaf.dtype == bool or not leaf.size:
     return
-  stored = jax.dtypes.canonicalize_dtype(leaf.dtype)
+  stored = dtype_of(leaf)
   is_stored = stored == leaf.dtype
   if jnp.issubdtype(stored, jnp.integer) and is_stored:
     return
@@ -208,7 +208,7 @@ def _traced(name, function, params, batch_size, datasets):
   first = next(iter(datasets.values()))
   batch = jax.tree.map(
     lambda array: jax.ShapeDtypeStruct(
-      (batch_size, *array.shape[1:]), _dtype(array)
+      (batch_size, *array.shape[1:]), dtype_of(array)
     ),
     dict(first),
   )
@@ -217,7 +217,12 @@ def _traced(name, function, params, batch_size, datasets):
   return _trace(function, structure, tuple(leaves))
 
 
-def _dtype(array):
+def dtype_of(array: Any) -> Any:
+  """Returns the dtype in which JAX computes with an array.
+
+  >>> dtype_of(np.zeros(2))
+  dtype('float32')
+  """
   if trees.is_key(array):
     return array.dtype
   return jax.dtypes.canonicalize_dtype(array.dtype)

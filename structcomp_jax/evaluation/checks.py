@@ -97,9 +97,9 @@ def check_tasks(
 
 
 def _kinds(dataset: types.Batch) -> dict[str, Any]:
-  """Returns {path: (dtype, shape of an example)}."""
+  """Returns {path: (dtype, shape of an example)}, as they are computed with."""
   return {
-    path: (leaf.dtype, leaf.shape[1:])
+    path: (data.dtype_of(leaf), leaf.shape[1:])
     for path, leaf in trees.leaves_by_path(dataset).items()
   }
 
