@@ -100,8 +100,12 @@ def sequence(name: str, values: Any, example: str) -> tuple[Any, ...]:
   Raises:
     UserError: it is a single value.
   """
-  is_single = isinstance(values, (str, bytes)) or np.ndim(values) == 0
-  if is_single or not isinstance(values, Iterable):
+  is_single = (
+    isinstance(values, (str, bytes))
+    or not isinstance(values, Iterable)
+    or getattr(values, "ndim", 1) == 0
+  )
+  if is_single:
     raise UserError(
       f"{name} {values!r} must be a sequence; write it as {example}"
     )

@@ -35,9 +35,9 @@ def check(dataset: Batch, name: str) -> None:
       f"{name} is a {type(dataset).__name__}; give a dict of arrays "
       "[examples, ...]"
     )
-  leaves = _leaves(dataset)
-  if not leaves:
+  if not dataset:
     raise UserError(f"{name} has no arrays; give {{name: array}}")
+  leaves = _leaves(dataset)
   for path, leaf in leaves.items():
     _check_kind(f"{name} {path!r}", leaf)
   lengths = {path: leaf.shape[0] for path, leaf in leaves.items()}
@@ -55,11 +55,11 @@ def check(dataset: Batch, name: str) -> None:
 
 
 def _leaves(dataset: Any) -> dict[str, Any]:
-  """Returns {path: array}; a list is a leaf, since it is no array."""
+  """Returns {path: array}; a list or an empty dict is no array, but a leaf."""
   return {
     trees.path_string(path): leaf
     for path, leaf in jax.tree_util.tree_leaves_with_path(
-      dataset, is_leaf=lambda part: not isinstance(part, Mapping)
+      dataset, is_leaf=lambda part: not (isinstance(part, Mapping) and part)
     )
   }
 

@@ -6,7 +6,7 @@ guessed.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -100,15 +100,15 @@ def neuron_axes(
 
 
 def _checked_axes(path, shape, given):
-  axes = (given,) if np.ndim(given) == 0 else tuple(given)
+  is_sequence = isinstance(given, Iterable) and getattr(given, "ndim", 1) > 0
+  axes = tuple(given) if is_sequence else (given,)
   for axis in axes:
     settings.whole(f"the axis of neurons of leaf {path!r},", axis, -len(shape))
-  wrong = [axis for axis in axes if axis >= len(shape)]
-  found = {int(axis) % len(shape) for axis in axes}
-  if wrong or not axes or len(found) < len(axes):
+  found = {int(axis) % max(len(shape), 1) for axis in axes}
+  if not axes or max(axes) >= len(shape) or len(found) < len(axes):
     raise UserError(
       f"leaf {path!r} of shape {tuple(shape)} has no neurons along {given!r}; "
-      f"give different axes from 0 to {len(shape) - 1}"
+      f"give different ones of its {len(shape)} axes, counted from 0"
     )
   return tuple(sorted(found))
 

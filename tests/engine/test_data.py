@@ -42,6 +42,7 @@ def test_data_sets_are_accepted(dataset):
   [
     (FLOATS, "dataset is a ndarray; give a dict of arrays"),
     ({}, "dataset has no arrays"),
+    ({"x": FLOATS, "y": {}}, "dataset 'y' is a dict, not an array"),
     ({"x": [1.0, 2.0]}, "dataset 'x' is a list, not an array; convert it"),
     ({"x": {"y": 3.0}}, "dataset 'x/y' is a float, not an array"),
     ({"x": np.array(["a"])}, "'x' holds <U1 and no numbers; encode it"),

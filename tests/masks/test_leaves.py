@@ -73,6 +73,12 @@ def test_axes_that_a_leaf_does_not_have(axis):
   assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("unit", ["weight", "neuron"])
+def test_a_scalar_has_no_axis(unit):
+  with pytest.raises(UserError, match="'k'"):
+    units((), 0, unit=unit)
+
+
 def test_random_fill_has_the_fan_in_of_the_layout():
   params = {"w": jnp.zeros((500, 16))}
   spec = masks.select(params, [(".*", "weight", 0)])

@@ -52,6 +52,7 @@ def test_description_names_every_field():
     ({"learning_rates": (1e39,)}, r"rates 1e\+39 is inf in float32; choose"),
     ({"learning_rates": 0.01}, r"0\.01 must be a sequence; .* \(1e-4,\)"),
     ({"learning_rates": "0.1"}, "'0.1' must be a sequence"),
+    ({"seeds": [0, ()]}, r"seeds \(\) must be an integer"),
     ({"seeds": ("0",)}, "seeds '0' must be an integer"),
     ({"seeds": (0.5,)}, r"seeds 0\.5 must be an integer of at least 0"),
     ({"seeds": (True,)}, "seeds True must be an integer"),
