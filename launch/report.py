@@ -18,6 +18,8 @@ _OUT = flags.DEFINE_string("out", "report.html", "Page for --workdirs.")
 
 
 def _run() -> None:
+  if "" in _WORKDIRS.value:
+    common.fail("--workdirs names an empty directory; remove a comma too many")
   if _WORKDIRS.value:
     registry.report_together(_WORKDIRS.value, _OUT.value)
   elif _CONFIG.value and _WORKDIR.value:

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from structcomp_jax.types import UserError
+
 
 def path_string(path: Sequence[Any]) -> str:
   """Returns the `/`-joined name of a JAX key path.
@@ -31,15 +33,72 @@ def leaves_by_path(tree: chex.ArrayTree) -> dict[str, Any]:
   {'dense/bias': 2, 'dense/kernel': 1}
 
   Raises:
-    ValueError: two leaves have the same path string (`0` and `"0"`).
+    UserError: two leaves have the same path string (`0` and `"0"`), or a dict
+      has keys that cannot be sorted.
   """
   leaves = {}
-  for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+  try:
+    with_paths = jax.tree_util.tree_leaves_with_path(tree)
+  except ValueError as error:  # JAX sorts the keys of a dict.
+    raise UserError(
+      "a dict of the tree has keys of several types, which have no order; give "
+      "all of its keys as texts"
+    ) from error
+  for path, leaf in with_paths:
     name = path_string(path)
     if name in leaves:
-      raise ValueError(f"two leaves of the tree share the path {name!r}")
+      raise UserError(
+        f"two leaves of the tree share the path {name!r}; rename one of their "
+        "keys, since rules and masks tell leaves apart by their paths"
+      )
     leaves[name] = leaf
   return leaves
+
+
+def is_array(leaf: Any) -> bool:
+  """Returns whether JAX computes with a leaf, or it stands for such an array.
+
+  >>> is_array(np.ones(2)), is_array(0.5), is_array(np.array("text"))
+  (True, True, False)
+  """
+  if isinstance(leaf, (bool, int, float, complex)):
+    return True
+  dtype = getattr(leaf, "dtype", None)
+  if dtype is None or not hasattr(leaf, "shape"):
+    return False
+  return is_key(leaf) or jnp.issubdtype(dtype, jnp.number) or dtype == np.bool_
+
+
+def is_key(leaf: Any) -> bool:
+  """Returns whether a leaf is an array of typed random keys.
+
+  >>> is_key(jax.random.key(0)), is_key(jax.random.PRNGKey(0))
+  (True, False)
+  """
+  dtype = getattr(leaf, "dtype", None)
+  return dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
+
+
+def check_key(key: Any, name: str = "key") -> None:
+  """Raises UserError unless `key` is one typed key.
+
+  >>> check_key(jax.random.key(0))
+
+  Args:
+    key: what is meant to be a key.
+    name: of the argument, for the error.
+  """
+  if is_key(key) and key.shape == ():
+    return
+  if is_key(key):
+    found = f"an array of keys of shape {key.shape}"
+  elif hasattr(key, "dtype"):
+    found = f"an array of dtype {key.dtype}, as keys of the old kind are"
+  else:
+    found = f"{key!r}"
+  raise UserError(
+    f"{name} is {found}; make one typed key with jax.random.key(seed)"
+  )
 
 
 def replace_leaves(
@@ -70,7 +129,11 @@ def leaf_keys(key: jax.Array, paths: Iterable[str]) -> dict[str, jax.Array]:
   Args:
     key: typed key, shape ().
     paths: path strings; the n-th in sorted order gets `fold_in(key, n)`.
+
+  Raises:
+    UserError: `key` is not one typed key.
   """
+  check_key(key)
   return {
     path: jax.random.fold_in(key, index)
     for index, path in enumerate(sorted(paths))
@@ -128,10 +191,19 @@ def fingerprint(tree: chex.ArrayTree) -> str:
   >>> zeros = {"kernel": np.zeros(2, np.float32)}
   >>> fingerprint(zeros) == fingerprint({"kernel": np.zeros(2, np.float16)})
   False
+
+  Raises:
+    UserError: a leaf is no array of numbers; its bits could differ in every
+      process.
   """
   digest = hashlib.sha256()
   for path, leaf in sorted(leaves_by_path(tree).items()):
-    array = np.asarray(leaf)
+    if not is_array(leaf):
+      raise UserError(
+        f"leaf {path!r} is a {type(leaf).__name__}, not an array; leave it out "
+        "of the tree, e.g. with equinox.partition(model, equinox.is_array)"
+      )
+    array = np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
     digest.update(f"{path} {array.dtype} {array.shape}\n".encode())
     digest.update(np.ascontiguousarray(array).tobytes())
   return digest.hexdigest()

@@ -19,15 +19,16 @@ ROOTS = {
 EVERYTHING = None  # any third-party package that is not reserved
 
 # Layer -> layers it may import, low to high. A layer may import itself.
-_BASE = {"types", "trees", "varying", "engine"}
+_BASE = {"types", "trees", "varying", "settings", "engine"}
 _LOW = _BASE | {"masks", "models", "tasks", "io"}
 _LIBRARY = _LOW | {"search", "training", "evaluation"}
 LAYERS = {
   "types": set(),
   "trees": {"types"},
   "varying": set(),
-  "engine": {"types", "trees", "varying"},
-  "masks": {"types", "trees"},
+  "settings": {"types"},
+  "engine": {"types", "trees", "varying", "settings"},
+  "masks": {"types", "trees", "settings"},
   "models": {"types", "trees", "varying"},
   "tasks": {"types", "trees"},
   "io": {"types", "trees"},

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from structcomp_jax import trees
+from structcomp_jax.types import UserError
 
 
 @flax.struct.dataclass
@@ -40,7 +41,7 @@ def test_paths_follow_leaf_order():
 
 def test_ambiguous_paths_raise():
   tree = {"a": {"b": 1}, "a/b": 2}
-  with pytest.raises(ValueError, match="share the path 'a/b'"):
+  with pytest.raises(UserError, match="share the path 'a/b'"):
     trees.leaves_by_path(tree)
 
 

@@ -61,6 +61,8 @@ def main_with_config(run: Callable[..., None]) -> None:
   processes.adopt_flags()
 
   def configured_run():
+    if not workdir.value:
+      fail("--workdir is empty; name the directory of this experiment")
     # JAX makes its devices at their first use, so their number is set before.
     jax.config.update(
       "jax_num_cpu_devices", max(config.value.runtime.cpu_devices, 1)

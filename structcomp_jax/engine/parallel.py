@@ -28,6 +28,23 @@ ROWS = PartitionSpec(ROW_AXIS)
 EVERYWHERE = PartitionSpec()
 
 
+def devices_of(devices: Sequence[Any] | None) -> list[Any]:
+  """Returns the devices of an argument, which is None for all.
+
+  >>> len(devices_of(jax.devices()[:1]))
+  1
+
+  Raises:
+    UserError: there is none.
+  """
+  devices = list(jax.devices() if devices is None else devices)
+  if not devices:
+    raise types.UserError(
+      "devices is empty; give at least one, or None for all of jax.devices()"
+    )
+  return devices
+
+
 def row_mesh(
   num_rows: int,
   devices: Sequence[Any] | None = None,
@@ -49,9 +66,9 @@ def row_mesh(
       the mesh has a second axis of that length, within one process.
 
   Raises:
-    UserError: a process has fewer than `data_devices` devices.
+    UserError: there is no device, or a process has fewer than `data_devices`.
   """
-  devices = list(jax.devices() if devices is None else devices)
+  devices = devices_of(devices)
   by_process: dict[int, list[Any]] = {}
   for device in devices:
     by_process.setdefault(device.process_index, []).append(device)

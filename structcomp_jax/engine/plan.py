@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, Self
 
-from structcomp_jax import trees
+from structcomp_jax import settings, trees
 from structcomp_jax.engine import batching
 from structcomp_jax.types import Batch, UserError
 
@@ -45,11 +45,14 @@ class Plan(_Part):
 
   def __post_init__(self) -> None:
     """Raises UserError for a plan that nothing can follow."""
-    for name, least in (("num_epochs", 1), ("num_steps", 0), ("look_every", 0)):
-      if getattr(self, name) < least:
-        raise UserError(
-          f"{name} {getattr(self, name)} must be at least {least}"
-        )
+    for name, least in (
+      ("num_epochs", 1),
+      ("num_steps", 0),
+      ("batch_size", 1),
+      ("look_every", 0),
+    ):
+      settings.whole(name, getattr(self, name), least)
+    settings.switch("with_replacement", self.with_replacement)
     if self.data_order not in ("per_candidate", "shared"):
       raise UserError(
         f"unknown data_order {self.data_order!r}; choose per_candidate or "
@@ -104,6 +107,13 @@ class Machine(_Part):
 
   def __post_init__(self) -> None:
     """Raises UserError for a layout that does not exist."""
+    for name, least in (
+      ("steps_per_call", 0),
+      ("vmap_width", 0),
+      ("eval_batch_size", 1),
+      ("data_devices", 1),
+    ):
+      settings.whole(name, getattr(self, name), least)
     if self.feed not in ("device", "host"):
       raise UserError(f"unknown feed {self.feed!r}; choose device or host")
 
@@ -119,13 +129,13 @@ def check_parts(
     data_devices: devices that share each of them.
     what: name of the setting behind `num_chunks`.
   """
-  if num_chunks < 1 or batch_size % num_chunks:
+  if batch_size % num_chunks:
     raise UserError(
       f"batch_size {batch_size} is not a multiple of {what} {num_chunks}; "
       "change one of them"
     )
   chunk = batch_size // num_chunks
-  if data_devices < 1 or chunk % data_devices:
+  if chunk % data_devices:
     raise UserError(
       f"data_devices {data_devices} cannot share {chunk} examples "
       f"(batch_size over {what}) equally; change one of them"

@@ -15,6 +15,7 @@ import numpy as np
 
 from structcomp_jax import masks, trees, types
 from structcomp_jax.engine import batching, parallel
+from structcomp_jax.evaluation import checks
 from structcomp_jax.evaluation.variants import (
   Variant,
   make_network,
@@ -92,12 +93,21 @@ def evaluate(
 
   Returns:
     {label: {test task: {metric: f32[K, ...]}}}, NumPy arrays.
+
+  Raises:
+    UserError: masks, tasks or metrics that do not fit each other.
   """
+  trees.check_key(key)
+  masks.check_network(params)
+  masks.check_spec(spec, params)
+  checks.check_sizes(batch_size=batch_size, chunk_size=chunk_size, width=width)
+  checks.check_variants(variants, spec)
+  checks.check_tasks(metrics_fn, params, datasets, batch_size)
   stacks, starts = unique_masks(variants)
   fills = tuple(sorted({variant.fill for variant in variants.values()}))
   rows = _rows(variants, starts, fills)
   num_networks = trees.num_rows(rows)
-  rows = _fill_up(rows, len(jax.devices() if devices is None else devices))
+  rows = _fill_up(rows, len(parallel.devices_of(devices)))
   mesh = parallel.row_mesh(trees.num_rows(rows), devices)
   program = _program(metrics_fn, spec, mesh, batch_size, width, fills)
   stacked = jax.tree.map(

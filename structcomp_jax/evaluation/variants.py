@@ -39,10 +39,14 @@ class Variant:
     >>> Variant(mask, [0], inverted=True).kept_weights(spec).tolist()
     [1]
     """
-    per_leaf = jax.vmap(lambda mask: masks.kept_weights(mask, spec))(
-      self.stacked
+    units = jax.vmap(masks.kept)(dict(self.stacked))
+    kept = np.sum(
+      [
+        np.asarray(units[leaf.path], np.int64) * leaf.weights_per_unit
+        for leaf in spec.leaves
+      ],
+      axis=0,
     )
-    kept = np.sum([np.asarray(n, np.int64) for n in per_leaf.values()], axis=0)
     return spec.num_weights - kept if self.inverted else kept
 
 

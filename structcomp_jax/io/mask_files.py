@@ -20,6 +20,7 @@ import numpy as np
 
 from structcomp_jax import trees
 from structcomp_jax.io import files
+from structcomp_jax.io.values import plain
 from structcomp_jax.types import Mask, Params, UserError
 
 _FORMAT = "structcomp_jax.masks"
@@ -71,7 +72,7 @@ def save(
     "metadata": dict(metadata or {}),
   }
   entries: dict[str, Any] = {
-    "header": np.array(json.dumps(header, sort_keys=True))
+    "header": np.array(json.dumps(header, sort_keys=True, default=plain))
   }
   for index, array in enumerate(arrays.values()):
     entries[_entry(index)] = np.packbits(array)

@@ -18,7 +18,8 @@ from structcomp_jax.io import files
 from structcomp_jax.io.values import plain
 from structcomp_jax.types import UserError, one_line
 
-_TRUTH = {"True": True, "False": False, "": False}
+# In small letters; spreadsheets write TRUE or 1.
+_TRUTH = {"true": True, "1": True, "false": False, "0": False, "": False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +95,8 @@ def read(path: str | os.PathLike[str], schema: Schema) -> pd.DataFrame:
   """
   path = Path(path)
   table = _read_text(path, schema)
+  if len(table.columns) == 1 and table.columns[0].count(";"):
+    raise _semicolons(path)
   missing = [column for column in schema.columns if column not in table]
   if missing:
     raise UserError(
@@ -113,8 +116,15 @@ def read(path: str | os.PathLike[str], schema: Schema) -> pd.DataFrame:
 def torn(path: str | os.PathLike[str], schema: Schema) -> UserError:
   """Returns the error for a table that breaks off."""
   return UserError(
-    f"{os.fspath(path)} is torn or has empty cells; delete it and run "
+    f"{os.fspath(path)} is torn or has empty cells; move it away and run "
     f"{schema.made_by} again"
+  )
+
+
+def _semicolons(path: Path) -> UserError:
+  return UserError(
+    f"{path} separates its columns by semicolons, as some spreadsheets do; "
+    "save it with commas, and points in its numbers"
   )
 
 
@@ -133,8 +143,11 @@ def _read_text(path: Path, schema: Schema) -> pd.DataFrame:
       f"cannot read {path}: {error.strerror}; write it with {schema.made_by}"
     ) from error
   except (ValueError, UnicodeDecodeError) as error:
+    header = path.read_bytes().partition(b"\n")[0]
+    if b";" in header and b"," not in header:
+      raise _semicolons(path) from error
     raise UserError(
-      f"{path} is not a table ({one_line(error)}); delete it and write it "
+      f"{path} is not a table ({one_line(error)}); move it away and write it "
       f"again with {schema.made_by}"
     ) from error
 
@@ -142,7 +155,7 @@ def _read_text(path: Path, schema: Schema) -> pd.DataFrame:
 def _typed(cells: pd.Series, path: Path, schema: Schema) -> pd.Series:
   try:
     if schema.columns.get(cells.name) is bool:
-      return cells.map(lambda cell: _TRUTH[cell]).astype(bool)
+      return cells.map(lambda cell: _TRUTH[cell.lower()]).astype(bool)
     if (cells == "").any():
       return cells.map(lambda cell: float(cell or "nan")).astype("float64")
     return _numbers(cells)

@@ -13,12 +13,14 @@ from structcomp_jax.masks.algebra import (
   total_iou,
   total_kept,
   total_size,
+  weight_density,
 )
 from structcomp_jax.masks.baselines import (
   largest_magnitude,
   random_from_complement,
   random_like,
 )
+from structcomp_jax.masks.leaves import check_network
 from structcomp_jax.masks.logits import (
   binarize,
   expected_size,
@@ -39,7 +41,14 @@ from structcomp_jax.masks.relax import (
   Relaxation,
   get_relaxation,
 )
-from structcomp_jax.masks.select import LeafSpec, MaskSpec, matching, select
+from structcomp_jax.masks.select import (
+  LeafSpec,
+  MaskSpec,
+  Rule,
+  check_spec,
+  matching,
+  select,
+)
 
 __all__ = [
   "FILLS",
@@ -48,7 +57,10 @@ __all__ = [
   "LeafSpec",
   "MaskSpec",
   "Relaxation",
+  "Rule",
   "binarize",
+  "check_network",
+  "check_spec",
   "complement",
   "density",
   "expected_size",
@@ -75,4 +87,5 @@ __all__ = [
   "total_iou",
   "total_kept",
   "total_size",
+  "weight_density",
 ]

@@ -1,16 +1,22 @@
 """Set algebra and sizes of hard masks, per leaf and in total.
 
 Every function takes unstacked masks; `jax.vmap` it over candidates. Sizes
-count mask units; `kept_weights` counts weights.
+count mask units; `kept_weights` counts weights. Inside `jit`, counts of more
+than 2^31 are float32, right to seven digits; outside, they are exact.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from structcomp_jax.masks.select import MaskSpec
 from structcomp_jax.types import AnyMask, Mask, UserError
+
+# Counts up to here are 32-bit integers.
+_LARGEST_COUNT = 2**31 - 1
 
 
 def complement(mask: AnyMask) -> Mask:
@@ -50,8 +56,7 @@ def density(mask: AnyMask) -> dict[str, jax.Array]:
   """Returns the kept fraction of units per leaf, f32[]; 1 for an empty leaf."""
   sizes = size(mask)
   return {
-    path: _fraction(count, jnp.asarray(sizes[path], jnp.int32))
-    for path, count in kept(mask).items()
+    path: _fraction(count, sizes[path]) for path, count in kept(mask).items()
   }
 
 
@@ -74,7 +79,7 @@ def iou(first: AnyMask, second: AnyMask) -> dict[str, jax.Array]:
 
 def total_kept(mask: AnyMask) -> jax.Array:
   """Returns the number of kept units in all leaves, i32[]."""
-  return _sum(kept(mask))
+  return _sum(kept(mask), total_size(mask))
 
 
 def total_size(mask: AnyMask) -> int:
@@ -84,7 +89,7 @@ def total_size(mask: AnyMask) -> int:
 
 def total_density(mask: AnyMask) -> jax.Array:
   """Returns the fraction of all units that are kept, f32[]."""
-  return _fraction(total_kept(mask), jnp.asarray(total_size(mask), jnp.int32))
+  return _fraction(total_kept(mask), total_size(mask))
 
 
 def total_iou(first: AnyMask, second: AnyMask) -> jax.Array:
@@ -100,18 +105,50 @@ def kept_weights(mask: AnyMask, spec: MaskSpec) -> dict[str, jax.Array]:
   """
   counts = kept(mask)
   return {
-    leaf.path: counts[leaf.path] * leaf.weights_per_unit for leaf in spec.leaves
+    leaf.path: _countable(counts[leaf.path], leaf.num_weights)
+    * leaf.weights_per_unit
+    for leaf in spec.leaves
   }
 
 
-def _sum(counts: Mapping[str, jax.Array]) -> jax.Array:
-  """Returns the sum of per-leaf counts, i32[]."""
-  return sum(counts.values(), start=jnp.zeros((), jnp.int32))
+def weight_density(mask: AnyMask, spec: MaskSpec) -> jax.Array:
+  """Returns the kept fraction of all weights, f32[]; 1 if there are none.
+
+  >>> from structcomp_jax.masks.select import select
+  >>> spec = select({"kernel": jnp.ones((3, 2))}, [(".*", "neuron")])
+  >>> weight_density({"kernel": jnp.array([[True, False]])}, spec).item()
+  0.5
+  """
+  total = _sum(kept_weights(mask, spec), spec.num_weights)
+  return _fraction(total, spec.num_weights)
 
 
-def _fraction(part: jax.Array, whole: jax.Array) -> jax.Array:
+def _countable(count: Any, most: int) -> Any:
+  """Returns a count in a type that can hold `most`."""
+  if most <= _LARGEST_COUNT:
+    return count
+  if isinstance(count, jax.core.Tracer):
+    return count.astype(jnp.float32)
+  return np.asarray(count).astype(np.int64)[()]
+
+
+def _sum(counts: Mapping[str, jax.Array], most: int) -> jax.Array:
+  """Returns the sum of per-leaf counts, i32[] if `most` is."""
+  return sum(
+    (_countable(count, most) for count in counts.values()),
+    start=_countable(jnp.zeros((), jnp.int32), most),
+  )
+
+
+def _fraction(part: Any, whole: Any) -> jax.Array:
   """Returns part / whole as f32, 1 where the whole is empty."""
-  ratio = part.astype(jnp.float32) / jnp.maximum(whole, 1).astype(jnp.float32)
+  part, whole = (
+    np.float32(count) if isinstance(count, (int, np.integer)) else (
+      count.astype(jnp.float32)
+    )
+    for count in (part, whole)
+  )  # fmt: skip
+  ratio = part / jnp.maximum(whole, np.float32(1))
   return jnp.where(whole == 0, jnp.ones_like(ratio), ratio)
 
 

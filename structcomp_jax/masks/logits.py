@@ -163,7 +163,7 @@ def _total(
   total = jnp.zeros((), jnp.float32)
   for leaf in spec.leaves:
     amount = amount_fn(mask_logits[leaf.path], beta=_at(beta, leaf.path))
-    total = total + leaf.weights_per_unit * jnp.sum(amount)
+    total = total + float(leaf.weights_per_unit) * jnp.sum(amount)
   return total
 
 

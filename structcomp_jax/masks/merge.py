@@ -2,13 +2,20 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from structcomp_jax.masks.select import MaskSpec
-from structcomp_jax.trees import leaf_keys, leaves_by_path, replace_leaves
+from structcomp_jax.masks.leaves import neuron_axes
+from structcomp_jax.masks.select import LeafSpec, MaskSpec
+from structcomp_jax.trees import (
+  is_array,
+  leaf_keys,
+  leaves_by_path,
+  replace_leaves,
+)
 from structcomp_jax.types import Params, UserError
 
 # {path: array that broadcasts to the leaf}; None stands for zeros.
@@ -30,7 +37,7 @@ def merge(
 
   Args:
     params: weights, any container; left untouched.
-    mask: {path: bool or float[...]}; each array has the rank of its leaf and
+    mask: {path: bool or number[...]}; each array has the rank of its leaf and
       along every axis the leaf's length or 1.
     fill: what removed weights become: None for zero, or {path: array} with
       every path of `mask`; each array broadcasts to its leaf.
@@ -39,10 +46,11 @@ def merge(
     A tree like `params`; unselected leaves are the same objects.
 
   Raises:
-    UserError: `mask` names an unknown path, a shape does not fit, or `fill`
-      lacks a path of `mask`.
+    UserError: `mask` is not a dict of arrays, it names an unknown path, a shape
+      does not fit, or `fill` lacks a path of `mask`.
   """
   leaves = leaves_by_path(params)
+  _check_mask(mask)
   merged = {}
   for path, leaf_mask in mask.items():
     if path not in leaves:
@@ -50,10 +58,36 @@ def merge(
         f"the mask names leaf {path!r}, which the network does not have; "
         "use the mask with the network it was searched on"
       )
-    leaf = jnp.asarray(leaves[path])
+    leaf = leaves[path]
+    if not _is_wide(leaf) or isinstance(leaf_mask, jax.core.Tracer):
+      leaf = jnp.asarray(leaf)
     _check_mask_shape(path, leaf.shape, leaf_mask.shape)
     merged[path] = _merge_leaf(leaf, leaf_mask, _leaf_fill(path, leaf, fill))
   return replace_leaves(params, merged)
+
+
+def _is_wide(leaf: object) -> bool:
+  """Whether JAX would round a leaf: float64, unless jax_enable_x64 is set."""
+  return isinstance(leaf, np.ndarray) and (
+    jax.dtypes.canonicalize_dtype(leaf.dtype) != leaf.dtype
+  )
+
+
+def _check_mask(mask: object) -> None:
+  """Raises UserError unless a mask is a dict of arrays."""
+  if not isinstance(mask, Mapping):
+    remedy = "give result.mask" if hasattr(mask, "mask") else (
+      "give {path: array}, such as result.mask"
+    )  # fmt: skip
+    raise UserError(
+      f"the mask is a {type(mask).__name__}, not a dict of arrays; {remedy}"
+    )
+  for path, leaf_mask in mask.items():
+    if not hasattr(leaf_mask, "shape") or not is_array(leaf_mask):
+      raise UserError(
+        f"the mask of leaf {path!r} is a {type(leaf_mask).__name__} and no "
+        "array of numbers; convert it with numpy.asarray(..., bool)"
+      )
 
 
 def remainder(params: Params, masked: Params, paths: Iterable[str]) -> Params:
@@ -114,10 +148,10 @@ def _leaf_fill(path: str, leaf: jax.Array, fill: Fill) -> jax.Array | None:
   return jnp.broadcast_to(value, leaf.shape)
 
 
-def _merge_leaf(
-  leaf: jax.Array, mask: jax.Array, fill: jax.Array | None
-) -> jax.Array:
+def _merge_leaf(leaf: Any, mask: Any, fill: jax.Array | None) -> Any:
   """Masks one leaf; see `merge`."""
+  if isinstance(leaf, np.ndarray):
+    return _merge_in_numpy(leaf, np.asarray(mask), fill)
   if mask.dtype == jnp.bool_:
     removed = jnp.zeros_like(leaf) if fill is None else fill
     return jnp.where(mask, leaf, removed.astype(leaf.dtype))
@@ -130,28 +164,43 @@ def _merge_leaf(
   return merged.astype(leaf.dtype)
 
 
-def _mean_fill(leaf: jax.Array, key: jax.Array) -> jax.Array:
+def _merge_in_numpy(leaf, mask, fill):
+  """Masks a leaf that JAX would round; see `_is_wide`."""
+  removed = np.zeros((), leaf.dtype) if fill is None else np.asarray(fill)
+  if mask.dtype == bool:
+    return np.where(mask, leaf, removed.astype(leaf.dtype))
+  return (leaf * mask + (1 - mask) * removed).astype(leaf.dtype)
+
+
+def _mean_fill(leaf: jax.Array, key: jax.Array, of: LeafSpec) -> jax.Array:
   """Returns the leaf's mean weight, a scalar."""
-  del key
+  del key, of
   return jnp.mean(leaf, dtype=jnp.float32).astype(leaf.dtype)
 
 
-def _random_fill(leaf: jax.Array, key: jax.Array) -> jax.Array:
+def _random_fill(leaf: jax.Array, key: jax.Array, of: LeafSpec) -> jax.Array:
   """Returns a fresh draw from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), leaf-shaped.
 
   The random ablation of "Break It Down" uses this range, which is not the
-  network's own initial distribution. fan_in is the product of all axes but the
-  last.
+  network's own initial distribution. fan_in is how many weights a neuron has.
   """
-  bound = 1 / math.sqrt(max(math.prod(leaf.shape[:-1]), 1))
+  axes = of.axes
+  if leaf.shape and not axes:
+    axes = neuron_axes(of.path, leaf.shape)
+  fan_in = math.prod(
+    size for axis, size in enumerate(leaf.shape) if axis not in axes
+  )
+  bound = 1 / math.sqrt(max(fan_in, 1))
   draw = jax.random.uniform(
     key, leaf.shape, jnp.float32, minval=-bound, maxval=bound
   )
   return draw.astype(leaf.dtype)
 
 
-# name -> function of (leaf, key), None for zeros.
-FILLS: dict[str, Callable[[jax.Array, jax.Array], jax.Array] | None] = {
+# name -> function of (leaf, key, its spec), None for zeros.
+FILLS: dict[
+  str, Callable[[jax.Array, jax.Array, LeafSpec], jax.Array] | None
+] = {
   "zero": None,
   "mean": _mean_fill,
   "random": _random_fill,
@@ -180,7 +229,8 @@ def make_fill(
     None for "zero", else {path: array} in the leaves' dtypes.
 
   Raises:
-    UserError: unknown name; the message lists the names.
+    UserError: unknown name; the message lists the names. Or: the layout of a
+      leaf is not known, which "random" needs.
   """
   if name not in FILLS:
     raise UserError(f"unknown fill {name!r}; use one of {', '.join(FILLS)}")
@@ -190,5 +240,6 @@ def make_fill(
   leaves = leaves_by_path(params)
   keys = leaf_keys(key, spec.paths)
   return {
-    path: fill_fn(jnp.asarray(leaves[path]), keys[path]) for path in spec.paths
+    leaf.path: fill_fn(jnp.asarray(leaves[leaf.path]), keys[leaf.path], leaf)
+    for leaf in spec.leaves
   }

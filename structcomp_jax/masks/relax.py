@@ -13,7 +13,7 @@ import inspect
 import math
 import numbers
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +29,12 @@ class Relaxation(abc.ABC):
   are equal: compiled programs are found by the relaxation's value. Its methods
   see a whole leaf of one candidate, f32 of any shape, and return one number per
   logit.
+
+  Attributes:
+    uses_beta: whether beta sharpens the mask, so that a small logit decides.
   """
+
+  uses_beta: ClassVar[bool] = True
 
   @abc.abstractmethod
   def sample(
@@ -117,6 +122,7 @@ class GumbelSigmoid(Relaxation):
       1 with probability sigmoid(l) whatever it is.
   """
 
+  uses_beta: ClassVar[bool] = False
   tau: float = 1.0
 
   def __post_init__(self) -> None:
@@ -190,6 +196,7 @@ class HardConcrete(Relaxation):
     zeta: its upper end, above 1.
   """
 
+  uses_beta: ClassVar[bool] = False
   tau: float = 2 / 3
   gamma: float = -0.1
   zeta: float = 1.1

@@ -11,12 +11,16 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from structcomp_jax.masks import leaves as leaf_kinds
 from structcomp_jax.trees import leaves_by_path
 from structcomp_jax.types import Params, UserError
 
-# (regex that must match the whole path, unit).
-Rule = tuple[str, str]
+# (regex that must match the whole path, unit), and the axis, or axes, along
+# which a leaf's neurons lie: (".*/weight", "neuron", 0).
+Rule = tuple[str, str] | tuple[str, str, int | Sequence[int]]
 UNITS = ("weight", "neuron", "frozen")
+# Units of one leaf are numbered in 32 bits.
+_MOST_UNITS = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +31,10 @@ class LeafSpec:
     path: the leaf's path string.
     shape: shape of the weights.
     mask_shape: shape of the mask; broadcasts against `shape`.
-    unit: "weight" (one mask element per weight) or "neuron" (one per output
-      neuron, that is per entry of the leaf's last axis).
+    unit: "weight" (one mask element per weight) or "neuron" (one per place
+      along `axes`).
     rule: the regex that selected the leaf.
+    axes: of the neurons, ascending; () if the rule for weights names none.
   """
 
   path: str
@@ -37,6 +42,7 @@ class LeafSpec:
   mask_shape: tuple[int, ...]
   unit: str
   rule: str
+  axes: tuple[int, ...] = ()
 
   @property
   def num_units(self) -> int:
@@ -52,6 +58,14 @@ class LeafSpec:
   def weights_per_unit(self) -> int:
     """Number of weights that one mask element covers."""
     return self.num_weights // max(self.num_units, 1)
+
+  @property
+  def unit_words(self) -> str:
+    """What a unit is, such as "neuron of axis 1"."""
+    if self.unit == "weight":
+      return self.unit
+    word = "axis" if len(self.axes) == 1 else "axes"
+    return f"{self.unit} of {word} {', '.join(map(str, self.axes))}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +95,9 @@ class MaskSpec:
     for leaf in self.leaves:
       shape = "x".join(map(str, leaf.shape)) or "scalar"
       units, weights = f"{leaf.num_units:,}", f"{leaf.num_weights:,}"
-      rows.append((leaf.path, shape, leaf.unit, units, weights, leaf.rule))
+      rows.append(
+        (leaf.path, shape, leaf.unit_words, units, weights, leaf.rule)
+      )
     units, weights = f"{self.num_units:,}", f"{self.num_weights:,}"
     rows.append((f"{len(self.leaves)} leaves", "", "", units, weights, ""))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -107,7 +123,10 @@ def select(params: Params, rules: Sequence[Rule]) -> MaskSpec:
   Args:
     params: weights of the network; arrays or abstract shapes.
     rules: (regex, unit) pairs. The regex must match a whole path string
-      (`re.fullmatch`). The unit is "weight", "neuron" or "frozen".
+      (`re.fullmatch`). The unit is "weight", "neuron" or "frozen". A third
+      element names the axis of the leaf's neurons, or several; without it,
+      `leaves.neuron_axes` must know the layout. The unit "weight" needs it
+      for random fills alone.
 
   Returns:
     The selected leaves: those whose rule says "weight" or "neuron".
@@ -119,30 +138,41 @@ def select(params: Params, rules: Sequence[Rule]) -> MaskSpec:
   """
   patterns = _compile(rules)
   leaves = leaves_by_path(params)
+  leaf_kinds.check_arrays(leaves)
   winners = _all_covered(
     {path: _first_match(path, patterns) for path in leaves}
   )
   _check_every_rule_wins(patterns, rules, winners)
-  specs = [
-    _leaf_spec(path, leaves[path], *rules[winners[path]])
+  selected = {
+    path: rules[winners[path]]
     for path in sorted(leaves)
     if rules[winners[path]][1] != "frozen"
+  }
+  specs = [
+    _leaf_spec(path, leaves[path], rule) for path, rule in selected.items()
   ]
   if not specs:
     raise UserError(
       "the mask rules select no leaf; give at least one rule with the unit "
       "'weight' or 'neuron'"
     )
+  leaf_kinds.check_averages({path: rule[0] for path, rule in selected.items()})
+  leaf_kinds.check_ties({path: leaves[path] for path in selected})
   return MaskSpec(tuple(specs))
 
 
 def _compile(rules: Sequence[Any]) -> list[re.Pattern[str]]:
   """Checks the form of the rules and compiles their regexes."""
   patterns = []
+  if isinstance(rules, str):
+    raise UserError(f"rules {rules!r} is a text; give a list of pairs")
   for rule in rules:
-    if isinstance(rule, str) or len(rule) != 2:
-      raise UserError(f"mask rule {rule!r} is not a pair (regex, unit)")
-    regex, unit = rule
+    if not isinstance(rule, (tuple, list)) or len(rule) not in (2, 3):
+      raise UserError(
+        f"mask rule {rule!r} is not a pair (regex, unit), nor does it add an "
+        "axis of neurons to one"
+      )
+    regex, unit = rule[:2]
     if unit not in UNITS:
       raise UserError(
         f"mask rule {regex!r} has the unknown unit {unit!r}; "
@@ -193,8 +223,12 @@ def _check_every_rule_wins(
         f"mask rule {regex!r}: everything it matches is taken by earlier "
         "rules; move it up or remove it"
       )
+    part = next((path for path in winners if pattern.search(path)), None)
+    hint = "" if part is None else (
+      "it must match the whole path, as '.*' before or after it would; "
+    )  # fmt: skip
     raise UserError(
-      f"mask rule {regex!r} matches nothing; leaves with close names: "
+      f"mask rule {regex!r} matches nothing; {hint}leaves with close names: "
       f"{', '.join(_close_paths(regex, list(winners)))}"
     )
 
@@ -211,28 +245,65 @@ def _similarity(first: str, second: str) -> float:
   return difflib.SequenceMatcher(None, first, second).ratio()
 
 
-def _leaf_spec(path: str, leaf: Any, rule: str, unit: str) -> LeafSpec:
+def _leaf_spec(path: str, leaf: Any, rule: Rule) -> LeafSpec:
   """Returns the spec of one selected leaf.
 
   Raises:
-    UserError: the leaf is not floating, or has no axis of neurons.
+    UserError: the leaf is not floating, its neurons are not known, or it has
+      too many units.
   """
+  regex, unit, *given = rule
   shape = tuple(np.shape(leaf))
   dtype = jnp.result_type(leaf)
   if not jnp.issubdtype(dtype, jnp.floating):
     raise UserError(
-      f"mask rule {rule!r} selects leaf {path!r} of dtype {dtype}; only "
+      f"mask rule {regex!r} selects leaf {path!r} of dtype {dtype}; only "
       "floating leaves can be masked, add a 'frozen' rule for it above"
     )
-  if unit == "weight":
-    return LeafSpec(path, shape, shape, unit, rule)
-  if not shape:
+  axes: tuple[int, ...] = ()
+  if unit == "neuron" and not shape:
     raise UserError(
-      f"mask rule {rule!r} selects the scalar leaf {path!r} by neuron; "
+      f"mask rule {regex!r} selects the scalar leaf {path!r} by neuron; "
       "use the unit 'weight' for it"
     )
-  mask_shape = (1,) * (len(shape) - 1) + shape[-1:]
-  return LeafSpec(path, shape, mask_shape, unit, rule)
+  if unit == "neuron" or given:
+    axes = leaf_kinds.neuron_axes(path, shape, *given)
+  mask_shape = tuple(
+    size if unit == "weight" or axis in axes else 1
+    for axis, size in enumerate(shape)
+  )
+  if math.prod(mask_shape) > _MOST_UNITS:
+    raise UserError(
+      f"leaf {path!r} has {math.prod(mask_shape):,} units, more than "
+      f"{_MOST_UNITS:,}; mask it by neuron"
+    )
+  return LeafSpec(path, shape, mask_shape, unit, regex, axes)
+
+
+def check_spec(spec: Any, params: Params) -> None:
+  """Raises UserError unless a spec was selected from such a network.
+
+  >>> params = {"kernel": np.ones(2)}
+  >>> check_spec(select(params, [(".*", "weight")]), params)
+
+  Args:
+    spec: what should be a `MaskSpec`.
+    params: weights of the network; arrays or abstract shapes.
+  """
+  if not isinstance(spec, MaskSpec):
+    raise UserError(
+      f"spec is a {type(spec).__name__}, not what masks.select returns; make "
+      "it with spec = masks.select(params, rules)"
+    )
+  leaves = leaves_by_path(params)
+  for leaf in spec.leaves:
+    found = np.shape(leaves[leaf.path]) if leaf.path in leaves else None
+    if found != leaf.shape:
+      raise UserError(
+        f"spec names leaf {leaf.path!r} of shape {leaf.shape}, the network has "
+        + ("none of that name" if found is None else f"shape {found}")
+        + "; select from the network that is masked"
+      )
 
 
 def matching(
@@ -251,13 +322,19 @@ def matching(
     setting: name of what holds the regexes, for errors.
 
   Raises:
-    UserError: a regex is invalid or matches no selected leaf.
+    UserError: a regex is invalid or matches no selected leaf, or `regexes` is
+      a single text.
   """
+  if isinstance(regexes, str):
+    raise UserError(
+      f"{setting} {regexes!r} is one text; give a sequence of them, as "
+      f"({regexes!r},)"
+    )
   found: set[str] = set()
   for regex in regexes:
     try:
       new = {path for path in spec.paths if re.fullmatch(regex, path)}
-    except re.error as error:
+    except (re.error, TypeError) as error:
       raise UserError(
         f"{setting} {regex!r} is not a valid regex ({error}); mend it"
       ) from error

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from structcomp_jax import types
+from structcomp_jax import masks, types
 from structcomp_jax.io.tables import Schema
 from structcomp_jax.pipeline.parts import Part
 
@@ -120,7 +120,7 @@ class Study(Protocol):
   def masked_stages(self, masked_from: Any) -> Sequence[str]:
     """Returns the stages that are masked from a first one on."""
 
-  def mask_rules(self, masked_from: Any) -> Sequence[tuple[str, str]]:
+  def mask_rules(self, masked_from: Any) -> Sequence[masks.Rule]:
     """Returns the rules of `masks.select` for them."""
 
   def data_to_prepare(self) -> Mapping[str, Mapping[str, int]]:

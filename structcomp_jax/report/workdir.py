@@ -71,7 +71,8 @@ def read(
 
   Raises:
     UserError: it does not exist, `results.csv` or `config.json` is missing,
-      or a file is torn or lacks columns.
+      a file is torn or lacks columns, or results lack base seeds of the config
+      or are impossible.
   """
   path = pathlib.Path(path)
   config = read_config(path)
@@ -82,6 +83,7 @@ def read(
     for name, schema in schemas.items()
     if name == "results" or paths.table(name).is_file()
   }
+  _check_results(paths.table("results"), found["results"], config)
   regimes = list(dict.fromkeys(found["results"]["regime"]))
   if not paths.main_regime:
     paths = dataclasses.replace(paths, main_regime=regimes[0])
@@ -139,6 +141,28 @@ def _read_table(path: pathlib.Path, schema: tables.Schema) -> pd.DataFrame:
   if table.empty and not schema.may_be_empty:
     raise tables.torn(path, schema)
   return table
+
+
+def _check_results(
+  path: pathlib.Path, results: pd.DataFrame, config: Mapping[str, Any]
+) -> None:
+  """Raises if results.csv lacks base networks, or has impossible numbers."""
+  remedy = "write it again with python -m launch.evaluate"
+  for regime, rows in results.groupby("regime"):
+    lacking = {*config.get("base_seeds", ())} - {*rows["base_seed"]}
+    if lacking:
+      raise UserError(
+        f"{path} lacks base seeds {', '.join(map(str, sorted(lacking)))} of "
+        f"{regime}, which config.json names; {remedy}"
+      )
+  for is_wrong, what in (
+    (results["l0"] > results["l0_max"], "more weights kept than there are"),
+    (results["l0"] < 0, "a negative number of weights"),
+    (~results["accuracy"].between(0, 1), "an accuracy outside of 0 to 1"),
+  ):
+    if is_wrong.any():
+      row = int(is_wrong.to_numpy().argmax())
+      raise UserError(f"{path} has {what} in row {row + 1}; {remedy}")
 
 
 def _read_json(path: pathlib.Path, *, required: bool = False) -> dict[str, Any]:

@@ -3,12 +3,21 @@
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 
-from structcomp_jax import types
+from structcomp_jax import settings, types
+
+# What can be given for each axis, slowest first.
+_EXAMPLES = {
+  "learning_rates": "(1e-4,)",
+  "init_logits": "(0.0,)",
+  "penalties": "(1e-8,)",
+  "seeds": "(0, 1)",
+}
 
 
 class Candidate(flax.struct.PyTreeNode):
@@ -51,21 +60,14 @@ def grid(
   Raises:
     UserError: an axis is empty or holds a value no search can run with.
   """
-  axes = {
-    "learning_rates": learning_rates,
-    "init_logits": init_logits,
-    "penalties": penalties,
-    "seeds": seeds,
-  }
-  for name, values in axes.items():
-    if not values:
-      raise types.UserError(f"{name} is empty; give at least one value")
-    if not all(math.isfinite(value) for value in values):
-      raise types.UserError(f"{name} {tuple(values)} must be finite numbers")
-  if min(learning_rates) <= 0:
-    raise types.UserError(
-      f"learning_rates {tuple(learning_rates)} must be positive"
-    )
+  axes = check_axes(
+    {
+      "learning_rates": learning_rates,
+      "init_logits": init_logits,
+      "penalties": penalties,
+      "seeds": seeds,
+    }
+  )
   columns = list(zip(*itertools.product(*axes.values()), strict=True))
   learning_rate, init_logit, penalty = (
     jnp.asarray(column, jnp.float32) for column in columns[:3]
@@ -76,3 +78,41 @@ def grid(
     init_logit=init_logit,
     penalty=penalty,
   )
+
+
+def check_axes(axes: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+  """Returns the axes of a grid as tuples of numbers.
+
+  >>> check_axes({"seeds": [3, 4]})
+  {'seeds': (3, 4)}
+
+  Args:
+    axes: {name of an argument of `grid`: values}.
+
+  Raises:
+    UserError: an axis is empty, no sequence, or holds a value twice or one that
+      no search can run with.
+  """
+  checked = {
+    name: settings.sequence(name, values, _EXAMPLES[name])
+    for name, values in axes.items()
+  }
+  for name, values in checked.items():
+    if not values:
+      raise types.UserError(f"{name} is empty; give at least one value")
+    for value in values:
+      _check_value(name, value)
+    if len(set(values)) < len(values):
+      raise types.UserError(
+        f"{name} {values} holds a value twice; give each value once"
+      )
+  return checked
+
+
+def _check_value(name: str, value: Any) -> None:
+  if name == "seeds":
+    settings.whole(name, value)
+  elif name == "learning_rates":
+    settings.real(name, value, above=0)
+  else:
+    settings.real(name, value, least=0 if name == "penalties" else -math.inf)

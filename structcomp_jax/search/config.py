@@ -4,9 +4,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from structcomp_jax import masks, types
+from structcomp_jax import masks, settings, types
 from structcomp_jax.engine.plan import Machine, Plan, check_parts
 from structcomp_jax.search import candidates, clipping, schedules
+
+# Adam squares gradients, which beta multiplies; larger squares overflow.
+_LARGEST_BETA = 1e9
+_AXES = ("seeds", "learning_rates", "init_logits", "penalties")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,13 +71,19 @@ class SearchConfig(Plan, Machine):
       self, "relaxation", masks.get_relaxation(self.relaxation)
     )
     schedules.get_schedule(self.schedule)
-    if not self.max_beta >= 1:
-      raise types.UserError(f"max_beta {self.max_beta} must be at least 1")
-    for name in ("clip_norm", "patience"):
-      if not getattr(self, name) >= 0:
-        raise types.UserError(
-          f"{name} {getattr(self, name)} must be at least 0"
-        )
+    settings.real("max_beta", self.max_beta, least=1, most=_LARGEST_BETA)
+    settings.real("clip_norm", self.clip_norm, least=0)
+    settings.whole("patience", self.patience)
+    settings.whole("num_mask_samples", self.num_mask_samples, 1)
+    for name in ("loss_draws", "two_sided"):
+      settings.switch(name, getattr(self, name))
+    regexes = settings.sequence(
+      "constant_beta", self.constant_beta, "('head/.*',)"
+    )
+    object.__setattr__(self, "constant_beta", regexes)
+    axes = candidates.check_axes({name: getattr(self, name) for name in _AXES})
+    for name, values in axes.items():
+      object.__setattr__(self, name, values)
     if self.clip_scope not in clipping.SCOPES:
       raise types.UserError(
         f"unknown clip_scope {self.clip_scope!r}; choose from "
@@ -93,12 +103,7 @@ class SearchConfig(Plan, Machine):
 
   def candidates(self) -> candidates.Candidate:
     """Returns the stacked candidates, seeds varying fastest."""
-    return candidates.grid(
-      seeds=self.seeds,
-      learning_rates=self.learning_rates,
-      init_logits=self.init_logits,
-      penalties=self.penalties,
-    )
+    return candidates.grid(**{name: getattr(self, name) for name in _AXES})
 
   def objective(self) -> "SearchConfig":
     """Returns the settings of a step alone: equal for equal programs.
@@ -111,8 +116,7 @@ class SearchConfig(Plan, Machine):
     default = SearchConfig()
     beside = [field.name for part in (Plan, Machine)
               for field in dataclasses.fields(part)]  # fmt: skip
-    data = ["seeds", "learning_rates", "init_logits", "penalties"]
-    cleared = {name: getattr(default, name) for name in (*beside, *data)}
+    cleared = {name: getattr(default, name) for name in (*beside, *_AXES)}
     # A batch has to be a multiple of the number of samples.
     cleared["batch_size"] = self.num_mask_samples
     own = {

@@ -177,7 +177,7 @@ class MaskLearner:
     now: Now,
   ) -> tuple[SearchState, dict[str, jax.Array]]:
     """Measures soft and hard mask on validation data; see `engine.Learner`."""
-    kept = masks.kept_weights(self._hard_mask(state.mask_logits), self.spec)
+    hard_mask = self._hard_mask(state.mask_logits)
     metrics: dict[str, Any] = {
       "mask_seed": row.seed,
       "learning_rate": row.learning_rate,
@@ -186,7 +186,7 @@ class MaskLearner:
       "beta": self._beta(now.step - 1, now),
       "train/loss": state.loss_sum / now.steps_since_look,
       "train/size": state.size_sum / now.steps_since_look,
-      "density": sum(kept.values()) / self.spec.num_weights,
+      "density": masks.weight_density(hard_mask, self.spec),
       "finite": state.finite,
     }
     if self.metrics_fn is not None:

@@ -2,20 +2,24 @@
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from structcomp_jax import masks, trees, types
 from structcomp_jax.engine import loop, parallel, width
 from structcomp_jax.engine.learner import Keys
 from structcomp_jax.engine.plan import Machine, Plan
-from structcomp_jax.search import candidates, two_sided
+from structcomp_jax.search import candidates, notices, problems
 from structcomp_jax.search.config import SearchConfig
 from structcomp_jax.search.learner import MaskLearner
 from structcomp_jax.search.state import SearchState, initial_state
+
+_LOG = logging.getLogger("structcomp_jax")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,8 +113,8 @@ def run(
     A `SearchResult`.
 
   Raises:
-    UserError: settings that do not fit the data or each other, a search that
-      does not fit in memory, or no candidate is finite.
+    UserError: settings, data, loss and metrics that do not fit each other, a
+      search that does not fit in memory, or no candidate is finite.
   """
   config = SearchConfig() if config is None else config
   if (validation is None) != (metrics_fn is None):
@@ -120,13 +124,14 @@ def run(
       f"patience {config.patience} needs validation data; give validation and "
       "metrics_fn, or set patience to 0"
     )
-  if config.two_sided:
-    two_sided.check(dataset, "dataset")
-    if validation is not None:
-      two_sided.check(validation, "validation")
-  rows = config.candidates()
-
+  trees.check_key(key)
   one_network = _one_network(params, params_have_rows)
+  masks.check_spec(spec, one_network)
+  problems.check(config, dataset, validation)
+  problems.check_functions(
+    config, one_network, (loss_fn, dataset), (metrics_fn, validation)
+  )
+  rows = config.candidates()
 
   def init():
     return initial_state(
@@ -141,24 +146,29 @@ def run(
     config=config.objective(),
     held=masks.matching(spec, held, "held"),
   )
-  final, history = loop.run(
-    loop.Job(
-      learner=learner,
-      init=init,
-      state=state,
-      rows=rows,
-      dataset=dataset,
-      plan=Plan.of(config),
-      machine=Machine.of(config),
-      keys=Keys(*jax.random.split(key)),
-      fixed=params,
-      fixed_has_rows=params_have_rows,
-      validation=validation,
-      devices=devices,
-    ),
-    on_call=on_call,
+  job = loop.Job(
+    learner=learner,
+    init=init,
+    state=state,
+    rows=rows,
+    dataset=dataset,
+    plan=Plan.of(config),
+    machine=Machine.of(config),
+    keys=Keys(*jax.random.split(key)),
+    fixed=params,
+    fixed_has_rows=params_have_rows,
+    validation=validation,
+    devices=devices,
   )
+  _say(notices.about_settings(config, job.setup.num_steps))
+  final, history = loop.run(job, on_call=on_call)
   return _result(learner.relaxation, rows, final, history)
+
+
+def _say(notice: str | None) -> None:
+  """Logs what is no error."""
+  if notice is not None:
+    _LOG.warning("search: %s", notice)
 
 
 def choose_width(
@@ -195,8 +205,11 @@ def choose_width(
     UserError: not even one candidate at a time fits in memory.
   """
   config = SearchConfig() if config is None else config
-  rows = config.candidates()
+  trees.check_key(key)
   one_network = _one_network(params, params_have_rows)
+  masks.check_spec(spec, one_network)
+  problems.check(config, dataset, None)
+  rows = config.candidates()
   job = loop.Job(
     learner=MaskLearner(loss_fn, None, spec, config.objective()),
     init=lambda: initial_state(rows, spec, config, params=one_network),
@@ -214,6 +227,7 @@ def choose_width(
 
 def _one_network(params, params_have_rows):
   """Returns the shapes of one network."""
+  masks.check_network(params)
   return jax.eval_shape(
     lambda params: trees.row(params, 0) if params_have_rows else params, params
   )
@@ -221,10 +235,13 @@ def _one_network(params, params_have_rows):
 
 @functools.partial(jax.jit, static_argnums=0)
 def _hard_masks(relaxation, mask_logits):
-  """Returns the masks of all candidates."""
-  return jax.vmap(functools.partial(masks.binarize, relaxation=relaxation))(
-    mask_logits
-  )
+  """Returns the masks of all candidates, and which of them keep nothing."""
+
+  def harden(mask_logits):
+    mask = masks.binarize(mask_logits, relaxation)
+    return mask, ~jnp.stack([jnp.any(leaf) for leaf in mask.values()]).any()
+
+  return jax.vmap(harden)(mask_logits)
 
 
 def _result(relaxation, rows, state, history):
@@ -245,10 +262,18 @@ def _result(relaxation, rows, state, history):
   else:
     mask_logits, final = state.best.value, parallel.fetch(state.best.score)
   final = np.where(finite & ~np.isnan(final), final, np.inf)
+  if np.isinf(final).all():
+    raise types.UserError(
+      f"no candidate of {finite.size} has a finite final loss; look for what "
+      "makes the loss of masked networks no number, in metrics_fn if there is "
+      "validation data"
+    )
+  hard_masks, is_empty = _hard_masks(relaxation, mask_logits)
+  _say(notices.about_masks(parallel.fetch(is_empty)))
   return SearchResult(
     candidates=rows,
     mask_logits=mask_logits,
-    masks=_hard_masks(relaxation, mask_logits),
+    masks=hard_masks,
     finite=finite,
     history=history,
     best=int(np.argmin(final)),

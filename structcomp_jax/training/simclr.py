@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from structcomp_jax import trees, types
+from structcomp_jax import settings, trees, types
 from structcomp_jax.engine import loop
 from structcomp_jax.engine.plan import Machine, Plan
 from structcomp_jax.training import augment, supervised
@@ -53,12 +53,8 @@ class SimclrConfig(Plan, Machine):
   def __post_init__(self) -> None:
     """Raises UserError for values no training can run with."""
     self.train_config()
-    if not (np.isfinite(self.tau) and self.tau > 0):
-      raise types.UserError(f"tau {self.tau} must be a positive number")
-    if not (np.isfinite(self.weight_decay) and self.weight_decay >= 0):
-      raise types.UserError(
-        f"weight_decay {self.weight_decay} must be 0 or a positive number"
-      )
+    settings.real("tau", self.tau, above=0)
+    settings.real("weight_decay", self.weight_decay, least=0)
     if self.data_devices > 1:
       raise types.UserError(
         f"data_devices {self.data_devices} would leave each device with a part "

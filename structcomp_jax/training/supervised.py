@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from structcomp_jax import types
-from structcomp_jax.engine import batching, loop, parallel, width
+from structcomp_jax import settings, trees, types
+from structcomp_jax.engine import batching, data, loop, parallel, width
 from structcomp_jax.engine.best import Best
 from structcomp_jax.engine.learner import Keys, Now
 from structcomp_jax.engine.plan import Machine, Plan, check_parts
+from structcomp_jax.training import problems
 from structcomp_jax.training.optimisers import Adam
 
 # {name: mean validation metric} -> f32 scalar, the lower the better.
@@ -46,14 +47,9 @@ class TrainConfig(Plan, Machine):
     """Raises UserError for values no training can run with."""
     Plan.__post_init__(self)
     Machine.__post_init__(self)
-    if self.patience < 1:
-      raise types.UserError(f"patience {self.patience} must be at least 1")
-    if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
-      raise types.UserError(
-        f"learning_rate {self.learning_rate} must be a positive number"
-      )
-    if not self.clip_norm >= 0:
-      raise types.UserError(f"clip_norm {self.clip_norm} must be at least 0")
+    settings.whole("patience", self.patience, 1)
+    settings.real("learning_rate", self.learning_rate, above=0)
+    settings.real("clip_norm", self.clip_norm, least=0)
     if self.keep not in ("best", "last"):
       raise types.UserError(f"unknown keep {self.keep!r}; choose best or last")
     check_parts(self.batch_size, 1, self.data_devices, "one chunk")
@@ -252,9 +248,13 @@ def run(
     The final state; the result is `best`, except in `failed_seeds`.
 
   Raises:
-    UserError: settings that do not fit the data, or a training that does not
-      fit in memory.
+    UserError: data, loss or metrics that do not fit each other or the settings,
+      or a training that does not fit in memory.
   """
+  trees.check_key(key)
+  problems.check(
+    (loss_fn, dataset), (metrics_fn, validation), state.params, config, draw_key
+  )
   job = loop.Job(
     learner=Supervised(
       loss_fn=loss_fn,
@@ -301,6 +301,7 @@ def choose_width(
   Raises:
     UserError: not even one seed at a time fits in memory.
   """
+  data.check(dataset, "dataset")
   job = loop.Job(
     learner=Supervised(
       loss_fn=loss_fn,

@@ -157,3 +157,20 @@ def test_a_gap_where_none_may_be_is_torn(tmp_path):
   tables.write(path, [make_row(), make_row(accuracy=None)], SCHEMA)
   with pytest.raises(UserError, match="torn or has empty cells"):
     tables.read(path, SCHEMA)
+
+
+@pytest.mark.parametrize("cells", [("TRUE", "FALSE"), ("1", "0"), ("true", "")])
+def test_truth_values_as_spreadsheets_write_them(tmp_path, cells):
+  path = tmp_path / "table.csv"
+  rows = [make_row(selected=cell) for cell in cells]
+  pd.DataFrame(rows).to_csv(path, index=False)
+  assert tables.read(path, SCHEMA)["selected"].tolist() == [True, False]
+
+
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_semicolons_are_named_and_nothing_is_to_be_deleted(tmp_path, decimal):
+  path = tmp_path / "table.csv"
+  rows = [make_row(loss=0.25, accuracy=0.5) for _ in range(2)]
+  pd.DataFrame(rows).to_csv(path, index=False, sep=";", decimal=decimal)
+  with pytest.raises(UserError, match=r"by semicolons.*save it with commas"):
+    tables.read(path, SCHEMA)

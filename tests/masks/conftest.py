@@ -7,7 +7,11 @@ import pytest
 
 from structcomp_jax import masks
 
-RULES = (("conv", "weight"), ("dense/kernel", "neuron"), (".*", "frozen"))
+RULES = (
+  ("conv", "weight", -1),
+  ("dense/kernel", "neuron"),
+  (".*", "frozen"),
+)
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ def bits(array):
 @every_fill
 @pytest.mark.parametrize("unit", ["weight", "neuron"])
 def test_all_ones_mask_returns_the_weights_bitwise(params, merge, name, unit):
-  spec = masks.select(params, (("dense/bias", "frozen"), (".*", unit)))
+  spec = masks.select(params, (("dense/bias", "frozen"), (".*", unit, -1)))
   mask = masks.binarize(masks.init(spec, 1.0))
   fill = masks.make_fill(name, params, spec, jax.random.key(0))
   assert fingerprint(merge(params, mask, fill)) == fingerprint(params)
@@ -175,7 +175,7 @@ def test_mean_fill_is_the_mean_of_the_leaf():
 
 def test_random_fill_is_uniform_in_the_fan_in_range():
   params = {"a": jnp.zeros((8, 2, 500)), "b": jnp.zeros((16, 500))}
-  spec = masks.select(params, ((".*", "weight"),))
+  spec = masks.select(params, ((".*", "weight", -1),))
   fill = masks.make_fill("random", params, spec, jax.random.key(0))
   for values in fill.values():  # both fan-ins are 16
     assert 0.24 < float(jnp.max(values)) <= 0.25
@@ -189,7 +189,7 @@ def test_random_fill_is_uniform_in_the_fan_in_range():
 def test_convolution_kernels():
   """Axes are rows, columns, inputs, outputs; every output is a neuron."""
   params = {"kernel": jnp.ones((3, 3, 4, 200))}
-  spec = masks.select(params, ((".*", "neuron"),))
+  spec = masks.select(params, ((".*", "neuron", 3),))
   assert spec.leaves[0].mask_shape == (1, 1, 1, 200)
   assert spec.leaves[0].weights_per_unit == 36
   mask = {"kernel": (jnp.arange(200) < 50).reshape(1, 1, 1, 200)}

@@ -40,7 +40,8 @@ def test_rule_of_one_layer_leaves_its_longer_namesake_alone():
 
 def test_abstract_shapes_give_the_same_spec(params, spec):
   abstract = jax.eval_shape(lambda: params)
-  rules = [(leaf.rule, leaf.unit) for leaf in spec.leaves]
+  rules = [(leaf.rule, leaf.unit, leaf.axes) for leaf in spec.leaves]
+  rules = [rule if rule[2] else rule[:2] for rule in rules]
   assert masks.select(abstract, [*rules, (".*", "frozen")]) == spec
 
 

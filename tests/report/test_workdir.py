@@ -199,3 +199,29 @@ def test_the_later_of_two_equal_steps_holds(run, table, file, row):
   assert sorted(after["place"]) == sorted(places)
   (found,) = after[after["place"] == "later"].to_dict("records")
   assert row.items() <= found.items()
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    (
+      lambda rows: rows[rows["base_seed"] != 1],
+      "lacks base seeds 1 of",
+    ),
+    (lambda rows: rows.assign(l0=rows["l0_max"] + 1), "more weights kept than"),
+    (lambda rows: rows.assign(l0=-1.0), "a negative number of weights"),
+    (lambda rows: rows.assign(accuracy=1.5), "an accuracy outside of 0 to 1"),
+    (lambda rows: rows.assign(base_accuracy=""), "torn or has empty cells"),
+  ],
+)
+def test_impossible_results_are_no_smaller_results(tmp_path, change, message):
+  path = synthetic.write_workdir(tmp_path / "run", complete=False)
+  (path / "config.json").write_text(json.dumps({"base_seeds": [0, 1, 2]}))
+  read(path)
+  file = path / "results.csv"
+  table = pd.read_csv(file, keep_default_na=False, na_values="")
+  change(table).to_csv(file, index=False)
+  with pytest.raises(UserError, match=message) as error:
+    read(path)
+  assert "\n" not in str(error.value)
+  assert "launch.evaluate" in str(error.value)

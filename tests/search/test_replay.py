@@ -254,7 +254,7 @@ def test_a_candidate_that_stopped_is_never_best():
 
 
 def test_density_counts_the_weights_of_a_neuron():
-  spec = masks.select(tiny.NETWORK.params, [(".*", "neuron")])
+  spec = masks.select(tiny.NETWORK.params, [(".*", "neuron", -1)])
   result = search.run(
     tiny.loss_fn,
     tiny.NETWORK.params,

@@ -370,7 +370,7 @@ def test_backbone_of_another_network_is_refused():
     ({"learning_rate": 0.0}, r"learning_rate 0\.0 must be a positive number"),
     ({"tau": 0.0}, r"tau 0\.0 must be a positive number"),
     ({"tau": float("nan")}, "tau nan must be a positive number"),
-    ({"weight_decay": -1.0}, r"weight_decay -1\.0 must be 0 or a positive"),
+    ({"weight_decay": -1.0}, r"weight_decay -1\.0 must be at least 0"),
   ],
 )
 def test_config_refuses_values_no_training_can_run_with(fields, message):

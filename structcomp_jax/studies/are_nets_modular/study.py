@@ -103,7 +103,7 @@ class AreNetsModular:
       self.network.stages, masked_from, name="masked_from"
     )
 
-  def mask_rules(self, masked_from: Any) -> list[tuple[str, str]]:
+  def mask_rules(self, masked_from: Any) -> list[masks.Rule]:
     """Masks all weights but biases and embeddings, from a stage on."""
     stages = "|".join(self.masked_stages(masked_from))
     return [(rf"({stages})/{_MASKED}", "weight"), (".*", "frozen")]

@@ -1,5 +1,7 @@
 """Columns of the study's tables."""
 
+import dataclasses
+
 from structcomp_jax.io.tables import Schema
 from structcomp_jax.pipeline import tables
 from structcomp_jax.types import command
@@ -12,6 +14,9 @@ _MEASURES = {
   "selected": bool,
   "base_accuracy": float,
 }
+_RESULTS = dataclasses.replace(
+  tables.results_schema(**_MEASURES), filled=("accuracy", "base_accuracy")
+)
 # cuts.csv: one row per base network, pair of tasks, mask seed and look. The
 # accuracies are those of the halves of the hard mask on validation problems,
 # with which nothing is chosen. density: of the kept half.
@@ -39,7 +44,7 @@ CUTS = Schema(
 )
 # {name of the file: its columns}
 SCHEMAS = {
-  "results": tables.results_schema(**_MEASURES),
+  "results": _RESULTS,
   # Random masks with the kept counts of a learned one.
   "controls": tables.results_schema(**_MEASURES, control=str),
   "densities": tables.DENSITIES,

@@ -106,14 +106,15 @@ class BreakItDown:
     """Returns the stages that are masked from a first one on."""
     return self.domain.masked_stages(masked_from)
 
-  def mask_rules(self, masked_from: Any) -> list[tuple[str, str]]:
+  def mask_rules(self, masked_from: Any) -> list[masks.Rule]:
     """Masks the kernels of every stage from `masked_from` on.
 
     Lepori et al. 2023 never masked embeddings, biases and norms.
     """
     stages = "|".join(self.masked_stages(masked_from))
     return [
-      (rf"({stages})/.*kernel", self.mask_search.unit),
+      # All of our kernels have their outputs along the last axis.
+      (rf"({stages})/.*kernel", self.mask_search.unit, -1),
       (".*", "frozen"),
     ]
 
