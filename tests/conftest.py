@@ -4,6 +4,8 @@ Every test runs on the CPU with eight devices.
 """
 
 import atexit
+import fcntl
+import gc
 import os
 import shutil
 import tempfile
@@ -14,7 +16,11 @@ import pytest
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compiling takes most of the time of the tests, and running very little of it.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+# Parts of a program that are compiled in parallel cost more than they save
+# where every core has a test process of its own.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_parallel_codegen_split_count=1")
+# Small programs, too: every launch script compiles the same hundreds of them.
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Test processes and launch scripts of one run share compiled programs. The
 # process that starts the others makes the folder and removes it.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
@@ -49,6 +55,16 @@ def pytest_configure(config):
     "filterwarnings",
     "ignore:Error (reading|writing) persistent compilation cache entry",
   )
+
+
+def pytest_collection_finish():
+  """Lets Python look for garbage less often than its default says.
+
+  JAX traces programs with many small objects, and each look passes over all
+  modules that were imported.
+  """
+  gc.freeze()
+  gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +112,23 @@ def launch(shared_directory):
 
 
 @pytest.fixture(scope="session")
-def finished(launch, shared_directory):
-  """A finished work directory; copy it before you change it."""
-  workdir = shared_directory / "finished"
-  outcome = launch.in_workdir("run", workdir)
-  assert outcome.status == 0, outcome.text
+def finished(launch, tmp_path_factory):
+  """A finished work directory; copy it before you change it.
+
+  All processes of one run of the tests share it: the first one that needs it
+  makes it, and the others wait.
+  """
+  shared = tmp_path_factory.getbasetemp()
+  if "PYTEST_XDIST_WORKER" in os.environ:
+    shared = shared.parent
+  workdir, is_made = shared / "finished", shared / "finished_is_made"
+  with (shared / "finished.lock").open("w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if not is_made.exists():
+      shutil.rmtree(workdir, ignore_errors=True)
+      outcome = launch.in_workdir("run", workdir)
+      assert outcome.status == 0, outcome.text
+      is_made.touch()
   return workdir
 
 
