@@ -7,6 +7,7 @@ import atexit
 import fcntl
 import gc
 import os
+import pathlib
 import shutil
 import tempfile
 
@@ -37,6 +38,30 @@ jax.config.update("jax_num_cpu_devices", 8)
 quick_compiler.install()
 
 
+# The files whose tests take longest. Processes that share the tests begin with
+# them, in this order, so that none is left alone with one in the end.
+_LONGEST = (
+  "studies/break_it_down/test_road.py",
+  "launch/test_two_hosts.py",
+  "studies/break_it_down/test_vision_road.py",
+  "studies/are_nets_modular/test_wiring_of_tasks.py",
+  "studies/are_nets_modular/test_wiring.py",
+  "models/test_staged.py",
+  "launch/test_damage.py",
+  "studies/break_it_down/test_golden.py",
+  "studies/break_it_down/test_wiring.py",
+  "models/seq2seq/test_base.py",
+  "studies/are_nets_modular/test_verdicts.py",
+  "studies/are_nets_modular/test_growth.py",
+  "search/test_loop.py",
+  "evaluation/test_evaluate.py",
+  "pipeline/test_frozen.py",
+  "search/test_replay.py",
+  "studies/are_nets_modular/test_report.py",
+  "studies/planted/test_modular.py",
+)
+
+
 def pytest_addoption(parser):
   """Adds an option of the tests that compare with tests/golden/tables."""
   parser.addoption(
@@ -47,14 +72,24 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-  """Allows the warning that another process is still writing a program.
+  """Allows a warning, and keeps the order of the files.
 
-  JAX then compiles the program itself.
+  It is that another process is still writing a program: JAX then compiles the
+  program itself.
   """
   config.addinivalue_line(
     "filterwarnings",
     "ignore:Error (reading|writing) persistent compilation cache entry",
   )
+  # pytest-xdist would begin with the files of most tests instead.
+  config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+  """Puts the files of `_LONGEST` first, and leaves the others as they are."""
+  here = pathlib.Path(__file__).parent
+  rank = {here / name: index for index, name in enumerate(_LONGEST)}
+  items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 def pytest_collection_finish():
