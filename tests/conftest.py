@@ -4,7 +4,10 @@ Every test runs on the CPU with eight devices.
 """
 
 import atexit
+import fcntl
+import gc
 import os
+import pathlib
 import shutil
 import tempfile
 
@@ -14,7 +17,11 @@ import pytest
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compiling takes most of the time of the tests, and running very little of it.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+# Parts of a program that are compiled in parallel cost more than they save
+# where every core has a test process of its own.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_parallel_codegen_split_count=1")
+# Small programs, too: every launch script compiles the same hundreds of them.
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Test processes and launch scripts of one run share compiled programs. The
 # process that starts the others makes the folder and removes it.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
@@ -31,6 +38,30 @@ jax.config.update("jax_num_cpu_devices", 8)
 quick_compiler.install()
 
 
+# The files whose tests take longest. Processes that share the tests begin with
+# them, in this order, so that none is left alone with one in the end.
+_LONGEST = (
+  "studies/break_it_down/test_road.py",
+  "launch/test_two_hosts.py",
+  "studies/break_it_down/test_vision_road.py",
+  "studies/are_nets_modular/test_wiring_of_tasks.py",
+  "studies/are_nets_modular/test_wiring.py",
+  "models/test_staged.py",
+  "launch/test_damage.py",
+  "studies/break_it_down/test_golden.py",
+  "studies/break_it_down/test_wiring.py",
+  "models/seq2seq/test_base.py",
+  "studies/are_nets_modular/test_verdicts.py",
+  "studies/are_nets_modular/test_growth.py",
+  "search/test_loop.py",
+  "evaluation/test_evaluate.py",
+  "pipeline/test_frozen.py",
+  "search/test_replay.py",
+  "studies/are_nets_modular/test_report.py",
+  "studies/planted/test_modular.py",
+)
+
+
 def pytest_addoption(parser):
   """Adds an option of the tests that compare with tests/golden/tables."""
   parser.addoption(
@@ -41,14 +72,34 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-  """Allows the warning that another process is still writing a program.
+  """Allows a warning, and keeps the order of the files.
 
-  JAX then compiles the program itself.
+  It is that another process is still writing a program: JAX then compiles the
+  program itself.
   """
   config.addinivalue_line(
     "filterwarnings",
     "ignore:Error (reading|writing) persistent compilation cache entry",
   )
+  # pytest-xdist would begin with the files of most tests instead.
+  config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+  """Puts the files of `_LONGEST` first, and leaves the others as they are."""
+  here = pathlib.Path(__file__).parent
+  rank = {here / name: index for index, name in enumerate(_LONGEST)}
+  items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
+
+def pytest_collection_finish():
+  """Lets Python look for garbage less often than its default says.
+
+  JAX traces programs with many small objects, and each look passes over all
+  modules that were imported.
+  """
+  gc.freeze()
+  gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="module")
@@ -96,11 +147,23 @@ def launch(shared_directory):
 
 
 @pytest.fixture(scope="session")
-def finished(launch, shared_directory):
-  """A finished work directory; copy it before you change it."""
-  workdir = shared_directory / "finished"
-  outcome = launch.in_workdir("run", workdir)
-  assert outcome.status == 0, outcome.text
+def finished(launch, tmp_path_factory):
+  """A finished work directory; copy it before you change it.
+
+  All processes of one run of the tests share it: the first one that needs it
+  makes it, and the others wait.
+  """
+  shared = tmp_path_factory.getbasetemp()
+  if "PYTEST_XDIST_WORKER" in os.environ:
+    shared = shared.parent
+  workdir, is_made = shared / "finished", shared / "finished_is_made"
+  with (shared / "finished.lock").open("w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if not is_made.exists():
+      shutil.rmtree(workdir, ignore_errors=True)
+      outcome = launch.in_workdir("run", workdir)
+      assert outcome.status == 0, outcome.text
+      is_made.touch()
   return workdir
 
 

@@ -6,6 +6,7 @@ It answers a request to start a child with the child's process id, and a request
 to wait for a child with its exit status.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -26,6 +27,9 @@ def serve() -> None:
   for module in _PRELOADED:
     importlib.import_module(module)
   _fill_caches()
+  # Children need not look for garbage in what was imported here.
+  gc.collect()
+  gc.freeze()
   for line in sys.stdin:
     request = json.loads(line)
     if "wait" in request:

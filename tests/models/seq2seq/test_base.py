@@ -122,7 +122,7 @@ def test_forced_may_differ_between_rows(name):
 def test_dropout_needs_random_numbers(name, forced):
   def call(key):
     rngs = {"dropout": jax.random.key(key)}
-    return run(name, weights(name), COMMANDS, static=forced, rngs=rngs)
+    return run(name, weights(name), COMMANDS, forced=forced, rngs=rngs)
 
   plain = run(name, weights(name), COMMANDS, static=forced)
   chex.assert_trees_all_equal(call(0), call(0))
@@ -139,17 +139,43 @@ def one_layer(name):
   return model, tiny.spread(initial, 0.1)
 
 
-def loss_and_logits(model, forced, variables, inputs):
-  logits = model.apply(variables, inputs, forced=forced)
-  return (logits**2).mean(), logits
-
-
 @functools.cache
-def gradient_of_one_device(name, forced):
-  """Returns (gradient of the loss, logits)."""
-  model, variables = one_layer(name)
-  loss = functools.partial(loss_and_logits, model, forced)
-  return jax.jit(jax.grad(loss, has_aux=True))(variables, COMMANDS)
+def gradient_on(name, sharded):
+  """Returns how to compute (gradient of the mean loss, logits).
+
+  `forced` is an argument, so that one program serves both of its values.
+
+  Args:
+    name: of the network.
+    sharded: what two devices have parts of, "items" or "weights" (a network
+      for each device); "" is one device.
+  """
+  model, _ = one_layer(name)
+
+  def mean_loss(variables, inputs, forced):
+    logits = model.apply(variables, inputs, forced=forced)
+    loss = (logits**2).mean()
+    return jax.lax.pmean(loss, "data") if sharded == "items" else loss, logits
+
+  gradient = jax.grad(mean_loss, has_aux=True)
+
+  def apart(rows, inputs, forced):
+    one = jax.tree.map(lambda leaf: leaf[0], rows)
+    found = gradient(one, inputs, forced)
+    return jax.tree.map(lambda leaf: leaf[None], found)
+
+  if not sharded:
+    return jax.jit(gradient)
+  row, same = PartitionSpec("data"), PartitionSpec()
+  by_items = {"in_specs": (same, row, same), "out_specs": (same, row)}
+  by_weights = {"in_specs": (row, same, same), "out_specs": row}
+  return jax.jit(
+    jax.shard_map(
+      gradient if sharded == "items" else apart,
+      mesh=Mesh(jax.devices()[:2], ("data",)),
+      **(by_items if sharded == "items" else by_weights),
+    )
+  )
 
 
 @pytest.mark.parametrize("forced", [True, False])
@@ -161,32 +187,12 @@ def test_devices_that_share_items_or_have_their_own_weights(
 
   A layer more takes twice the time to compile, and is as the first one.
   """
-  mesh = Mesh(jax.devices()[:2], ("data",))
-  row, same = PartitionSpec("data"), PartitionSpec()
-  model, variables = one_layer(name)
-  loss = functools.partial(loss_and_logits, model, forced)
-
-  def sharing(variables, inputs):
-    def mean(variables):
-      value, logits = loss(variables, inputs)
-      return jax.lax.pmean(value, "data"), logits
-
-    return jax.grad(mean, has_aux=True)(variables)
-
-  def apart(rows, inputs):
-    one = jax.tree.map(lambda leaf: leaf[0], rows)
-    found = jax.grad(loss, has_aux=True)(one, inputs)
-    return jax.tree.map(lambda leaf: leaf[None], found)
-
-  alone = gradient_of_one_device(name, forced)
-  if sharded == "items":
-    specs, fn, given = ((same, row), (same, row)), sharing, variables
-  else:
-    specs, fn = ((row, same), row), apart
+  _, variables = one_layer(name)
+  alone = gradient_on(name, "")(variables, COMMANDS, forced)
+  given = variables
+  if sharded == "weights":
     given = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), variables)
-  found = jax.jit(
-    jax.shard_map(fn, mesh=mesh, in_specs=specs[0], out_specs=specs[1])
-  )(given, COMMANDS)
+  found = gradient_on(name, sharded)(given, COMMANDS, forced)
   if sharded == "weights":
     chex.assert_trees_all_close(
       jax.tree.map(lambda leaf: leaf[0], found),

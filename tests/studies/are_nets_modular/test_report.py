@@ -192,14 +192,30 @@ def test_least_possible_data(tmp_path):
     ("outputs", "scan"),
   ],
 )
-def test_every_further_table_may_be_missing(tmp_path, experiment, table):
-  """Of one regime: every further one has the same panels again."""
+def test_every_further_table_may_be_missing(
+  undrawn, tmp_path, experiment, table
+):
+  build_without(tmp_path, experiment, table)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_all_further_tables_may_be_missing(tmp_path, experiment):
+  """What is left can be drawn, too."""
+  tables = ["controls", "densities", "overlaps", "histograms"]
+  if experiment == "scan":
+    tables.append("outputs")
+  build_without(tmp_path, experiment, *tables)
+
+
+def build_without(tmp_path, experiment, *tables):
+  """Builds the page of one regime: further ones have the same panels again."""
   rows = {
     name: [row for row in rows if row["regime"] == "scratch"]
     for name, rows in synthetic.make(experiment, networks=2).items()
   }
   path = synthetic.write_workdir(tmp_path / "run", experiment, rows)
-  (path / f"{table}.csv").unlink()
+  for table in tables:
+    (path / f"{table}.csv").unlink()
   report.build([path], tmp_path / "page.html")
   assert "nan" not in _text(tmp_path / "page.html").lower()
 

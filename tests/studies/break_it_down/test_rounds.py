@@ -8,6 +8,7 @@ import pytest
 
 from structcomp_jax.io import files
 from structcomp_jax.pipeline import rounds, run, workplace
+from structcomp_jax.report import style
 from structcomp_jax.structure import separability
 from structcomp_jax.studies.break_it_down.findings import conclude, growth
 from structcomp_jax.studies.break_it_down.study import BreakItDown
@@ -38,11 +39,14 @@ def make_config(base_seeds, most):
 
 def go(workdir, base_seeds, most=0):
   config = make_config(base_seeds, most)
-  run.run(
-    config,
-    workdir,
-    lambda config: BreakItDown(config, toy.Toy(pretrained=toy.PRETRAINED)),
-  )
+  with pytest.MonkeyPatch.context() as patch:
+    # Nothing here is about figures, and drawing them takes long.
+    patch.setattr(style, "svg", lambda figure: "<svg></svg>")
+    run.run(
+      config,
+      workdir,
+      lambda config: BreakItDown(config, toy.Toy(pretrained=toy.PRETRAINED)),
+    )
 
 
 @pytest.fixture(scope="module")

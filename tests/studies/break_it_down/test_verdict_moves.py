@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from structcomp_jax.studies.break_it_down.findings import task_difference
 from structcomp_jax.studies.break_it_down.findings.labels import (
   BY_ABLATION,
   MODULAR,
@@ -15,6 +14,9 @@ from structcomp_jax.studies.break_it_down.findings.labels import (
   OPPOSITE,
   REDUNDANT,
   UNDECIDED,
+)
+from structcomp_jax.studies.break_it_down.findings.task_difference import (
+  task_differences,
 )
 from structcomp_jax.studies.break_it_down.findings.verdict import verdicts
 from tests.studies.break_it_down import hand_made
@@ -41,11 +43,8 @@ def _read(name, file):
   return table
 
 
-def _judge(results, controls):
-  """Returns the verdict on the trained networks of raw tables."""
-  tables = [
-    task_difference.task_differences(one) for one in (results, controls)
-  ]
+def _judge(*tables):
+  """Returns the verdict on the trained networks of tables of differences."""
   (one,) = [one for one in verdicts(*tables) if one.network[2] == "scratch"]
   return one
 
@@ -58,10 +57,10 @@ def _moved(table, draws):
 @pytest.mark.parametrize("name", TABLES)
 def test_one_problem_more_or_less_decides_nothing(name):
   tables = _read(name, "results.csv"), _read(name, "controls.csv")
-  before = _judge(*tables)
+  before = _judge(*map(task_differences, tables))
   draws = np.random.default_rng(0)
-  for _ in range(8):
-    after = _judge(*(_moved(one, draws) for one in tables))
+  for _ in range(4):
+    after = _judge(*(task_differences(_moved(one, draws)) for one in tables))
     assert not _contradict(before.label, after.label)
     for measure in ("probability", "informative", "control"):
       first, second = (getattr(one.numbers, measure) for one in (before, after))
@@ -136,9 +135,12 @@ def _pushed(results, share, own, other):
 )
 def test_real_tables_reach_every_label_without_a_jump(own, other, label):
   name = "sv_singular"
-  results, controls = _read(name, "results.csv"), _read(name, "controls.csv")
+  results = _read(name, "results.csv")
+  controls = task_differences(_read(name, "controls.csv"))
   names = [
-    _judge(_pushed(results, share, own, other), controls).label
+    _judge(
+      task_differences(_pushed(results, share, own, other)), controls
+    ).label
     for share in np.linspace(0, 1, 21)
   ]
   assert names[-1] == label

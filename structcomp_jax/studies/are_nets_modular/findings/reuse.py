@@ -108,7 +108,7 @@ def judge(
 def numbers(evidence: Evidence, regime: str, end_leaves: frozenset[str]) -> str:
   """Returns the score of a regime that is not judged, short."""
   rows = _counted_rows(evidence, end_leaves)
-  found = _by_regime(evidence, rows)[regime]
+  found = _reuse(evidence, scores(rows), regime)
   return "" if found.values.empty else f"reuse score {_score_words(found)}"
 
 
@@ -122,9 +122,12 @@ def _counted_rows(
 def _by_regime(evidence: Evidence, rows: pd.DataFrame) -> dict[str, Reuse]:
   table = scores(rows)
   return {
-    name: of_regime(table, name, _failed(evidence, name))
-    for name in evidence.masked_regimes
+    name: _reuse(evidence, table, name) for name in evidence.masked_regimes
   }
+
+
+def _reuse(evidence: Evidence, table: pd.DataFrame, regime: str) -> Reuse:
+  return of_regime(table, regime, _failed(evidence, regime))
 
 
 def _failed(evidence: Evidence, regime: str) -> pd.DataFrame:
