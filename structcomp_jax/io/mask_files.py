@@ -108,6 +108,18 @@ def load(
   return masks, header["metadata"]
 
 
+def fingerprint(path: str | os.PathLike[str]) -> str:
+  """Returns the fingerprint of the network that a file's masks belong to.
+
+  Args:
+    path: file written by `save`.
+
+  Raises:
+    UserError: the file is missing or torn, or has another format version.
+  """
+  return str(_read(path)[0]["fingerprint"])
+
+
 def load_for(
   path: str | os.PathLike[str], params: Params, *, other_dtype: bool = False
 ) -> tuple[Mask, dict[str, Any]]:

@@ -79,6 +79,12 @@ def of_files(
     UserError: a file cannot be read, or they belong to different networks.
   """
   masks = {name: _mask(file, row) for name, file in named.items()}
+  networks = {mask_files.fingerprint(file) for file in named.values()}
+  if len(networks) > 1:
+    raise UserError(
+      f"{', '.join(map(str, named.values()))} hold masks of {len(networks)}"
+      " networks, whose weights have nothing in common; give masks of one"
+    )
   return View(masks, notes=[f"{name}: {file}" for name, file in named.items()])
 
 

@@ -80,3 +80,10 @@ def test_files_have_the_names_that_they_are_given(tmp_path):
   assert kept(view) == {"this": 2, "that": 3}
   out = mask_view.save(view, tmp_path / "new" / "page.html")
   assert view.title in out.read_text()
+
+
+def test_masks_of_two_networks_are_refused(tmp_path):
+  one = store(tmp_path / "a", [[[1, 0, 1, 0]]])
+  two = store(tmp_path / "b", [[[1, 1, 1, 0]]], fingerprint="another")
+  with pytest.raises(UserError, match="masks of 2 networks"):
+    mask_view.of_files({"this": one, "that": two})
