@@ -8,8 +8,8 @@ is kept in DIR, and the same command goes on with the next one. In the end the
 tables are written into docs/results/planted.md between its two comments.
 `tools.cut_error_rates` asks the verdict about other networks.
 --only=PREFIX measures the classes alone whose names start so ("cnn/", say).
-The page names the classes that were not measured. With --outside=NPZ copies of
-a network from a file are measured instead, and printed.
+The page names the classes that are not in its tables. With --outside=NPZ copies
+of a network from a file are measured instead, and printed.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def content(found: Mapping[Kind, Sequence[Measured]], setup: Setup) -> str:
   }
   missing = [name for name in CLASSES if name not in there]
   if missing:
-    parts.append(f"Not measured: {', '.join(missing)}.")
+    parts.append(f"Not in the tables: {', '.join(missing)}.")
   return "\n\n".join(parts)
 
 

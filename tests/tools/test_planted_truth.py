@@ -150,7 +150,7 @@ def test_the_page_has_what_is_measured(root, tmp_path, store):
   # Tables need no prefix, and no class that an architecture lacks.
   assert "| shared | 4 | 0.90" in text and "| cnn/" not in text
   assert text in (root / planted_truth.PAGE).read_text()
-  missing = text[text.index("Not measured: ") :]
+  missing = text[text.index("Not in the tables: ") :]
   assert "template, " in missing and "transformer/both_tasks." in missing
   assert "cnn/" not in missing and " shared," not in missing
 
