@@ -31,6 +31,7 @@ LAYERS = {
   "models": {"types", "trees", "varying"},
   "tasks": {"types", "trees"},
   "io": {"types", "trees"},
+  "bridges": {"types", "trees"},
   "search": _BASE | {"masks"},
   "training": _BASE,
   "evaluation": _BASE | {"masks"},
@@ -65,6 +66,7 @@ THIRD_PARTY = {
   "models": EVERYTHING,
   "tasks": EVERYTHING,
   "io": EVERYTHING,
+  "bridges": _ARRAYS,  # and one library, which it imports by name
   "training": EVERYTHING,
   "report": EVERYTHING,
   "structure": {"numpy", "pandas", "scipy"},
