@@ -4,6 +4,8 @@ Run where the extra `torch` is installed, see docs/torch.md.
 """
 
 import copy
+import pathlib
+import re
 import sys
 
 import jax
@@ -386,3 +388,26 @@ def test_without_torchax_one_line_says_what_to_install(monkeypatch):
   monkeypatch.setitem(sys.modules, "torchax", None)
   with pytest.raises(UserError, match="needs torchax; pip install"):
     bridge.from_module(small())
+
+
+def test_the_example_finds_a_subnetwork(capsys):
+  pytest.importorskip("transformers")
+  from examples import torch_network
+
+  table = torch_network.main()
+  assert table["whole"] < 0.4
+  assert table["subnetwork"] > 0.95
+  assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_the_example_of_the_readme_prints_what_it_says(capsys):
+  pytest.importorskip("transformers")
+  text = (pathlib.Path(__file__).parents[2] / "README.md").read_text("utf-8")
+  section = text.partition("## Your PyTorch network")[2]
+  code = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
+  exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
+  whole, subnetwork = capsys.readouterr().out.splitlines()
+  assert int(re.fullmatch(r"whole +next number +(\d+)%", whole)[1]) < 40
+  assert (
+    int(re.fullmatch(r"subnetwork +next number +(\d+)%", subnetwork)[1]) > 95
+  )
