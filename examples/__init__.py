@@ -1,1 +1,1 @@
-"""The mask search on networks of four libraries; run one with python -m."""
+"""The mask search on networks of many libraries; run one with python -m."""

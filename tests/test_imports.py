@@ -32,6 +32,7 @@ LAYERS = {
   "models": {"types", "trees", "varying"},
   "tasks": {"types", "trees"},
   "io": {"types", "trees"},
+  "bridges": {"types", "trees"},
   "search": _BASE | {"masks"},
   "training": _BASE,
   "evaluation": _BASE | {"masks"},
@@ -66,6 +67,7 @@ THIRD_PARTY = {
   "models": EVERYTHING,
   "tasks": EVERYTHING,
   "io": EVERYTHING,
+  "bridges": _ARRAYS,  # and one library, which it imports by name
   "training": EVERYTHING,
   "report": EVERYTHING,
   "structure": {"numpy", "pandas", "scipy"},
