@@ -41,6 +41,7 @@ LAYERS = {
   "launch": {"types", "pipeline", "studies"},
   # Finds scripts and configs by their names alone.
   "console": set(),
+  "__main__": {"console"},
   "configs": set(),
 }
 
@@ -72,6 +73,7 @@ THIRD_PARTY = {
   "studies": EVERYTHING,
   "launch": {"absl", "ml_collections", "jax"},
   "console": set(),
+  "__main__": set(),
   "configs": {"ml_collections"},
 }
 
