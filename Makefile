@@ -4,7 +4,7 @@ BIN := .venv/bin
 QUICKSTART ?= runs/quickstart
 SMALL := sv_singular sv_plural anaphora_singular anaphora_plural
 
-.PHONY: dist quickstart test test-matrix test-wheel lint pretrained small clean
+.PHONY: dist docs quickstart test test-matrix test-wheel lint pretrained small clean
 
 quickstart: .venv/installed
 	@start=$$(date +%s); \
@@ -26,6 +26,11 @@ dist: .venv/installed
 	$(BIN)/pip install --quiet build twine
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/twine check --strict dist/*
+
+# The documentation as a site, site/index.html. It executes the notebooks.
+docs: .venv/installed
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	$(BIN)/mkdocs build --strict
 
 # Every test on the installed wheel, away from the sources.
 test-wheel:
@@ -60,4 +65,4 @@ pretrained: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv .venvs build dist *.egg-info
+	rm -rf .venv .venvs build dist site *.egg-info

@@ -228,6 +228,18 @@ def test_every_page_is_linked_from_another_one():
   }
 
 
+def test_every_page_is_in_the_navigation_of_the_site():
+  text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+  listed = re.findall(
+    r"^ *- (?:[^#:\n]+: )?(\S+\.(?:md|py))$", text, re.MULTILINE
+  )
+  pages = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.py")]
+  there = {str(page.relative_to(ROOT / "docs")) for page in pages}
+  # The site makes this page itself, from the examples.
+  assert {"examples.md", *there} - {*listed} == set()
+  assert len(listed) == len({*listed})
+
+
 @pytest.mark.parametrize(
   ("text", "check"),
   [

@@ -43,6 +43,7 @@ LAYERS = {
   "launch": {"types", "pipeline", "studies"},
   # Finds scripts and configs by their names alone.
   "console": set(),
+  "__main__": {"console"},
   "configs": set(),
 }
 
@@ -75,6 +76,7 @@ THIRD_PARTY = {
   "studies": EVERYTHING,
   "launch": {"absl", "ml_collections", "jax"},
   "console": set(),
+  "__main__": set(),
   "configs": {"ml_collections"},
 }
 

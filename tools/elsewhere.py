@@ -47,6 +47,7 @@ BESIDE_THE_WHEEL = (
   "CITATION.cff",
   "Makefile",
   "README.md",
+  "mkdocs.yml",
   "pyproject.toml",
 )
 
