@@ -1,5 +1,6 @@
 """Type aliases, protocols and errors that every layer shares."""
 
+import pathlib
 import sys
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias
@@ -68,8 +69,12 @@ def one_line(error: Exception, limit: int = 200) -> str:
 
 
 def is_console() -> bool:
-  """Returns whether `structcomp` started this process, see `console`."""
-  return f"{__package__}.console" in sys.modules
+  """Returns whether the command `structcomp` started this process.
+
+  Also as `python -m structcomp_jax`, see `console`.
+  """
+  program = {pathlib.PurePath(one).stem for one in sys.orig_argv[1:3]}
+  return bool(program & {"structcomp", __package__})
 
 
 def command(verb: str) -> str:

@@ -75,11 +75,17 @@ def test_the_command_runs_a_script_and_lists_them_all(tmp_path):
   assert "there is no work directory" in done.stderr
 
 
-@pytest.mark.parametrize("is_console", [False, True])
-def test_messages_name_the_command_that_is_there(monkeypatch, is_console):
-  # Other tests of this process may have imported it.
-  monkeypatch.delitem(sys.modules, "structcomp_jax.console")
-  if is_console:
-    monkeypatch.setitem(sys.modules, "structcomp_jax.console", console)
-  expected = "structcomp train" if is_console else "python -m launch.train"
+@pytest.mark.parametrize(
+  ("started", "expected"),
+  [
+    (["python", "/bin/structcomp", "run"], "structcomp train"),
+    (["python", "-m", "structcomp_jax", "run"], "structcomp train"),
+    (["python", "-m", "launch.run"], "python -m launch.train"),
+    (["python"], "python -m launch.train"),
+  ],
+)
+def test_messages_name_the_command_that_is_there(
+  monkeypatch, started, expected
+):
+  monkeypatch.setattr(sys, "orig_argv", started)
   assert types.command("train") == expected

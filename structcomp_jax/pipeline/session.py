@@ -16,7 +16,7 @@ import jax
 from absl import logging
 from ml_collections import ConfigDict
 
-from structcomp_jax import __version__, types
+from structcomp_jax import __version__
 from structcomp_jax.io import files, hosts
 from structcomp_jax.io.layout import TIMINGS, VERSIONS
 from structcomp_jax.io.workdir import check_shared, open_workdir
@@ -108,7 +108,7 @@ def _versions() -> dict[str, str]:
 
 def _command() -> str:
   """Returns the command line of this process."""
-  if types.is_console():
+  if pathlib.PurePath(sys.orig_argv[1]).stem == "structcomp":
     return shlex.join(["structcomp", *sys.orig_argv[2:]])
   return shlex.join(["python", *sys.orig_argv[1:]])
 

@@ -166,8 +166,8 @@ def run(
 
 
 def _say(notice: str | None) -> None:
-  """Logs what is no error."""
-  if notice is not None:
+  """Logs what is no error; of several processes, the first speaks for all."""
+  if notice is not None and jax.process_index() == 0:
     _LOG.warning("search: %s", notice)
 
 
