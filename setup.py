@@ -3,8 +3,13 @@
 In a checkout they lie beside it. All else is said in pyproject.toml.
 """
 
+import warnings
+
 from setuptools import find_packages, setup
 
+# Of an editable installation it warns that a folder named like the package may
+# hide it, which is the case in a checkout, and meant.
+warnings.filterwarnings("ignore", r"\s*Editable installation")
 BESIDE = ("launch", "configs")
 setup(
   packages=[

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from structcomp_jax import console, types
+from structcomp_jax.pipeline import session
 
 BESIDE = pathlib.Path(__file__).parents[1]
 CONFIGS = BESIDE / "configs"
@@ -89,3 +90,16 @@ def test_messages_name_the_command_that_is_there(
 ):
   monkeypatch.setattr(sys, "orig_argv", started)
   assert types.command("train") == expected
+
+
+@pytest.mark.parametrize(
+  ("started", "expected"),
+  [
+    (["/bin/python3", "/bin/structcomp", "run", "--x"], "structcomp run --x"),
+    (["/bin/python3", "-m", "launch.run", "--x"], "python -m launch.run --x"),
+    (["/bin/python3"], "python"),
+  ],
+)
+def test_a_run_stores_the_command_that_began_it(monkeypatch, started, expected):
+  monkeypatch.setattr(sys, "orig_argv", started)
+  assert session._command() == expected

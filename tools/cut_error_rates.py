@@ -19,7 +19,7 @@ import pandas as pd
 
 from structcomp_jax.io import files
 from structcomp_jax.report import markup
-from structcomp_jax.report.text import markdown_table, replace_between_markers
+from structcomp_jax.report.text import markdown_table
 from structcomp_jax.structure import error_rates
 from structcomp_jax.structure.separability import LABELS
 from structcomp_jax.studies.planted import analysis
@@ -29,7 +29,7 @@ from structcomp_jax.studies.planted.run import Measured, Setup
 from structcomp_jax.studies.planted.statistics import JUDGED
 from structcomp_jax.types import UserError
 from tools import planted_truth
-from tools.readme import ROOT, read
+from tools.readme import ROOT
 
 RATES = f"structcomp_jax/structure/{error_rates.FILE}"
 # Networks that a report judges together, and how many such groups are drawn.
@@ -40,32 +40,18 @@ _NUM_GROUPS = 200
 def update(
   root: pathlib.Path, workdir: pathlib.Path, setup: Setup, only: str = ""
 ) -> str:
-  """Measures what is missing, and writes what is complete.
+  """Does what `planted_truth.update` does; writes the file of reports, too."""
 
-  Args:
-    root: the repository.
-    workdir: where classes are kept.
-    setup: what is measured.
-    only: how the names of the classes start that are measured now.
+  def content(found: Mapping[Kind, Sequence[Measured]], setup: Setup) -> str:
+    if not found:
+      return ""
+    rates = pd.concat([of_kind(kind, some) for kind, some in found.items()])
+    files.write_atomic(root / RATES, rates.to_csv(index=False))
+    return f"{table(rates)}\n\n{_origin(setup, found)}"
 
-  Returns:
-    The table, which the page has, too: of the architectures of which classes
-    with parts and without are measured.
-
-  Raises:
-    UserError: the page has no place for it, or a class cannot be measured.
-  """
-  page = root / planted_truth.PAGE
-  replace_between_markers(read(page), "rates", "")
-  planted_truth.measure_missing(workdir, setup, only)
-  found = planted_truth.load_all(workdir, setup)
-  if not found:
-    return ""
-  rates = pd.concat([of_kind(kind, some) for kind, some in found.items()])
-  text = f"{table(rates)}\n\n{_origin(setup, found)}"
-  files.write_atomic(page, replace_between_markers(read(page), "rates", text))
-  files.write_atomic(root / RATES, rates.to_csv(index=False))
-  return text
+  return planted_truth.update(
+    root, workdir, setup, only, place="rates", tables=content
+  )
 
 
 def of_kind(kind: Kind, found: Sequence[Measured]) -> pd.DataFrame:

@@ -12,52 +12,39 @@ measures the classes alone whose names start so.
 import argparse
 import pathlib
 import sys
+from collections.abc import Mapping, Sequence
 
-from structcomp_jax.io import files
-from structcomp_jax.report.text import replace_between_markers
+from structcomp_jax.studies.planted.classes.kinds import Kind
 from structcomp_jax.studies.planted.classes.planted import Effort
 from structcomp_jax.studies.planted.removal import REMOVAL
-from structcomp_jax.studies.planted.run import Setup
+from structcomp_jax.studies.planted.run import Measured, Setup
 from structcomp_jax.types import UserError
 from tools import planted_truth
-from tools.readme import ROOT, read
+from tools.readme import ROOT
 
 _NAMES = tuple(name for one in REMOVAL for name in one.names)
+
+
+def content(found: Mapping[Kind, Sequence[Measured]], setup: Setup) -> str:
+  """Returns all tables, as Markdown, one architecture after the other."""
+  parts = []
+  for kind, classes in found.items():
+    parts += [
+      f"### {kind.title}",
+      planted_truth.score_table(classes, _NAMES),
+      planted_truth.auc_table(classes, _NAMES),
+      planted_truth.origin(setup, classes),
+    ]
+  return "\n\n".join(parts)
 
 
 def update(
   root: pathlib.Path, workdir: pathlib.Path, setup: Setup, only: str = ""
 ) -> str:
-  """Measures what is missing, and writes what is complete.
-
-  Args:
-    root: the repository.
-    workdir: where classes are kept.
-    setup: what is measured.
-    only: how the names of the classes start that are measured now.
-
-  Returns:
-    The tables, which the page has, too.
-
-  Raises:
-    UserError: the page has no place for them, or a class cannot be measured.
-  """
-  page = root / planted_truth.PAGE
-  replace_between_markers(read(page), "removal", "")
-  planted_truth.measure_missing(workdir, setup, only)
-  parts = []
-  for kind, found in planted_truth.load_all(workdir, setup).items():
-    parts += [
-      f"### {kind.title}",
-      planted_truth.score_table(found, _NAMES),
-      planted_truth.auc_table(found, _NAMES),
-      planted_truth.origin(setup, found),
-    ]
-  text = "\n\n".join(parts)
-  if text:
-    whole = replace_between_markers(read(page), "removal", text)
-    files.write_atomic(page, whole)
-  return text
+  """Does what `planted_truth.update` does, with these tables."""
+  return planted_truth.update(
+    root, workdir, setup, only, place="removal", tables=content
+  )
 
 
 def main() -> None:

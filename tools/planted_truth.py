@@ -17,7 +17,7 @@ import dataclasses
 import functools
 import pathlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pandas as pd
 import tqdm
@@ -233,7 +233,13 @@ def of_others(
 
 
 def update(
-  root: pathlib.Path, workdir: pathlib.Path, setup: Setup, only: str = ""
+  root: pathlib.Path,
+  workdir: pathlib.Path,
+  setup: Setup,
+  only: str = "",
+  *,
+  place: str = "planted",
+  tables: Callable[[Mapping[Kind, Sequence[Measured]], Setup], str] = content,
 ) -> str:
   """Measures what is missing, and writes what is complete.
 
@@ -242,6 +248,8 @@ def update(
     workdir: where classes are kept.
     setup: what is measured.
     only: how the names of the classes start that are measured now.
+    place: the comments of the page between which the tables stand.
+    tables: makes them, as Markdown.
 
   Returns:
     The tables, which the page has, too: of the architectures of which classes
@@ -252,14 +260,12 @@ def update(
       measured.
   """
   page = root / PAGE
-  replace_between_markers(read(page), "planted", "")
+  replace_between_markers(read(page), place, "")
   measure_missing(workdir, setup, only)
   found = load_all(workdir, setup)
-  text = content(found, setup)
+  text = tables(found, setup)
   if found:
-    files.write_atomic(
-      page, replace_between_markers(read(page), "planted", text)
-    )
+    files.write_atomic(page, replace_between_markers(read(page), place, text))
   return text
 
 

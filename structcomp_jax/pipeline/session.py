@@ -108,7 +108,10 @@ def _versions() -> dict[str, str]:
 
 def _command() -> str:
   """Returns the command line of this process."""
-  if pathlib.PurePath(sys.orig_argv[1]).stem == "structcomp":
+  # A Python that somebody types into has no second argument.
+  if [pathlib.PurePath(one).stem for one in sys.orig_argv[1:2]] == [
+    "structcomp"
+  ]:
     return shlex.join(["structcomp", *sys.orig_argv[2:]])
   return shlex.join(["python", *sys.orig_argv[1:]])
 
