@@ -15,6 +15,7 @@ import structcomp_jax
 from configs.common import language, vision
 from structcomp_jax.tasks import arithmetic
 from structcomp_jax.tasks.odd_one_out import names
+from tests.package import module_names
 
 ROOT = pathlib.Path(__file__).parents[1]
 # The package may be installed elsewhere than the files beside the tests.
@@ -98,10 +99,8 @@ def missing_paths(page):
 def modules():
   """Returns {last part of its name: modules} of the package."""
   found = {}
-  for file in sorted(PACKAGE.rglob("*.py")):
-    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
-    parts = parts[:-1] if parts[-1] == "__init__" else parts
-    found.setdefault(parts[-1], set()).add(".".join(parts))
+  for name in ["structcomp_jax", *module_names()]:
+    found.setdefault(name.rpartition(".")[2], set()).add(name)
   return found
 
 

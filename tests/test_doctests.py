@@ -3,19 +3,13 @@
 import doctest
 import importlib
 import inspect
-import pkgutil
 
 import pytest
 
-import structcomp_jax
 from structcomp_jax import evaluation, masks, search
+from tests.package import module_names
 
-MODULES = [
-  module.name
-  for module in pkgutil.walk_packages(
-    structcomp_jax.__path__, f"{structcomp_jax.__name__}."
-  )
-]
+MODULES = module_names()
 # Here every public function has an example; a package stands for its modules.
 WITH_EXAMPLES = (
   "structcomp_jax.engine.batching",

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-import structcomp_jax
+from tests.package import module_names
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs" / "reference").glob("*.md"))
@@ -55,12 +55,9 @@ def test_nothing_is_documented_twice():
 def exports():
   """Returns (package, name) of what packages export."""
   return [
-    (package.name, name)
-    for package in pkgutil.walk_packages(
-      structcomp_jax.__path__, "structcomp_jax."
-    )
-    if package.ispkg
-    for name in getattr(importlib.import_module(package.name), "__all__", ())
+    (package, name)
+    for package in module_names()
+    for name in getattr(importlib.import_module(package), "__all__", ())
   ]
 
 
