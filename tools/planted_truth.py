@@ -9,7 +9,7 @@ tables are written into docs/results/planted.md between its two comments.
 `tools.cut_error_rates` asks the verdict about other networks.
 --only=PREFIX measures the classes alone whose names start so ("cnn/", say).
 The page names the classes that are not in its tables. With --outside=NPZ copies
-of a network from a file are measured instead, and printed.
+of a network from a file are measured instead, and have tables of their own.
 """
 
 import argparse
@@ -205,18 +205,25 @@ def measured_by(found: Sequence[Measured]) -> str:
 
 
 def of_others(
-  workdir: pathlib.Path, paths: Sequence[pathlib.Path], setup: Setup
+  root: pathlib.Path,
+  workdir: pathlib.Path,
+  paths: Sequence[pathlib.Path],
+  setup: Setup,
 ) -> str:
-  """Measures networks of others, see `outside`, and returns their tables.
+  """Measures networks of others, see `outside`, and writes their tables.
 
   Args:
+    root: the repository.
     workdir: where classes are kept.
     paths: NAME.npz; copies of the network are the class outside/NAME.
     setup: what is measured.
 
   Raises:
-    UserError: a file is not to be read, or a class cannot be measured.
+    UserError: the page has no place for the tables, a file is not to be read,
+      or a class cannot be measured.
   """
+  page = root / PAGE
+  replace_between_markers(read(page), "outside", "")
   for path in paths:
     planted.measure(
       workdir,
@@ -229,7 +236,9 @@ def of_others(
   tables = [
     table(found) for table in (accuracy_table, score_table, recovery_table)
   ]
-  return "\n\n".join(["## Networks of others", *tables, origin(setup, found)])
+  text = "\n\n".join([*tables, origin(setup, found)])
+  files.write_atomic(page, replace_between_markers(read(page), "outside", text))
+  return text
 
 
 def update(
@@ -347,7 +356,7 @@ def main() -> None:
   setup = Setup(Effort(given.networks), given.nonsense, given.seed)
   try:
     if given.outside:
-      print(of_others(given.workdir, given.outside, setup))
+      print(of_others(given.root, given.workdir, given.outside, setup))
     else:
       print(update(given.root, given.workdir, setup, given.only))
   except UserError as error:

@@ -4,8 +4,8 @@
 
 FUNCTION returns what `tracr.compiler.compiling.compile_rasp_to_model` returns
 for a program over ten tokens of -1 and 1 with a first token. tracr is not
-needed here, only by FUNCTION; it is on no package index
-(github.com/google-deepmind/tracr).
+needed here, only by FUNCTION (pip install tracr-pypi);
+`tools.tracr_parities:model` is one.
 
 What is part of what follows from names: coordinates of the stream have the name
 of their variable. Those of A must start with "A_", and "A_holds" is what is

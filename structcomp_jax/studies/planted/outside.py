@@ -49,12 +49,12 @@ def write(
 
 
 def read(path: pathlib.Path, num_copies: int, seed: int) -> Planted:
-  """Reads a network; every copy has noise and an order of units of its own.
+  """Reads a network; every copy has an order of units of its own.
 
   Args:
     path: NAME.npz; NAME.json lies beside it.
     num_copies: rows.
-    seed: of noise and orders.
+    seed: of orders.
 
   Raises:
     UserError: a file is missing, or says something else than above.
@@ -62,7 +62,11 @@ def read(path: pathlib.Path, num_copies: int, seed: int) -> Planted:
   leaves, known = _load(path)
   network = _architecture(path, leaves, int(known["read"]))
   random = np.random.default_rng(seed)
-  made = [hiding.hide(leaves, network.axes, random) for _ in range(num_copies)]
+  # tracr multiplies by 100 to be exact: noise of 0.001 makes it guess.
+  made = [
+    hiding.hide(leaves, network.axes, random, noise=0.0)
+    for _ in range(num_copies)
+  ]
   params = trees.stack([params for params, _ in made])
   parts = known["parts"]
   _check(path, network, params, parts)

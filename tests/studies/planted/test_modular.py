@@ -133,13 +133,14 @@ def test_mixing_leaves_the_function_alone(network):
 
 
 @of_every_architecture
-def test_hiding_permutes_units_and_adds_noise_to_weights(network, monkeypatch):
+def test_hiding_permutes_units_and_adds_noise_to_weights(network):
   params, _ = two(network)
   leaves = trees.leaves_by_path(params)
   noisy, _ = hiding.hide(leaves, network.axes, np.random.default_rng(0))
-  monkeypatch.setattr(hiding, "NOISE", 0.0)
   # Noise is drawn whether or not it is used, so both have the same orders.
-  hidden, orders = hiding.hide(leaves, network.axes, np.random.default_rng(0))
+  hidden, orders = hiding.hide(
+    leaves, network.axes, np.random.default_rng(0), noise=0.0
+  )
   np.testing.assert_allclose(
     sorted_outputs(embed(network, hidden)),
     sorted_outputs(embed(network, params)),

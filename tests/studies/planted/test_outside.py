@@ -50,6 +50,9 @@ def test_copies_work_and_have_orders_of_their_own(path):
   assert planted.num_networks == 3 and planted.pair == PAIR
   first = planted.params["attended_0"]["kernel"]
   assert not np.allclose(first[0], first[1], atol=0.2)
+  np.testing.assert_array_equal(
+    np.sort(first[0], None), np.sort(first[1], None)
+  )
   for task in ("odd_A", "odd_B"):
     assert (right(planted, task) > 0.9).all()
 
@@ -117,6 +120,35 @@ def test_the_tool_writes_what_a_function_returns(tmp_path, monkeypatch):
   monkeypatch.setattr("sys.argv", ["tool", "--model=no:thing", f"--out={out}"])
   with pytest.raises(SystemExit, match="--model=no:thing cannot be called"):
     tracr_network.main()
+
+
+def test_what_tracr_compiles_works_and_falls_into_two_parts():
+  pytest.importorskip("tracr", reason="pip install tracr-pypi")
+  from tools import tracr_parities
+
+  model = tracr_parities.model()
+  encoder = model.input_encoder
+  first, minus, plus = encoder.encode([encoder.bos_token, -1, 1])
+  leaves, known = tracr_network.convert(model, [minus, plus, first], 1, PAIR)
+  layers = range(model.model_config.num_layers)
+  network = Encoder(
+    len(layers),
+    len(model.residual_labels),
+    model.model_config.num_heads,
+    model.model_config.key_size,
+    model.model_config.mlp_hidden_size,
+    4,
+    read=1,
+  )
+  leaves = {name: np.float32(leaf) for name, leaf in leaves.items()}
+  a, b = PAIR.holds(ITEMS).T
+  np.testing.assert_allclose(
+    embed(network, nested(leaves)),
+    np.stack([~a, a, ~b, b], axis=-1),
+    atol=1e-4,
+  )
+  for part in ("A", "B"):
+    assert sum(len(known["parts"][part][f"heads_{one}"]) for one in layers) == 1
 
 
 def change(path, **known):

@@ -29,7 +29,10 @@ def permuted(leaf: np.ndarray, spaces: Axes, orders: Orders) -> np.ndarray:
 
 
 def hide(
-  leaves: Mapping[str, Any], axes: Mapping[str, Axes], random: Any
+  leaves: Mapping[str, Any],
+  axes: Mapping[str, Axes],
+  random: Any,
+  noise: float = NOISE,
 ) -> tuple[types.Params, Orders]:
   """Adds noise to the weights of a network and permutes its units.
 
@@ -37,6 +40,7 @@ def hide(
     leaves: {path: array} of one network; those that are kernels get noise.
     axes: {path: spaces}.
     random: generator of both.
+    noise: its spread.
 
   Returns:
     The network, and {space: old places in the new order}.
@@ -49,7 +53,7 @@ def hide(
       if space is not None and space not in orders:
         orders[space] = random.permutation(size)
     if path.endswith("kernel"):
-      leaf = leaf + NOISE * random.normal(size=leaf.shape)
+      leaf = leaf + noise * random.normal(size=leaf.shape)
     changed[path] = permuted(leaf, spaces, orders).astype(np.float32)
   return nested(changed), orders
 
