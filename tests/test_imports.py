@@ -26,10 +26,11 @@ LAYERS = {
   "types": set(),
   "trees": {"types"},
   "varying": set(),
+  "target": set(),
   "settings": {"types"},
   "engine": {"types", "trees", "varying", "settings"},
   "masks": {"types", "trees", "settings"},
-  "models": {"types", "trees", "varying"},
+  "models": {"types", "trees", "varying", "target"},
   "tasks": {"types", "trees"},
   "io": {"types", "trees"},
   "bridges": {"types", "trees"},
@@ -38,8 +39,8 @@ LAYERS = {
   "evaluation": _BASE | {"masks"},
   "report": {"types", "trees", "masks", "io"},
   "structure": {"types", "report"},
-  "pipeline": _LIBRARY,
-  "studies": _LIBRARY | {"report", "structure", "pipeline"},
+  "pipeline": _LIBRARY | {"target"},
+  "studies": _LIBRARY | {"report", "structure", "pipeline", "target"},
   "launch": {"types", "pipeline", "studies"},
   # Finds scripts and configs by their names alone.
   "console": set(),
@@ -60,7 +61,7 @@ WALLS = {
 # Layer -> third-party packages it may import (the standard library is free).
 _ARRAYS = {"jax", "jaxtyping", "chex", "numpy"}
 THIRD_PARTY = {
-  **dict.fromkeys(sorted(_BASE), _ARRAYS),
+  **dict.fromkeys(sorted(_BASE | {"target"}), _ARRAYS),
   "engine": _ARRAYS | {"flax.struct"},
   "masks": _ARRAYS,
   "search": _ARRAYS | {"optax", "flax.struct"},

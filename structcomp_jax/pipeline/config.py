@@ -3,9 +3,7 @@
 import dataclasses
 from typing import Any, Self
 
-import jax
-
-from structcomp_jax import search, training
+from structcomp_jax import search, target, training
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +36,7 @@ class Runtime:
     if width == "auto":
       # That of a search is measured. Networks are trained one by one on a CPU,
       # where batched matrix products are slower than single ones.
-      width = 1 if jax.default_backend() == "cpu" else 0
+      width = 1 if target.platform() == "cpu" else 0
     return {
       "steps_per_call": self.steps_per_call,
       "vmap_width": width,

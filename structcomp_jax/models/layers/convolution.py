@@ -26,7 +26,7 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
-from structcomp_jax import varying
+from structcomp_jax import target, varying
 from structcomp_jax.models.layers import windows
 
 _Bilinear = Callable[[jax.Array, jax.Array], jax.Array]
@@ -111,7 +111,7 @@ def _backward(stride, saved, cotangent):
   to_kernel = _by_rows(
     functools.partial(
       _pixel_kernel_gradient
-      if kernel_size == 1 and _is_on_cpu()
+      if kernel_size == 1 and _is_for_cpu()
       else _lax_kernel_gradient,
       stride,
       kernel_size,
@@ -125,8 +125,8 @@ def _backward(stride, saved, cotangent):
 _convolve.defvjp(_forward, _backward)
 
 
-def _is_on_cpu() -> bool:
-  return jax.default_backend() == "cpu"
+def _is_for_cpu() -> bool:
+  return target.platform() == "cpu"
 
 
 def _by_rows(
@@ -156,7 +156,7 @@ def _by_rows(
     if second_is_kernel and not in_batched[1]:
       rows = apply(first.reshape(-1, *first.shape[2:]), second)
       return rows.reshape(axis_size, -1, *rows.shape[1:]), True
-    if _is_on_cpu():
+    if _is_for_cpu():
       return _one_by_one(apply, in_batched, first, second), True
     in_axes = tuple(0 if batched else None for batched in in_batched)
     return jax.vmap(batched, in_axes)(first, second), True
@@ -227,7 +227,7 @@ def _by_parts(fn, images, num_rows, operations):
   """
   num_parts = 1
   if (
-    _is_on_cpu()
+    _is_for_cpu()
     and operations < _SHARED_BY_XLA
     and num_rows * operations > _WORTH_SHARING
   ):

@@ -6,12 +6,11 @@ import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 from tokenizers import Tokenizer
 
-from structcomp_jax import types
+from structcomp_jax import target, types
 from structcomp_jax.models import bert, staged
 from structcomp_jax.models.pretrained import hugging_face, tokenizers
 from structcomp_jax.pipeline.sizes import make_sizes
@@ -64,7 +63,7 @@ def _make_bert(
   Devices that share a batch would take different branches.
   """
   packs = (
-    jax.default_backend() == "cpu"
+    target.platform() == "cpu"
     and data_devices == 1
     and sizes.hidden_size >= _LEAST_PACKED_WIDTH
   )

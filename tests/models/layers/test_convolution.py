@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from structcomp_jax import target
 from structcomp_jax.engine import parallel
 from structcomp_jax.models.layers import windows
 from structcomp_jax.models.layers.convolution import Conv, convolve
@@ -78,10 +79,10 @@ def expected(case):
 
 
 @pytest.fixture(params=["cpu", "other"])
-def backend(request, monkeypatch):
+def backend(request):
   """Both ways to compute; the second computes with `lax` unless batched."""
-  monkeypatch.setattr(jax, "default_backend", lambda: request.param)
-  return request.param
+  with target.compiling_for(request.param):
+    yield request.param
 
 
 @every_case
