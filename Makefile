@@ -14,7 +14,7 @@ quickstart: .venv/installed
 	echo "quickstart took $$(( $$(date +%s) - start )) s"
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 # A short suite on the oldest versions that pyproject.toml allows, and on the
 # newest Python of this machine.

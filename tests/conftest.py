@@ -61,6 +61,20 @@ _LONGEST = (
   "studies/planted/test_modular.py",
 )
 
+# Whole runs, which other tests check part by part: `make test` leaves them out,
+# `make test-wheel` takes them.
+_SLOW = (
+  "launch/test_reanalyse.py",
+  "launch/test_two_hosts.py",
+  "studies/are_nets_modular/test_growth.py",
+  "studies/break_it_down/reanalysis/test_page.py",
+  "studies/break_it_down/test_growth.py",
+  "studies/break_it_down/test_rounds.py",
+  "studies/break_it_down/test_vision_road.py",
+  "test_notebooks.py",
+  "tools/test_planted_truth.py",
+)
+
 
 def pytest_addoption(parser):
   """Adds an option of the tests that compare with tests/golden/tables."""
@@ -86,8 +100,12 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-  """Puts the files of `_LONGEST` first, and leaves the others as they are."""
+  """Marks what is slow, and puts the files of `_LONGEST` first."""
   here = pathlib.Path(__file__).parent
+  slow = {here / name for name in _SLOW}
+  for item in items:
+    if item.path in slow:
+      item.add_marker("slow")
   rank = {here / name: index for index, name in enumerate(_LONGEST)}
   items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
