@@ -1,0 +1,261 @@
+"""What a chip would be given: our programs compiled for TPUs, on any host.
+
+    pip install "jax[tpu]"
+    python -m benchmarks.compiled [--configs=FILE.py:VARIANT,...]
+      [--steps=search,cached,training] [--masked_from=0]
+      [--topologies=v5e:1,...] [--candidates=1,16] [--dtypes=bfloat16]
+      [--json=FILE]
+
+No chip is needed, and nothing is run: the compiler says what a program holds,
+computes and moves. Printed are, for each program and chip,
+
+- memory: arguments, temporary, and whether both fit;
+- useful arithmetic (see docs/design/speed.md) and what the compiler counts;
+- bytes moved, as the compiler counts them, beside the fewest possible: frozen
+  weights read once, mask logits and Adam's moments read and written once, the
+  batch read, and what the gradient needs of the forward pass written and read
+  once;
+- the roofline time, max(arithmetic / peak, bytes / bandwidth), and which of the
+  two bounds it; the share of the peak that useful arithmetic would have then;
+- collectives; seconds of compiling.
+
+The loop over the steps of a call counts once, so that all numbers are those of
+one step, and of what a call does beside its steps, which is little.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from benchmarks import chips, measure
+from benchmarks.steps import Steps
+from benchmarks.workload import Workload, load_study, loss_draws, train_config
+from structcomp_jax import target, trees
+from structcomp_jax.report.text import text_table
+
+CONFIGS = (
+  "configs/language/sv_singular.py:bert_small",
+  "configs/vision/inside_contact.py:resnet50",
+  "configs/vision/inside_contact.py:wideresnet50",
+  "configs/vision/inside_contact.py:vit",
+  "configs/arithmetic/double_addition.py:lstm_together",
+  "configs/scan/scan.py:transformer",
+)
+# Bytes of a masked weight that a step of Adam reads and writes: its logit and
+# two moments in float32.
+_STATE_BYTES = 2 * 3 * 4
+_HEAD = (
+  "program", "chips", "K", "dtype", "holds", "fits", "useful", "counted",
+  "moved", "fewest", "ratio", "roofline", "bound by", "MFU", "collectives",
+  "compiling",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+  """One program.
+
+  Attributes:
+    config: of the network and its settings.
+    step: "search", "cached" (a search that reads what enters its first masked
+      stage) or "training".
+    masked_from: number of the first masked stage among those of the config.
+    topology: kind and number of chips, as "v5e:4".
+    num_candidates: masks at once, on all chips together.
+    dtype: of the frozen network.
+  """
+
+  config: str
+  step: str
+  masked_from: int
+  topology: str
+  num_candidates: int
+  dtype: str
+
+
+def main() -> int:
+  """Compiles every program in a process of its own; returns the status."""
+  arguments = _arguments()
+  if arguments.worker:
+    print(json.dumps(compile_case(Case(**json.loads(arguments.worker)))))
+    return 0
+  chips.prepare_environment()
+  results = []
+  for case in _cases(arguments):
+    described = json.dumps(dataclasses.asdict(case))
+    measure.say(f"compiling {described} ...")
+    results.append(
+      measure.elsewhere("benchmarks.compiled", f"--worker={described}")
+    )
+    measure.store({"programs": results}, arguments.json)
+  print(text_table(lines(results)))
+  return 0
+
+
+def _arguments() -> argparse.Namespace:
+  parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+  )
+  for name, default in (
+    ("configs", ",".join(CONFIGS)),
+    ("steps", "search"),
+    ("masked_from", "0"),
+    ("topologies", "v5e:1"),
+    ("candidates", "1,16"),
+    ("dtypes", "bfloat16"),
+  ):
+    parser.add_argument(f"--{name}", default=default, help="comma-separated")
+  parser.add_argument("--json", help="also write all numbers to this file")
+  parser.add_argument("--worker", help=argparse.SUPPRESS)
+  return parser.parse_args()
+
+
+def _cases(arguments: argparse.Namespace) -> Iterator[Case]:
+  for config, step, stage, topology, number, dtype in itertools.product(
+    arguments.configs.split(","),
+    arguments.steps.split(","),
+    map(int, arguments.masked_from.split(",")),
+    arguments.topologies.split(","),
+    map(int, arguments.candidates.split(",")),
+    arguments.dtypes.split(","),
+  ):
+    yield Case(config, step, stage, topology, number, dtype)
+
+
+def compile_case(case: Case) -> dict[str, Any]:
+  """Returns all numbers of one program."""
+  with target.compiling_for("tpu"):
+    study = load_study(case.config, _changes(case))
+    stage = study.mask_search.masked_from[case.masked_from]
+    batch_size = study.search_config().batch_size
+    if case.step == "training":
+      batch_size = train_config(study).batch_size
+    workload = Workload.make(study, batch_size, num_batches=1)
+    steps = _steps(workload, case, stage)
+    job = dataclasses.replace(steps.job, devices=chips.devices(case.topology))
+    started = time.perf_counter()
+    compiled = Steps(job).compiled
+    seconds = time.perf_counter() - started
+    cost = compiled.cost_analysis()
+    is_cached = case.step == "cached"
+    return {
+      **dataclasses.asdict(case),
+      "stage": str(stage),
+      "chips_used": job.setup.mesh.size,
+      "useful_flops": workload.useful_flops(stage, is_cached=is_cached),
+      "counted_flops": cost["flops"],
+      "bytes": cost["bytes accessed"],
+      "fewest": fewest_bytes(workload, stage, is_cached=is_cached),
+      "memory": measure.program_bytes(compiled),
+      "collectives": chips.collectives(compiled.as_text()),
+      "seconds": seconds,
+      **measure.facts("libtpu"),
+    }
+
+
+def _changes(case: Case) -> dict[str, Any]:
+  if case.dtype == "float32":
+    return {}
+  return {"search": {"compute_dtype": case.dtype}}
+
+
+def _steps(workload: Workload, case: Case, stage: Any) -> Steps:
+  if case.step == "training":
+    return workload.training()
+  return workload.search(
+    stage,
+    is_cached=case.step == "cached",
+    num_candidates=case.num_candidates,
+  )
+
+
+def fewest_bytes(
+  workload: Workload, masked_from: Any, *, is_cached: bool
+) -> dict[str, int]:
+  """Returns what a step of a search must move.
+
+  Returns:
+    {"once": frozen weights and a batch, "each": logits, moments and what the
+    gradient needs of the forward pass, for every candidate}.
+  """
+  network, problems = workload.read(masked_from, is_cached)
+  batch = jax.tree.map(lambda rows: rows[: workload.batch_size], problems)
+  if loss_draws(workload.study):
+    batch["key"] = jax.random.split(jax.random.key(0), workload.batch_size)
+  spec = workload.spec(masked_from)
+  leaves = trees.leaves_by_path(workload.params)
+  masked = {path: leaves[path] for path in spec.paths}
+
+  def needed(masked, batch):
+    def loss(masked):
+      params = trees.replace_leaves(workload.params, masked)
+      return network.loss_fn(params, batch)
+
+    return jax.tree.leaves(jax.vjp(loss, masked)[1])
+
+  # What has the shape of a weight is one, perhaps in the dtype of the network.
+  weights = {np.shape(leaf) for leaf in leaves.values()}
+  kept = [
+    leaf
+    for leaf in jax.eval_shape(needed, masked, batch)
+    if leaf.shape not in weights
+  ]
+  return {
+    "once": trees.num_bytes(workload.params) + trees.num_bytes(batch),
+    "each": _STATE_BYTES * spec.num_weights + 2 * trees.num_bytes(kept),
+  }
+
+
+def lines(results: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+  """Returns the table of all programs as lines of cells, the head first."""
+  return [_HEAD, *map(_line, results)]
+
+
+def _line(one: dict[str, Any]) -> tuple[str, ...]:
+  kind = one["topology"].partition(":")[0]
+  chip = chips.CHIPS[kind]
+  # The compiler counts what one chip does.
+  rows = one["num_candidates"] // one["chips_used"] or 1
+  if one["step"] == "training":
+    rows = 1
+  useful, fewest = rows * one["useful_flops"], one["fewest"]
+  fewest = fewest["once"] + rows * fewest["each"]
+  by_flops = max(one["counted_flops"], useful) / chip.flops
+  by_bytes = one["bytes"] / chip.bandwidth
+  roofline = max(by_flops, by_bytes)
+  held = one["memory"]["total"]
+  exchanged = [
+    f"{found['count']} {name} ({found['bytes'] / 1e6:.3g} MB)"
+    for name, found in one["collectives"].items()
+  ]
+  name = one["config"].removeprefix("configs/").replace(".py", "")
+  return (
+    f"{name} {one['step']} from {one['stage']}",
+    f"{one['chips_used']} of {one['topology']}",
+    f"{one['num_candidates']}",
+    one["dtype"],
+    f"{held / 1e9:.2f} GB",
+    "yes" if held < chip.memory else "no",
+    f"{useful / 1e12:.3f} TFLOP",
+    f"{one['counted_flops'] / 1e12:.3f}",
+    f"{one['bytes'] / 1e9:.2f} GB",
+    f"{fewest / 1e9:.2f} GB",
+    f"{one['bytes'] / fewest:.1f}",
+    f"{1e3 * roofline:.2f} ms",
+    "arithmetic" if by_flops > by_bytes else "bytes",
+    f"{useful / roofline / chip.flops:.2f}",
+    ", ".join(exchanged) or "none",
+    f"{one['seconds']:.0f} s",
+  )
+
+
+if __name__ == "__main__":
+  sys.exit(main())

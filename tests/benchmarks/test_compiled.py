@@ -1,0 +1,76 @@
+"""What is said of programs for chips that are not there."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from benchmarks import chips, compiled, workload
+from structcomp_jax import target
+
+TEXT = """
+  %sum = f32[2,3]{1,0:T(2,128)} all-reduce(%y), channel_id=1, to_apply=%add
+  %pair = (bf16[8]{0}, bf16[16]{0}) all-gather-start(%a, %b), dimensions={0}
+  %end = bf16[16]{0} all-gather-done(%pair)
+  ROOT %all-reduce-like = f32[4]{0} fusion(%sum), calls=%all-reduce.clone
+"""
+
+
+def test_collectives_are_counted_once_with_the_bytes_of_their_results():
+  assert chips.collectives(TEXT) == {
+    "all-reduce": {"count": 1, "bytes": 24},
+    "all-gather": {"count": 1, "bytes": 48},
+  }
+
+
+def test_every_topology_has_as_many_chips_as_it_says():
+  for chip in chips.CHIPS.values():
+    for number, layout in chip.layouts.items():
+      assert np.prod([int(side) for side in layout.split("x")]) == number
+
+
+@pytest.fixture(scope="module")
+def two_layers():
+  """A feed-forward network whose activations are easily counted."""
+  with target.compiling_for("tpu"):
+    study = workload.load_study("configs/arithmetic/add_mul.py:smoke")
+    return workload.Workload.make(study, batch_size=4, num_batches=3)
+
+
+def test_fewest_bytes_are_those_of_a_count_by_hand(two_layers):
+  stage = two_layers.study.mask_search.masked_from[0]
+  found = compiled.fewest_bytes(two_layers, stage, is_cached=False)
+  larger = compiled.fewest_bytes(
+    two_layers.with_batch(8), stage, is_cached=False
+  )
+  masked = two_layers.spec(stage).num_weights
+  # Activations are in proportion to the batch, the state is not.
+  state = 2 * found["each"] - larger["each"]
+  assert state == pytest.approx(masked * 24, rel=0.02)
+  widths = [
+    leaf.shape[1]
+    for path, leaf in two_layers.params.items()
+    for leaf in [leaf["kernel"]]
+  ]
+  # At least the input of every hidden layer, written and read in float32.
+  assert found["each"] - state >= 2 * 4 * 4 * sum(widths[:-1])
+
+
+def test_a_line_says_what_bounds_a_program():
+  case = compiled.Case("configs/a.py:b", "search", 0, "v5e:1", 2, "bfloat16")
+  one = dataclasses.asdict(case) | {
+    "stage": "0", "chips_used": 1, "useful_flops": 1e12, "counted_flops": 3e12,
+    "bytes": 8.19e9, "fewest": {"once": 19e7, "each": 2e9}, "seconds": 3.0,
+    "memory": {"total": 17e9},
+    "collectives": {"all-reduce": {"count": 2, "bytes": 3e6}},
+  }  # fmt: skip
+  head, line = compiled.lines([one])
+  cells = dict(zip(head, line, strict=True))
+  assert cells["fits"] == "no" and cells["bound by"] == "arithmetic"
+  # Two candidates of 1 TFLOP that are useful, 3 that are counted.
+  assert cells["roofline"] == "15.23 ms" and cells["MFU"] == "0.67"
+  assert cells["fewest"] == "4.19 GB" and cells["ratio"] == "2.0"
+  assert cells["collectives"] == "2 all-reduce (3 MB)"
+  head, line = compiled.lines([one | {"bytes": 81.9e9, "topology": "v5p:1"}])
+  cells = dict(zip(head, line, strict=True))
+  assert cells["fits"] == "yes" and cells["bound by"] == "bytes"
