@@ -76,12 +76,18 @@ def _may_grow(config: ConfigDict) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def timed(experiment: Experiment, name: str) -> Iterator[None]:
-  """Logs how long a step took and adds it to timings.json."""
+  """Logs how long a step took and adds it to timings.json.
+
+  A step that an error or Ctrl-C ends counts as well, one that is killed does
+  not.
+  """
   logging.info("%s ...", name)
   start = time.monotonic()
-  yield
-  seconds = time.monotonic() - start
-  _add_timing(experiment.paths.workdir / TIMINGS, name, seconds)
+  try:
+    yield
+  finally:
+    seconds = time.monotonic() - start
+    _add_timing(experiment.paths.workdir / TIMINGS, name, seconds)
   logging.info("%s took %.1f s", name, seconds)
 
 
