@@ -110,7 +110,7 @@ def test_layers_are_their_attention_and_their_feed_forward_part(name):
   assert any(path.endswith("attention/output/kernel") for path in parts)
 
 
-@pytest.mark.parametrize("name", ["gpt", "vit"])
+@pytest.mark.parametrize("name", ["gpt", "llama"])
 def test_a_closed_layer_hands_on_what_it_is_given(name):
   params = weights(name)
   found = gates.find(params, **units.LAYERS)
