@@ -1,5 +1,6 @@
 """Masks as data beside the weights: select, relax, binarize, merge, compare."""
 
+from structcomp_jax.masks import gates
 from structcomp_jax.masks.algebra import (
   complement,
   density,
@@ -23,6 +24,7 @@ from structcomp_jax.masks.baselines import (
 from structcomp_jax.masks.leaves import check_network
 from structcomp_jax.masks.logits import (
   binarize,
+  count_units,
   expected_size,
   init,
   leaf_betas,
@@ -62,8 +64,10 @@ __all__ = [
   "check_network",
   "check_spec",
   "complement",
+  "count_units",
   "density",
   "expected_size",
+  "gates",
   "get_relaxation",
   "init",
   "iou",

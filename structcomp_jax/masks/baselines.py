@@ -7,6 +7,7 @@ may be traced, because a unit is kept when its rank is below the count.
 import jax
 import jax.numpy as jnp
 
+from structcomp_jax.masks.gated import norms
 from structcomp_jax.trees import leaf_keys, leaves_by_path
 from structcomp_jax.types import Mask, Params, UserError
 
@@ -56,8 +57,9 @@ def random_from_complement(mask: Mask, key: jax.Array) -> Mask:
 def largest_magnitude(params: Params, mask: Mask) -> Mask:
   """Returns the mask of the largest weights with the same count per leaf.
 
-  A neuron ranks by the Euclidean norm of its weights. Among equal magnitudes
-  the earlier one in memory order is kept, so that counts are exact.
+  A neuron, or a unit of a gate, ranks by the Euclidean norm of its weights.
+  Among equal magnitudes the earlier one in memory order is kept, so that counts
+  are exact.
 
   >>> mask = {"kernel": jnp.array([True, False, False])}
   >>> params = {"kernel": jnp.array([0.1, -2.0, 1.0])}
@@ -68,7 +70,7 @@ def largest_magnitude(params: Params, mask: Mask) -> Mask:
     params: weights of the network.
     mask: {path: bool[...]} of selected leaves.
   """
-  leaves = leaves_by_path(params)
+  leaves = {**leaves_by_path(params), **norms(params)}
   return {
     path: _ranks(-_magnitude(leaves[path], units.shape))
     < jnp.sum(units, dtype=jnp.int32)

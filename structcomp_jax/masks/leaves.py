@@ -5,6 +5,7 @@ and the object itself is told here; anything else is refused rather than
 guessed.
 """
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -111,6 +112,45 @@ def _checked_axes(path, shape, given):
       f"give different ones of its {len(shape)} axes, counted from 0"
     )
   return tuple(sorted(found))
+
+
+def compiled(regex: Any, what: str) -> re.Pattern[str]:
+  """Returns a compiled regex.
+
+  >>> compiled(".*/bias", "mask rule").fullmatch("dense/bias") is None
+  False
+
+  Args:
+    regex: the text.
+    what: what has it, for the error.
+
+  Raises:
+    UserError: it is not a valid regex.
+  """
+  try:
+    return re.compile(regex)
+  except (re.error, TypeError) as error:
+    raise UserError(
+      f"{what} {regex!r} is not a valid regex ({error}); mend the pattern"
+    ) from error
+
+
+def close_paths(regex: str, paths: Sequence[str]) -> list[str]:
+  """Returns up to three paths that resemble a regex, most similar first.
+
+  >>> close_paths(".*/kernle", ["dense/bias", "dense/kernel"])[0]
+  'dense/kernel'
+
+  Args:
+    regex: which matches none of them.
+    paths: of a network.
+  """
+  words = re.sub(r"[^\w/]+", "", regex)
+
+  def similarity(path: str) -> float:
+    return difflib.SequenceMatcher(None, words, path).ratio()
+
+  return sorted(paths, key=similarity, reverse=True)[:3]
 
 
 def check_averages(rules: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ counts once for each weight that it covers, so that penalties and densities mean
 the same whatever the unit.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -65,6 +66,33 @@ def leaf_betas(
   """
   held = matching(spec, constant, "constant_beta")
   return {path: 1.0 if path in held else beta for path in spec.paths}
+
+
+def count_units(spec: MaskSpec, regexes: Sequence[str] = (".*",)) -> MaskSpec:
+  """Returns the same leaves, of which some count units instead of weights.
+
+  A mask element of these leaves is one weight to penalties, sizes and
+  densities, however many it covers.
+
+  >>> from structcomp_jax import masks
+  >>> spec = masks.select({"kernel": jnp.ones((3, 2))}, [(".*", "neuron")])
+  >>> spec.num_weights, count_units(spec).num_weights
+  (6, 2)
+
+  Args:
+    spec: the selected leaves.
+    regexes: match the whole paths of those that count units; default: all.
+
+  Raises:
+    UserError: a regex is invalid or matches no selected leaf.
+  """
+  counted = matching(spec, regexes, "count_units")
+  return MaskSpec(
+    tuple(
+      dataclasses.replace(leaf, counts_as=1) if leaf.path in counted else leaf
+      for leaf in spec.leaves
+    )
+  )
 
 
 def sample(

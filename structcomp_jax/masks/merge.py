@@ -61,7 +61,7 @@ def merge(
     leaf = leaves[path]
     if not _is_wide(leaf) or isinstance(leaf_mask, jax.core.Tracer):
       leaf = jnp.asarray(leaf)
-    _check_mask_shape(path, leaf.shape, leaf_mask.shape)
+    check_mask_shape(path, leaf.shape, leaf_mask.shape)
     merged[path] = _merge_leaf(leaf, leaf_mask, _leaf_fill(path, leaf, fill))
   return replace_leaves(params, merged)
 
@@ -113,10 +113,18 @@ def remainder(params: Params, masked: Params, paths: Iterable[str]) -> Params:
   )
 
 
-def _check_mask_shape(
+def check_mask_shape(
   path: str, shape: tuple[int, ...], mask_shape: tuple[int, ...]
 ) -> None:
-  """Raises unless the mask covers the leaf axis by axis."""
+  """Raises UserError unless a mask covers its leaf axis by axis.
+
+  >>> check_mask_shape("kernel", (3, 2), (1, 2))
+
+  Args:
+    path: of the leaf.
+    shape: of the leaf.
+    mask_shape: of its mask.
+  """
   fits = len(shape) == len(mask_shape) and all(
     length in (1, size) for size, length in zip(shape, mask_shape, strict=True)
   )
@@ -230,13 +238,21 @@ def make_fill(
 
   Raises:
     UserError: unknown name; the message lists the names. Or: the layout of a
-      leaf is not known, which "random" needs.
+      leaf is not known, which "random" needs. Or: a masked leaf is a gate,
+      which is open or shut.
   """
   if name not in FILLS:
     raise UserError(f"unknown fill {name!r}; use one of {', '.join(FILLS)}")
   fill_fn = FILLS[name]
   if fill_fn is None:
     return None
+  gate = next((leaf for leaf in spec.leaves if leaf.unit == "gate"), None)
+  if gate is not None:
+    raise UserError(
+      f"fill {name!r} means nothing for the gate {gate.path!r}, which is open "
+      "or shut; make masks of the network itself with masks.gates.expand, and "
+      "use the fill with these"
+    )
   leaves = leaves_by_path(params)
   keys = leaf_keys(key, spec.paths)
   return {

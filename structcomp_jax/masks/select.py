@@ -1,8 +1,6 @@
 """Ordered path rules say which leaves are masked, and in what units."""
 
 import dataclasses
-import difflib
-import functools
 import math
 import re
 from collections.abc import Sequence
@@ -12,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from structcomp_jax.masks import leaves as leaf_kinds
+from structcomp_jax.masks.gated import weights_per_unit
 from structcomp_jax.trees import leaves_by_path
 from structcomp_jax.types import Params, UserError
 
@@ -31,10 +30,12 @@ class LeafSpec:
     path: the leaf's path string.
     shape: shape of the weights.
     mask_shape: shape of the mask; broadcasts against `shape`.
-    unit: "weight" (one mask element per weight) or "neuron" (one per place
-      along `axes`).
+    unit: "weight" (one mask element per weight), "neuron" (one per place
+      along `axes`) or "gate" (one per unit of a gate, see `masks.gates`).
     rule: the regex that selected the leaf.
     axes: of the neurons, ascending; () if the rule for weights names none.
+    counts_as: as how many weights a mask element counts, where it is not the
+      number of the leaf's own weights that it covers.
   """
 
   path: str
@@ -43,6 +44,7 @@ class LeafSpec:
   unit: str
   rule: str
   axes: tuple[int, ...] = ()
+  counts_as: int | None = None
 
   @property
   def num_units(self) -> int:
@@ -51,18 +53,20 @@ class LeafSpec:
 
   @property
   def num_weights(self) -> int:
-    """Number of weights."""
+    """Number of weights as which all mask elements count."""
+    if self.counts_as is not None:
+      return self.counts_as * self.num_units
     return math.prod(self.shape)
 
   @property
   def weights_per_unit(self) -> int:
-    """Number of weights that one mask element covers."""
+    """Number of weights as which one mask element counts."""
     return self.num_weights // max(self.num_units, 1)
 
   @property
   def unit_words(self) -> str:
     """What a unit is, such as "neuron of axis 1"."""
-    if self.unit == "weight":
+    if self.unit != "neuron":
       return self.unit
     word = "axis" if len(self.axes) == 1 else "axes"
     return f"{self.unit} of {word} {', '.join(map(str, self.axes))}"
@@ -148,8 +152,12 @@ def select(params: Params, rules: Sequence[Rule]) -> MaskSpec:
     for path in sorted(leaves)
     if rules[winners[path]][1] != "frozen"
   }
+  gates = weights_per_unit(params)
   specs = [
-    _leaf_spec(path, leaves[path], rule) for path, rule in selected.items()
+    _gate_spec(path, leaves[path], rule, gates[path])
+    if path in gates
+    else _leaf_spec(path, leaves[path], rule)
+    for path, rule in selected.items()
   ]
   if not specs:
     raise UserError(
@@ -178,12 +186,7 @@ def _compile(rules: Sequence[Any]) -> list[re.Pattern[str]]:
         f"mask rule {regex!r} has the unknown unit {unit!r}; "
         f"use one of {', '.join(UNITS)}"
       )
-    try:
-      patterns.append(re.compile(regex))
-    except (re.error, TypeError) as error:
-      raise UserError(
-        f"mask rule {regex!r} is not a valid regex ({error}); mend the pattern"
-      ) from error
+    patterns.append(leaf_kinds.compiled(regex, "mask rule"))
   return patterns
 
 
@@ -229,20 +232,8 @@ def _check_every_rule_wins(
     )  # fmt: skip
     raise UserError(
       f"mask rule {regex!r} matches nothing; {hint}leaves with close names: "
-      f"{', '.join(_close_paths(regex, list(winners)))}"
+      f"{', '.join(leaf_kinds.close_paths(regex, list(winners)))}"
     )
-
-
-def _close_paths(regex: str, paths: list[str]) -> list[str]:
-  """Returns up to three paths that resemble a regex, most similar first."""
-  words = re.sub(r"[^\w/]+", "", regex)
-  similarity = functools.partial(_similarity, words)
-  return sorted(paths, key=similarity, reverse=True)[:3]
-
-
-def _similarity(first: str, second: str) -> float:
-  """Returns how alike two strings are, in [0, 1]."""
-  return difflib.SequenceMatcher(None, first, second).ratio()
 
 
 def _leaf_spec(path: str, leaf: Any, rule: Rule) -> LeafSpec:
@@ -278,6 +269,22 @@ def _leaf_spec(path: str, leaf: Any, rule: Rule) -> LeafSpec:
       f"{_MOST_UNITS:,}; mask it by neuron"
     )
   return LeafSpec(path, shape, mask_shape, unit, regex, axes)
+
+
+def _gate_spec(path: str, leaf: Any, rule: Rule, weights: int) -> LeafSpec:
+  """Returns the spec of a gate, each of whose units has so many weights.
+
+  Raises:
+    UserError: the rule's unit is "neuron".
+  """
+  regex, unit, *_ = rule
+  if unit == "neuron":
+    raise UserError(
+      f"mask rule {regex!r} selects the gate {path!r} by neuron; use the unit "
+      "'weight', one mask element for each of the gate's units"
+    )
+  shape = tuple(np.shape(leaf))
+  return LeafSpec(path, shape, shape, "gate", regex, counts_as=weights)
 
 
 def check_spec(spec: Any, params: Params) -> None:
@@ -332,12 +339,8 @@ def matching(
     )
   found: set[str] = set()
   for regex in regexes:
-    try:
-      new = {path for path in spec.paths if re.fullmatch(regex, path)}
-    except (re.error, TypeError) as error:
-      raise UserError(
-        f"{setting} {regex!r} is not a valid regex ({error}); mend it"
-      ) from error
+    pattern = leaf_kinds.compiled(regex, setting)
+    new = {path for path in spec.paths if pattern.fullmatch(path)}
     if not new:
       raise UserError(
         f"{setting} {regex!r} matches no masked leaf; the masked leaves "
