@@ -1,7 +1,7 @@
 """What each part of a transformer adds to its residual stream.
 
-The house's transformers name their parts alike, so that what a part adds is what
-a linen module of theirs returns: nothing in the networks knows that it is read.
+The house's transformers name their parts alike, so that what a part adds is
+what a linen module returns: nothing in the networks knows that it is read.
 """
 
 import re

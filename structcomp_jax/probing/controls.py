@@ -11,7 +11,7 @@ is high where labels can be read and types cannot be told apart as easily.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -21,6 +21,8 @@ import numpy as np
 from structcomp_jax import trees
 from structcomp_jax.types import UserError
 
+# What results call the task and its control.
+TASKS = ("labels", "control")
 _LARGEST = 2**31 - 1
 
 
@@ -93,32 +95,58 @@ def control_labels(
   return labels[place].astype(np.int32)
 
 
-def with_controls(
-  labels: np.ndarray,
-  types: np.ndarray | None,
-  shares: np.ndarray,
+def target_labels(
+  splits: Mapping[str, Any],
   seeds: Sequence[int],
   *,
   key: jax.Array,
-) -> np.ndarray:
-  """Returns i32[N, 1 + seeds]: the task, then the control of every seed.
+) -> dict[str, np.ndarray]:
+  """Returns the labels that probes learn, {split: i32[N, 1 + seeds]}.
 
-  >>> with_controls(
-  ...   np.array([0, 1]), None, np.ones(2) / 2, (0,), key=jax.random.key(0)
-  ... ).tolist()
-  [[0], [1]]
+  Column 0 is the task. The others are the control task of every seed; they are
+  left out where there are no types.
+
+  >>> split = {"labels": np.array([0, 1])}
+  >>> target_labels({"dataset": split}, (0,), key=jax.random.key(0))
+  {'dataset': array([[0],
+         [1]], dtype=int32)}
 
   Args:
-    labels: i[N], of the task.
-    types: i[N]; None: there is no control task.
-    shares: f64[classes], of the training labels.
+    splits: {name: {"labels": i[N], "types": i[N] or absent}}, the training set
+      first: control labels are drawn as often as its labels occur.
     seeds: of the probes.
     key: base key of the control tasks, folded with the seed.
   """
-  columns = [np.asarray(labels, np.int32)]
-  if types is not None:
-    columns += [
-      control_labels(types, shares, key=jax.random.fold_in(key, seed))
-      for seed in seeds
-    ]
-  return np.stack(columns, axis=1)
+  counts = np.bincount(next(iter(splits.values()))["labels"])
+  found = {}
+  for name, split in splits.items():
+    columns = [np.asarray(split["labels"], np.int32)]
+    if "types" in split:
+      columns += [
+        control_labels(
+          split["types"],
+          counts / counts.sum(),
+          key=jax.random.fold_in(key, seed),
+        )
+        for seed in seeds
+      ]
+    found[name] = np.stack(columns, axis=1)
+  return found
+
+
+def tasks_of(split: Mapping[str, Any]) -> tuple[str, ...]:
+  """Returns what is learned from a split: the task, and the control task.
+
+  >>> tasks_of({"labels": np.zeros(1), "types": np.zeros(1)})
+  ('labels', 'control')
+  """
+  return TASKS if "types" in split else TASKS[:1]
+
+
+def target_of(task: str, seed: int, seeds: Sequence[int]) -> int:
+  """Returns the column of `target_labels` that a probe learns.
+
+  >>> target_of("labels", 7, (6, 7)), target_of("control", 7, (6, 7))
+  (0, 2)
+  """
+  return 0 if task == TASKS[0] else 1 + seeds.index(seed)

@@ -10,8 +10,8 @@ import numpy as np
 from structcomp_jax import types
 from structcomp_jax.engine import batching, data
 
-# (params, batch) -> {site: float[batch, features]}.
-FeatureFn = Callable[[types.Params, types.Batch], Mapping[str, jax.Array]]
+# (params, batch) -> {site: float[batch, features]}, or one such array.
+FeatureFn = Callable[[types.Params, types.Batch], Any]
 # A column whose spread is a smaller part of its largest value than this is
 # constant but for rounding, which must not be blown up.
 _SMALLEST_SPREAD = 1e-5
@@ -30,7 +30,7 @@ def compute_features(
   dataset: types.Batch,
   *,
   batch_size: int = 256,
-) -> dict[str, np.ndarray]:
+) -> Any:
   """Returns the features of a whole data set, {site: float[N, features]}.
 
   >>> def feature_fn(params, batch):
@@ -41,7 +41,8 @@ def compute_features(
   [[1.0], [2.0]]
 
   Args:
-    feature_fn: (params, batch) -> {site: float[batch, features]}.
+    feature_fn: (params, batch) -> {site: float[batch, features]}, or one array;
+      so is what is returned.
     params: the frozen network.
     dataset: {name: array [N, ...]}.
     batch_size: examples computed at a time.

@@ -6,147 +6,24 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from structcomp_jax import trees, types
 from structcomp_jax.engine import batching, loop, parallel
-from structcomp_jax.engine.best import Best
-from structcomp_jax.engine.learner import Keys, Now
+from structcomp_jax.engine.learner import Keys
 from structcomp_jax.engine.plan import Machine, Plan
 from structcomp_jax.probing import controls, problems, results, softmax
 from structcomp_jax.probing.config import ProbeConfig
 from structcomp_jax.probing.features import moments, stack_sites
-
-
-class LinearRow(flax.struct.PyTreeNode):
-  """One probe, as data.
-
-  Attributes:
-    seed: i32, decides the order of the examples.
-    site: i32, which features it reads.
-    target: i32, which column of labels it learns.
-  """
-
-  seed: jax.Array
-  site: jax.Array
-  target: jax.Array
-
-
-class LinearState(flax.struct.PyTreeNode):
-  """Everything a probe needs to go on; stacked over rows.
-
-  Attributes:
-    step: i32, optimiser steps done.
-    probe: weights now.
-    opt_state: Adam's.
-    best: weights at the lowest validation loss so far.
-    loss_sum: f32, training loss summed over the steps since the last look.
-  """
-
-  step: jax.Array
-  probe: softmax.Probe
-  opt_state: Any
-  best: Best
-  loss_sum: jax.Array
-
-  @classmethod
-  def start(cls, width: int, num_classes: int) -> "LinearState":
-    """Returns the state of one probe before its first step."""
-    probe = softmax.zeros(width, num_classes)
-    return cls(
-      step=jnp.int32(0),
-      probe=probe,
-      opt_state=softmax.ADAM.init(probe),
-      best=Best.start(probe),
-      loss_sum=jnp.float32(0),
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class LinearLearner:
-  """Learns one linear probe per row; rows are `LinearRow`s.
-
-  What is fixed are all features and labels of a split, {"features":
-  f32[sites, N, width], "labels": i32[N, targets]}; a batch has the numbers of
-  its examples alone, {"example": i32[batch]}. Each row then takes the features
-  of its site and not of all.
-
-  Attributes:
-    learning_rate, weight_decay, patience: see `ProbeConfig`.
-  """
-
-  learning_rate: float
-  weight_decay: float
-  patience: int
-  row_name = "probe"
-  num_chunks = 1
-
-  def step(
-    self,
-    state: LinearState,
-    row: LinearRow,
-    fixed: types.Batch,
-    batch: types.Batch,
-    *,
-    now: Now,
-  ) -> LinearState:
-    """Takes one Adam step; see `engine.Learner`."""
-    features, labels = _read(fixed, row, batch)
-
-    def loss_of(probe):
-      loss = softmax.mean_loss(probe, features, labels, now.setup.data_axis)
-      return loss + softmax.decay(probe, self.weight_decay), loss
-
-    (_, loss), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.probe)
-    direction, opt_state = softmax.ADAM.update(gradient, state.opt_state)
-    moved = optax.apply_updates(
-      state.probe, optax.tree.scale(-self.learning_rate, direction)
-    )
-    is_first = now.steps_since_look == 0
-    new = state.replace(
-      probe=moved,
-      opt_state=opt_state,
-      loss_sum=jnp.where(is_first, 0, state.loss_sum) + loss,
-    )
-    return jax.tree.map(
-      functools.partial(jnp.where, state.best.active), new, state
-    )
-
-  def look(
-    self,
-    state: LinearState,
-    row: LinearRow,
-    fixed: types.Batch,
-    validation: types.Batch,
-    *,
-    now: Now,
-  ) -> tuple[LinearState, dict[str, jax.Array]]:
-    """Validates, keeps the best weights and stops when due."""
-    means = batching.mean_over(
-      lambda batch: softmax.metrics(
-        state.probe, *_read(validation, row, batch)
-      ),
-      _examples(validation),
-      now.setup.machine.eval_batch_size,
-      data_axis=now.setup.data_axis,
-    )
-    best = state.best.after(state.probe, means["loss"], now.look, self.patience)
-    return state.replace(best=best), {
-      "seed": row.seed,
-      "site": row.site,
-      "target": row.target,
-      "active": state.best.active,
-      "train/loss": state.loss_sum / now.steps_since_look,
-      **{f"validation/{name}": value for name, value in means.items()},
-    }
-
-  def active(self, state: LinearState) -> jax.Array:
-    """Returns bool[probes], those whose patience has not run out."""
-    return state.best.active
+from structcomp_jax.probing.linear_learner import (
+  LinearLearner,
+  LinearRow,
+  LinearState,
+  examples_of,
+  metrics,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,8 +82,12 @@ def run_linear(
   ...   "labels": labels,
   ... }
   >>> found = run_linear(
-  ...   split, split, split, ProbeConfig(num_epochs=5, batch_size=16, seeds=(0,)),
-  ...   key=jax.random.key(0))
+  ...   split,
+  ...   split,
+  ...   split,
+  ...   ProbeConfig(num_epochs=5, batch_size=16, seeds=(0,)),
+  ...   key=jax.random.key(0),
+  ... )
   >>> [(row["site"], row["accuracy"]) for row in found.rows]
   [('here', 1.0), ('not', 0.5)]
 
@@ -237,10 +118,12 @@ def run_linear(
   problems.check_sites(splits)
   num_classes = problems.check_splits(splits)
   order_key, draw_key, control_key = jax.random.split(key, 3)
-  prepared, affine = _prepare(splits, config.seeds, num_classes, control_key)
-  width = prepared["dataset"]["features"].shape[-1]
+  prepared, affine = _prepare(splits, config.seeds, control_key)
+  width = int(prepared["dataset"]["features"].shape[-1])
   sites = tuple(dataset["features"])
-  names = list(itertools.product(sites, _tasks(dataset), config.seeds))
+  names = list(
+    itertools.product(sites, controls.tasks_of(dataset), config.seeds)
+  )
   rows = _rows(names, sites, config.seeds)
   job = loop.Job(
     learner=LinearLearner(
@@ -251,7 +134,7 @@ def run_linear(
     ),
     state=state,
     rows=rows,
-    dataset=_examples(prepared["dataset"]),
+    dataset=examples_of(prepared["dataset"]),
     plan=Plan.of(config),
     machine=Machine.of(config),
     keys=Keys(order_key, draw_key),
@@ -262,9 +145,8 @@ def run_linear(
   final, history = loop.run(job, on_call=on_call)
   best = final.best
   accuracies = _test(job, rows, best.value, prepared["test"])
-  found = _with_results(
-    names, accuracies, parallel.fetch((best.score, best.look))
-  )
+  looks = parallel.fetch((best.score, best.look))
+  found = _with_results(names, accuracies, looks)
   kernels, biases = _for_raw_features(
     names, parallel.fetch(best.value), affine, dataset["features"]
   )
@@ -278,65 +160,30 @@ def run_linear(
   )
 
 
-def _read(split, row, batch):
-  """Returns features and labels of some examples, as a row sees them."""
-  examples = batch["example"]
-  return (
-    split["features"][row.site, examples],
-    split["labels"][examples, row.target],
-  )
-
-
-def _examples(split):
-  """Returns {"example": i32[N]}, the data set of which batches are taken."""
-  return {"example": np.arange(len(split["labels"]), dtype=np.int32)}
-
-
-def _tasks(dataset: types.Batch) -> tuple[str, ...]:
-  """Returns what is learned at every site."""
-  return results.TASKS if "types" in dataset else results.TASKS[:1]
-
-
-def _prepare(splits, seeds, num_classes, control_key):
+def _prepare(
+  splits: Mapping[str, Any], seeds: Sequence[int], control_key: jax.Array
+) -> tuple[dict[str, Any], tuple[np.ndarray, np.ndarray]]:
   """Returns {split: what the learner reads}, and (mean, scale) of the sites."""
   training = splits["dataset"]
   stacked = stack_sites(training["features"])
   mean, scale = moments(stacked)
-  shares = np.bincount(training["labels"], minlength=num_classes)
+  labels = controls.target_labels(splits, seeds, key=control_key)
   prepared = {}
   for name, split in splits.items():
     # In the order of the training set's sites.
     features = {site: split["features"][site] for site in training["features"]}
     raw = stack_sites(features, stacked.shape[-1])
-    prepared[name] = {
-      "features": (raw - mean) / scale,
-      "labels": controls.with_controls(
-        np.asarray(split["labels"]),
-        split.get("types"),
-        shares / shares.sum(),
-        seeds,
-        key=control_key,
-      ),
-    }
+    prepared[name] = {"features": (raw - mean) / scale, "labels": labels[name]}
   return prepared, (mean, scale)
 
 
-def _rows(names, sites, seeds) -> LinearRow:
+def _rows(names, sites, seeds):
   """Returns the stacked rows of (site, task, seed)s."""
   columns = [
-    (seed, sites.index(site), target_of(task, seed, seeds))
+    (seed, sites.index(site), controls.target_of(task, seed, seeds))
     for site, task, seed in names
   ]
   return LinearRow(*map(jnp.asarray, np.array(columns, np.int32).T))
-
-
-def target_of(task: str, seed: int, seeds: Sequence[int]) -> int:
-  """Returns the column of `controls.with_controls` that a probe learns.
-
-  >>> target_of("labels", 7, (6, 7)), target_of("control", 7, (6, 7))
-  (0, 2)
-  """
-  return 0 if task == results.TASKS[0] else 1 + seeds.index(seed)
 
 
 @functools.lru_cache(maxsize=16)
@@ -346,15 +193,15 @@ def _test_program(mesh, batch_size, width):
   def test(row, split):
     row, probe = row
     return batching.per_example(
-      lambda batch: softmax.metrics(probe, *_read(split, row, batch)),
-      _examples(split),
+      functools.partial(metrics, probe, row, split),
+      examples_of(split),
       batch_size,
     )["accuracy"]
 
   return parallel.over_rows(test, mesh, width=width)
 
 
-def _test(job, rows, probes, split) -> np.ndarray:
+def _test(job, rows, probes, split):
   """Returns f64[rows], the accuracies on a split."""
   machine = job.machine
   program = _test_program(
@@ -364,7 +211,7 @@ def _test(job, rows, probes, split) -> np.ndarray:
   return right.mean(axis=1, dtype=np.float64)
 
 
-def _with_results(names, accuracies, best) -> list[dict[str, Any]]:
+def _with_results(names, accuracies, best):
   """Returns a dict per probe."""
   scores, looks = best
   for (site, task, seed), look in zip(names, looks, strict=True):
@@ -399,7 +246,7 @@ def _for_raw_features(
     chosen = [
       index
       for index, (where, task, _) in enumerate(names)
-      if where == site and task == results.TASKS[0]
+      if where == site and task == controls.TASKS[0]
     ]
     raw = np.asarray(probes["kernel"])[chosen] / scale[number, 0][:, None]
     shift = np.einsum("w,swc->sc", mean[number, 0], raw)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -104,36 +105,38 @@ def check_sites(splits: Mapping[str, Any]) -> None:
   Args:
     splits: {name: {"features": {site: float[N, width]}, ...}}.
   """
-  widths: dict[str, int] = {}
-  for name, split in splits.items():
-    features = split.get("features") if isinstance(split, Mapping) else None
-    if not isinstance(features, Mapping) or not features:
-      raise UserError(
-        f"{name} has no 'features' {{site: array [examples, width]}}; compute "
-        "them with probing.compute_features"
-      )
-    for site, array in features.items():
-      shape = getattr(array, "shape", None)
-      dtype = getattr(array, "dtype", np.dtype(object))
-      if (
-        shape is None
-        or len(shape) != 2
-        or not jnp.issubdtype(dtype, jnp.floating)
-      ):
-        found = "no array" if shape is None else f"{dtype} of shape {shape}"
+  first, *_ = splits
+  widths = {name: _widths(name, split) for name, split in splits.items()}
+  for name, found in widths.items():
+    for site in {**found, **widths[first]}:
+      here, there = found.get(site, "no"), widths[first].get(site, "no")
+      if here != there:
         raise UserError(
-          f"{name} 'features/{site}' is {found}; give float[examples, width], "
-          "e.g. of one position"
+          f"{name} has {here} features of site {site!r} and {first} has "
+          f"{there}; give both the same sites"
         )
-    found = {site: array.shape[1] for site, array in features.items()}
-    widths = widths or found
-    if found != widths:
-      site = next(iter(dict(found.items() ^ widths.items())))
-      raise UserError(
-        f"{name} has {found.get(site, 'no')} features of site {site!r} and "
-        f"the first split {widths.get(site, 'none')}; give all splits the same "
-        "sites"
-      )
+
+
+def _widths(name: str, split: Any) -> dict[str, int]:
+  """Returns {site: number of features} of a split."""
+  features = split.get("features") if isinstance(split, Mapping) else None
+  if not isinstance(features, Mapping) or not features:
+    raise UserError(
+      f"{name} has no 'features' {{site: array [examples, width]}}; compute "
+      "them with probing.compute_features"
+    )
+  for site, array in features.items():
+    if not isinstance(array, (np.ndarray, jax.Array)):
+      found = f"a {type(array).__name__}"
+    elif array.ndim != 2 or not jnp.issubdtype(array.dtype, jnp.floating):
+      found = f"{array.dtype} of shape {array.shape}"
+    else:
+      continue
+    raise UserError(
+      f"{name} 'features/{site}' is {found}; give float[examples, width], "
+      "e.g. of one position"
+    )
+  return {site: array.shape[1] for site, array in features.items()}
 
 
 def majority(labels: Any, training_labels: Any) -> float:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-# What `rows` call the task and its control.
-TASKS = ("labels", "control")
+from structcomp_jax.probing.controls import TASKS
+
 _MEASURES = ("accuracy", "control", "selectivity", "kept", "density")
 
 
@@ -29,7 +29,8 @@ def summarise(
   0.354
 
   Args:
-    rows: of a result: {"task": one of `TASKS`, "seed", "accuracy", ...}.
+    rows: of a result: {"task": one of `controls.TASKS`, "seed", "accuracy",
+      ...}.
     by: the fields that tell kinds of probes apart.
 
   Returns:
