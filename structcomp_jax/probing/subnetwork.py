@@ -241,12 +241,7 @@ def _rows(names, networks, config):
   return SubnetworkRow(
     seed=jnp.array([seed for *_, seed in names], jnp.int32),
     network=jnp.array([networks.index(one) for one, *_ in names], jnp.int32),
-    target=jnp.array(
-      [
-        controls.target_of(task, seed, config.seeds) for *_, task, seed in names
-      ],
-      jnp.int32,
-    ),
+    target=jnp.array(targets, jnp.int32),
     penalty=jnp.array(penalties, jnp.float32),
     is_whole=jnp.array([penalty is None for _, penalty, *_ in names]),
   )
