@@ -177,8 +177,7 @@ def test_same_key_same_bits_other_key_other_bits(result):
 def test_a_row_equals_its_single_run(result, site):
   """Whatever other sites, how wide, and other seeds there are."""
   splits = [
-    tiny.of_sites(one, site)
-    for one in (tiny.TRAIN, tiny.VALIDATION, tiny.TEST)
+    tiny.of_sites(one, site) for one in (tiny.TRAIN, tiny.VALIDATION, tiny.TEST)
   ]
   config = dataclasses.replace(tiny.LINEAR, seeds=(2,))
   single = tiny.run_linear(config, splits=splits)
