@@ -212,7 +212,7 @@ def page(args, workdir, sites, subnetworks, num_networks):
     f"{', '.join(map(str, config['base_seeds']))}; trained, and as they were "
     "before.",
     f"- Sentences: {sizes}; drawn with seed {args.seed}. Probe seeds: "
-    f"{', '.join(map(str, range(args.seeds)))}.",
+    f"{args.seeds} of linear probes, {args.mask_seeds} of masks.",
     "- Label: the number of the subject. Control: a random label for every "
     "form of its noun.",
     f"- Accuracy on the test sentences, mean ± standard deviation over "
@@ -245,10 +245,11 @@ def main(arguments=None):
   parser.add_argument("--workdir", type=pathlib.Path, required=True)
   parser.add_argument("--out", type=pathlib.Path)
   parser.add_argument("--seed", type=int, default=0)
-  parser.add_argument("--seeds", type=int, default=2)
+  parser.add_argument("--seeds", type=int, default=2, help="of linear probes")
   parser.add_argument("--num_train", type=int, default=2000)
   parser.add_argument("--probe_epochs", type=int, default=100)
-  parser.add_argument("--mask_epochs", type=int, default=20)
+  parser.add_argument("--mask_epochs", type=int, default=10)
+  parser.add_argument("--mask_seeds", type=int, default=1)
   args = parser.parse_args(arguments)
   seeds = tuple(range(args.seeds))
   tokenizer = tokenizers.word_tokenizer(syntax.vocabulary())
@@ -262,7 +263,7 @@ def main(arguments=None):
   )
   settings = probing.SubnetworkConfig(
     num_epochs=args.mask_epochs,
-    seeds=seeds,
+    seeds=tuple(range(args.mask_seeds)),
     penalties=(0.0, 1e-5, 1e-4),
     vmap_width=1,
   )
