@@ -140,7 +140,7 @@ def over_networks(lines, kind_of):
         np.mean([line[name] for line in group]),
         np.std([line[name] for line in group], ddof=min(1, len(group) - 1)),
       )
-      for name in ("accuracy", "control", "selectivity", "kept")
+      for name in ("accuracy", "control", "selectivity", "kept", "control_kept")
       if name in group[0]
     }
     for kind, group in kinds.items()
@@ -174,13 +174,14 @@ def table_of_subnetworks(lines):
   found = over_networks(
     lines, lambda line: (line["network"].split(" ")[0], line["penalty"])
   )
-  header = ["networks", "penalty", "weights kept", "accuracy", "control",
-            "selectivity"]  # fmt: skip
+  header = ["networks", "penalty", "kept", "kept for control", "accuracy",
+            "control", "selectivity"]  # fmt: skip
   rows = [
     [
       kind,
       "none: probe alone" if penalty is None else f"{penalty:g}",
       f"{row['kept'][0]:.0f}",
+      f"{row['control_kept'][0]:.0f}",
       *cells(row),
     ]
     for (kind, penalty), row in found.items()
@@ -194,17 +195,22 @@ def markdown(rows):
   return ["| " + " | ".join(row) + " |" for row in rows]
 
 
-def page(args, workdir, sites, subnetworks, num_networks):
-  """Returns the page of results, with what it takes to get it again."""
-  commit = subprocess.run(
+def commit():
+  """Returns the commit of the code, "unknown" outside of a checkout."""
+  found = subprocess.run(
     ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-  ).stdout.strip()
-  config = json.loads((workdir / "config.json").read_text())
+  )
+  return found.stdout.strip() or "unknown"
+
+
+def page(args, code, sites, subnetworks):
+  """Returns the page of results, with what it takes to get it again."""
+  config = json.loads((args.workdir / "config.json").read_text())
   sizes = ", ".join(f"{name} {n}" for name, n in sizes_of(args).items())
   return [
     "# Probes: the number of the subject",
     "",
-    f"Written by `python -m examples.probe_subject` at commit {commit}; how to "
+    f"Written by `python -m examples.probe_subject` at commit {code}; how to "
     "read it: [probing](../probing.md).",
     "",
     f"- Networks: {config['model']['name']}, experiment "
@@ -216,8 +222,8 @@ def page(args, workdir, sites, subnetworks, num_networks):
     "- Label: the number of the subject. Control: a random label for every "
     "form of its noun.",
     f"- Accuracy on the test sentences, mean ± standard deviation over "
-    f"{num_networks} networks (each a mean over the probe seeds). The most "
-    f"frequent label has {sites.majority:.2f}; {sites.seen:.0%} of the test "
+    f"{len(config['base_seeds'])} networks (each a mean over the probe seeds). "
+    f"The most frequent label has {sites.majority:.2f}; {sites.seen:.0%} of the test "
     "sentences have a noun of the training sentences.",
     "",
     "## Linear probes, site by site",
@@ -226,7 +232,8 @@ def page(args, workdir, sites, subnetworks, num_networks):
     "",
     "## Subnetwork probes on [CLS]",
     "",
-    "Weights kept are those of the masks for the number.",
+    "Weights kept by the masks for the number, and by those for the control "
+    "labels.",
     "",
     *table_of_subnetworks(subnetworks.summary()),
     "",
@@ -252,6 +259,7 @@ def main(arguments=None):
   parser.add_argument("--mask_seeds", type=int, default=1)
   args = parser.parse_args(arguments)
   seeds = tuple(range(args.seeds))
+  code = commit()
   tokenizer = tokenizers.word_tokenizer(syntax.vocabulary())
   splits = make_splits(sizes_of(args), args.seed, tokenizer)
   model, networks = load_networks(args.workdir)
@@ -268,9 +276,7 @@ def main(arguments=None):
     vmap_width=1,
   )
   subnetworks = probe_subnetworks(model, networks, splits, settings)
-  lines = page(
-    args, args.workdir, sites, subnetworks, len(networks) // len(REGIMES)
-  )
+  lines = page(args, code, sites, subnetworks)
   print("\n".join(lines))
   if args.out:
     args.out.write_text("\n".join(lines), encoding="utf-8")

@@ -8,7 +8,14 @@ import numpy as np
 
 from structcomp_jax.probing.controls import TASKS
 
-_MEASURES = ("accuracy", "control", "selectivity", "kept", "density")
+_MEASURES = (
+  "accuracy",
+  "control",
+  "selectivity",
+  "kept",
+  "control_kept",
+  "density",
+)
 
 
 def summarise(
@@ -37,9 +44,10 @@ def summarise(
     For each kind, in the order of its first row: its fields, "seeds" (how
     many), "accuracy" and, if there is a control task, "control" and
     "selectivity" (accuracy minus control of the same seed), means over seeds;
-    where rows have them "kept" and "density", of the task alone. Each has its
-    standard deviation over seeds beside it, "<name>_spread", NaN for one seed.
-    Probes that are not "finite" are left out.
+    where rows have them "kept" and "density" of the task's masks, and
+    "control_kept" of the control's. Each has its standard deviation over seeds
+    beside it, "<name>_spread", NaN for one seed. Probes that are not "finite"
+    are left out.
   """
   kinds: dict[tuple[Any, ...], dict[str, dict[int, Any]]] = {}
   for row in rows:
@@ -64,8 +72,13 @@ def _line(found: Mapping[str, Mapping[int, Any]]) -> dict[str, Any]:
       if seed in control
     ],
   }
-  for name in ("kept", "density"):
-    values[name] = [row[name] for row in task.values() if name in row]
+  for name, group in (
+    ("kept", task),
+    ("density", task),
+    ("control_kept", control),
+  ):
+    field = name.removeprefix("control_")
+    values[name] = [row[field] for row in group.values() if field in row]
   line: dict[str, Any] = {"seeds": len(task)}
   for name in _MEASURES:
     if values[name] or name == "accuracy":
@@ -114,7 +127,7 @@ def _cell(line: Mapping[str, Any], name: str) -> str:
   """Returns mean and spread of a measure, as text."""
   if name not in line:
     return "-"
-  digits = 0 if name == "kept" else 2
+  digits = 0 if name.endswith("kept") else 2
   text = f"{line[name]:.{digits}f}"
   beside = line[f"{name}_spread"]
   return text if math.isnan(beside) else f"{text} ± {beside:.{digits}f}"

@@ -1,6 +1,7 @@
 """Linear probes: what they find, and which bits depend on what."""
 
 import dataclasses
+import functools
 
 import chex
 import jax
@@ -61,7 +62,7 @@ def test_every_site_task_and_seed_has_a_row(result):
 
 
 def replay(site, seed, labels, num_steps, config):
-  """Returns the probe after some steps, in plain JAX and optax."""
+  """Returns the probe after some steps, and their losses."""
   order_key, _, _ = jax.random.split(tiny.KEY, 3)
   order_key = jax.random.fold_in(order_key, seed)
   raw = tiny.TRAIN["features"][site].astype(np.float64)
@@ -70,21 +71,25 @@ def replay(site, seed, labels, num_steps, config):
   adam = optax.adam(config.learning_rate)
   moments = adam.init(probe)
 
-  @jax.grad
+  @functools.partial(jax.value_and_grad, has_aux=True)
   def gradient_of(probe, examples):
     logits = features[examples] @ probe["kernel"] + probe["bias"]
     loss = optax.softmax_cross_entropy_with_integer_labels(
       logits, jnp.asarray(labels)[examples]
     ).mean()
-    return loss + config.weight_decay / 2 * (probe["kernel"] ** 2).sum()
+    decay = config.weight_decay / 2 * (probe["kernel"] ** 2).sum()
+    return loss + decay, loss
 
+  losses = []
   for step in range(num_steps):
     order = batching.epoch_order(order_key, step // 4, 64, 16)[step % 4]
-    update, moments = adam.update(gradient_of(probe, order), moments)
+    (_, loss), gradient = gradient_of(probe, order)
+    update, moments = adam.update(gradient, moments)
+    losses.append(loss)
     probe = optax.apply_updates(probe, update)
   # For features as they are.
   kernel = np.asarray(probe["kernel"]) / raw.std(0)[:, None]
-  return kernel, np.asarray(probe["bias"]) - raw.mean(0) @ kernel
+  return kernel, np.asarray(probe["bias"]) - raw.mean(0) @ kernel, losses
 
 
 @pytest.mark.parametrize("site", tiny.SITES)
@@ -95,9 +100,18 @@ def test_every_step_is_the_one_written_out(site):
   found = tiny.run_linear(config)
   for index, seed in enumerate(config.seeds):
     look = rows_at(found, site)[index]["look"]
-    kernel, bias = replay(site, seed, tiny.TRAIN["labels"], 4 * look, config)
+    labels = tiny.TRAIN["labels"]
+    kernel, bias, _ = replay(site, seed, labels, 4 * look, config)
     np.testing.assert_allclose(found.kernels[site][index], kernel, rtol=1e-3)
     np.testing.assert_allclose(found.biases[site][index], bias, rtol=1e-3)
+    *_, losses = replay(site, seed, labels, 8, config)
+    probe = found.rows.index(rows_at(found, site)[index])
+    lines = [line for line in found.history if line["probe"] == probe]
+    # Of the steps since the last look alone.
+    means = np.reshape(losses, (2, 4)).mean(1)
+    np.testing.assert_allclose(
+      [line["train/loss"] for line in lines], means, rtol=1e-4
+    )
 
 
 def test_the_probes_are_for_features_as_they_were_given(result):

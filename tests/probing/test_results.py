@@ -24,7 +24,7 @@ ROWS = [
   row("b", "labels", 0, 0.5, kept=1, density=0.1),
   # In another order than the task.
   row("a", "control", 1, 0.6, kept=9, density=0.9),
-  row("a", "control", 0, 0.5, kept=9, density=0.9),
+  row("a", "control", 0, 0.5, kept=7, density=0.7),
 ]
 
 
@@ -37,6 +37,7 @@ def test_selectivity_is_of_equal_seeds():
   assert first["selectivity"] == pytest.approx(0.25)
   assert first["selectivity_spread"] == pytest.approx(0.3 / math.sqrt(2))
   assert first["kept"] == 3
+  assert first["control_kept"] == 8
   assert second["seeds"] == 1
   assert math.isnan(second["accuracy_spread"])
   assert "control" not in second
@@ -54,7 +55,8 @@ def test_the_table_has_a_line_for_each_kind():
   lines = probing.summarise(ROWS, ("site",))
   table = results.describe(lines, ("site",)).splitlines()
   assert table[0].split() == [
-    "site", "accuracy", "control", "selectivity", "kept", "density"
+    "site", "accuracy", "control", "selectivity", "kept", "control_kept",
+    "density",
   ]  # fmt: skip
   assert table[1].split()[:4] == ["a", "0.80", "±", "0.14"]
-  assert table[2].split() == ["b", "0.50", "-", "-", "1", "0.10"]
+  assert table[2].split() == ["b", "0.50", "-", "-", "1", "-", "0.10"]
