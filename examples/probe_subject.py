@@ -223,8 +223,8 @@ def page(args, code, sites, subnetworks):
     "form of its noun.",
     f"- Accuracy on the test sentences, mean ± standard deviation over "
     f"{len(config['base_seeds'])} networks (each a mean over the probe seeds). "
-    f"The most frequent label has {sites.majority:.2f}; {sites.seen:.0%} of the test "
-    "sentences have a noun of the training sentences.",
+    f"The most frequent label has {sites.majority:.2f}; {sites.seen:.0%} of "
+    "the test sentences have a noun of the training sentences.",
     "",
     "## Linear probes, site by site",
     "",

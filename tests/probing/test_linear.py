@@ -114,12 +114,13 @@ def test_every_step_is_the_one_written_out(site):
     )
 
 
-def test_the_probes_are_for_features_as_they_were_given(result):
-  for row in rows_at(result, "late")[:3]:
+@pytest.mark.parametrize("site", tiny.SITES)
+def test_the_probes_are_for_features_as_they_were_given(result, site):
+  for row in rows_at(result, site)[:3]:
     index = row["seed"]
     logits = (
-      tiny.TEST["features"]["late"] @ result.kernels["late"][index]
-      + result.biases["late"][index]
+      tiny.TEST["features"][site] @ result.kernels[site][index]
+      + result.biases[site][index]
     )
     right = (logits.argmax(1) == tiny.TEST["labels"]).mean()
     assert row["accuracy"] == pytest.approx(right)
