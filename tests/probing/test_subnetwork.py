@@ -226,11 +226,16 @@ def test_a_row_that_stopped_is_marked_and_left_out():
     return features / divisor
 
   config = dataclasses.replace(tiny.SUBNETWORK, penalties=(0.1,))
+  states = []
   found = tiny.run_subnetwork(
     config,
     feature_fn=feature_fn,
     networks={"plain": tiny.PARAMS, "risky": risky},
+    on_call=lambda state, _: states.append(tiny.copy(state)),
   )
+  # What was learned before is kept.
+  for leaf in jax.tree.leaves(states[-1].learned):
+    assert np.isfinite(leaf).all()
   for row in found.rows:
     stops = row["network"] == "risky" and row["penalty"] is not None
     assert row["finite"] != stops
