@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from structcomp_jax import evaluation, masks, search
+from structcomp_jax import evaluation, masks, probing, search
 from tests.package import module_names
 
 MODULES = module_names()
@@ -15,6 +15,7 @@ WITH_EXAMPLES = (
   "structcomp_jax.engine.batching",
   "structcomp_jax.evaluation",
   "structcomp_jax.engine.parallel",
+  "structcomp_jax.probing",
   "structcomp_jax.search",
   "structcomp_jax.trees",
 )
@@ -62,7 +63,7 @@ def test_modules_of_masks_have_an_example(name):
   assert any(one.examples for one in found) != name.endswith("masks")
 
 
-@pytest.mark.parametrize("package", [masks, search, evaluation])
+@pytest.mark.parametrize("package", [masks, search, evaluation, probing])
 def test_public_names_exist_and_have_docstrings(package):
   for name in package.__all__:
     public = getattr(package, name)

@@ -1,4 +1,4 @@
-"""The code of README and of a page runs as it stands and prints what it says.
+"""The code of README and of pages runs as it stands and prints what it says.
 
 All blocks of a page are one program. Those that need PyTorch are run by
 tests/bridges/test_torch.py.
@@ -13,7 +13,11 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = (README, ROOT / "docs" / "own_network.md")
+PAGES = (
+  README,
+  ROOT / "docs" / "own_network.md",
+  ROOT / "docs" / "probing.md",
+)
 # Other machines, and programs compiled with fewer optimisations, round in
 # another way: accuracies of a masked network may move by a few of 256 inputs.
 _PERCENTAGE_POINTS = 5

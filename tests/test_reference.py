@@ -23,6 +23,7 @@ PUBLIC = (
   "evaluation",
   "masks",
   "models.pretrained",
+  "probing",
   "search",
   "structure",
   "training",

@@ -196,6 +196,40 @@ def check_metrics(
   _check_indices("metrics_fn", limits, datasets)
 
 
+def check_features(
+  feature_fn: Callable[[Params, Batch], Any],
+  params: Params,
+  batch_size: int,
+  datasets: Mapping[str, Batch],
+) -> None:
+  """Raises UserError unless features are vectors, and read data as it is.
+
+  Args:
+    feature_fn: (params, batch) -> float[batch, features], or a dict of those.
+    params, batch_size, datasets: as for `check_loss`.
+  """
+  result, limits = _traced(
+    "feature_fn", feature_fn, params, batch_size, datasets
+  )
+  is_dict = isinstance(result, Mapping) and bool(result)
+  for name, value in (result if is_dict else {"": result}).items():
+    shape = getattr(value, "shape", None)
+    if (
+      shape is None
+      or len(shape) != 2
+      or shape[0] != batch_size
+      or not jnp.issubdtype(value.dtype, jnp.floating)
+    ):
+      found = f"a {type(value).__name__}"
+      if shape is not None:
+        found = f"{value.dtype} of shape {shape}"
+      raise UserError(
+        f"feature_fn returns {f'{name!r} as ' if name else ''}{found} for "
+        f"{batch_size} examples; return float[examples, features]"
+      )
+  _check_indices("feature_fn", limits, datasets)
+
+
 def _traced(name, function, params, batch_size, datasets):
   """Returns the shapes that a function returns, and what it indexes with."""
   try:
