@@ -9,7 +9,13 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks import measure
+from structcomp_jax import masks, search, types
 from structcomp_jax.engine import loop, parallel, programs
+from structcomp_jax.engine.learner import Keys
+from structcomp_jax.engine.plan import Machine, Plan
+
+# No look comes in between, so that the sums of a state are over all its steps.
+NO_LOOK = 2**30
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,3 +86,26 @@ class Steps:
       expected = self.run(1)[1]
     num_steps = max(1, round(least_seconds / expected))
     return lambda: self.run(num_steps)[1] / num_steps
+
+
+def search_steps(
+  loss_fn: types.LossFn,
+  params: types.Params,
+  spec: masks.MaskSpec,
+  problems: types.Batch,
+  config: search.SearchConfig,
+) -> Steps:
+  """Returns the steps of a mask search, as `search.run` takes them."""
+  rows = config.candidates()
+  job = loop.Job(
+    learner=search.MaskLearner(loss_fn, None, spec, config.objective()),
+    init=lambda: search.initial_state(rows, spec, config, params=params),
+    rows=rows,
+    dataset=problems,
+    plan=dataclasses.replace(Plan.of(config), look_every=NO_LOOK),
+    machine=Machine.of(config),
+    keys=Keys(*jax.random.split(jax.random.key(0))),
+    fixed=params,
+    devices=jax.devices()[:1],
+  )
+  return Steps(job)

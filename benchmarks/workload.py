@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import measure
-from benchmarks.steps import Steps
+from benchmarks.steps import NO_LOOK, Steps, search_steps
 from structcomp_jax import masks, search, training, trees, types
 from structcomp_jax.engine import loop
 from structcomp_jax.engine.learner import Keys
@@ -32,9 +32,6 @@ from structcomp_jax.tasks.odd_one_out import syntax
 from structcomp_jax.tasks.odd_one_out.shapes import drawing
 from structcomp_jax.tasks.scan import splits
 from structcomp_jax.training import supervised
-
-# No look comes in between, so that the sums of a state are over all its steps.
-_NO_LOOK = 2**30
 
 
 def load_study(name: str, changes: Mapping[str, Any] | None = None) -> Any:
@@ -216,21 +213,7 @@ class Workload:
     config = dataclasses.replace(
       self.search_config(num_candidates, width), **changes
     )
-    rows = config.candidates()
-    job = loop.Job(
-      learner=search.MaskLearner(
-        network.loss_fn, None, spec, config.objective()
-      ),
-      init=lambda: search.initial_state(rows, spec, config, params=self.params),
-      rows=rows,
-      dataset=problems,
-      plan=dataclasses.replace(Plan.of(config), look_every=_NO_LOOK),
-      machine=Machine.of(config),
-      keys=Keys(*jax.random.split(jax.random.key(0))),
-      fixed=self.params,
-      devices=jax.devices()[:1],
-    )
-    return Steps(job)
+    return search_steps(network.loss_fn, self.params, spec, problems, config)
 
   def choose_width(
     self, masked_from: Any, *, is_cached: bool, num_candidates: int
@@ -268,7 +251,7 @@ class Workload:
       init=functools.partial(init, self.params),
       rows=supervised.Seed(jnp.zeros(1, jnp.int32)),
       dataset=self.problems,
-      plan=dataclasses.replace(Plan.of(config), look_every=_NO_LOOK),
+      plan=dataclasses.replace(Plan.of(config), look_every=NO_LOOK),
       machine=Machine.of(config),
       # As `training.run` does without a loss that draws.
       keys=Keys(key, key),

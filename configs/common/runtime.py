@@ -33,4 +33,7 @@ def runtime() -> dict[str, Any]:
     "compilation_cache": "",
     # The least number of seconds between two checkpoints.
     "checkpoint_seconds": 20.0,
+    # Whether the rows of metrics.jsonl are written for TensorBoard, too, into
+    # WORKDIR/tensorboard.
+    "tensorboard": False,
   }

@@ -33,6 +33,11 @@ class Paths:
     return self.workdir / "cache"
 
   @property
+  def tensorboard(self) -> pathlib.Path:
+    """The event files of trainings and searches."""
+    return self.workdir / "tensorboard"
+
+  @property
   def report(self) -> pathlib.Path:
     """The page about all networks."""
     return self.workdir / "report" / "index.html"

@@ -66,11 +66,11 @@ def train(
   )
   work.say_once(COMPILING)
   with resumable.Run(
+    work,
     job.directory,
     state,
     total_steps=job.config.total_steps(job.config.steps_per_epoch(dataset)),
     label=job.label,
-    checkpoint_seconds=work.runtime.checkpoint_seconds,
     accuracy="validation/accuracy",
   ) as run:
     return training.run(

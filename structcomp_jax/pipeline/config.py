@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, Self
 
 from structcomp_jax import search, target, training
+from structcomp_jax.io import scalars
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,8 @@ class Runtime:
     compilation_cache: directory of compiled programs; empty: in the user's
       cache directory; "off": none.
     checkpoint_seconds: least time between two checkpoints.
+    tensorboard: whether the rows of metrics.jsonl are scalars for TensorBoard,
+      too.
   """
 
   data_dir: str = ""
@@ -29,6 +32,12 @@ class Runtime:
   data_devices: int = 1
   compilation_cache: str = ""
   checkpoint_seconds: float = 20.0
+  tensorboard: bool = False
+
+  def __post_init__(self) -> None:
+    """Raises UserError where TensorBoard is wanted and its writer missing."""
+    if self.tensorboard:
+      scalars.load_package()
 
   def machine(self, eval_batch_size: int) -> dict[str, Any]:
     """Returns the fields of `engine.Machine` for a training on one device."""

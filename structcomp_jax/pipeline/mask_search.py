@@ -153,6 +153,7 @@ def _search(frozen: FrozenNetwork, job: Search) -> None:
   )
   frozen.work.say_once(COMPILING)
   with resumable.Run(
+    frozen.work,
     job.directory,
     search.initial_state(
       candidates,
@@ -164,7 +165,6 @@ def _search(frozen: FrozenNetwork, job: Search) -> None:
     ),
     total_steps=config.total_steps(config.steps_per_epoch(dataset)),
     label=job.label,
-    checkpoint_seconds=frozen.work.runtime.checkpoint_seconds,
     accuracy="validation/hard/accuracy",
     fingerprint=frozen.fingerprint,
   ) as run:

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 from absl import logging
 
 from structcomp_jax.engine import parallel
-from structcomp_jax.io import checkpoints, files, hosts, metrics
+from structcomp_jax.io import checkpoints, files, hosts, metrics, scalars
 from structcomp_jax.io.layout import METRICS
 from structcomp_jax.io.progress import Progress
+from structcomp_jax.pipeline.workplace import Workplace
 
 CHECKPOINT = "checkpoint"
 
@@ -29,23 +30,23 @@ class Run:
 
   def __init__(
     self,
+    work: Workplace,
     directory: pathlib.Path,
     state: chex.ArrayTree,
     *,
     total_steps: int,
     label: str,
-    checkpoint_seconds: float,
     accuracy: str,
     fingerprint: str | None = None,
   ):
     """Restores what there is.
 
     Args:
-      directory: holds `checkpoint/` and `metrics.jsonl`.
+      work: where, and how the machine is used.
+      directory: of `work`; holds `checkpoint/` and `metrics.jsonl`.
       state: stacked state of a run that begins, with a field `step`.
       total_steps: steps of the whole run, for the time that is left.
       label: shown with the progress.
-      checkpoint_seconds: least time between two checkpoints.
       accuracy: metric whose least value over the rows is shown.
       fingerprint: of the frozen network the state belongs to.
 
@@ -53,7 +54,7 @@ class Run:
       UserError: the checkpoint is torn or of another network.
     """
     self._directory = directory
-    self._every = checkpoint_seconds
+    self._every = work.runtime.checkpoint_seconds
     self._accuracy = accuracy
     self._fingerprint = fingerprint
     restored = checkpoints.restore(
@@ -66,6 +67,7 @@ class Run:
     if restored is not None:
       logging.info("%s: goes on at step %d", label, self._step)
     metrics.rewind(directory / METRICS, lambda row: row["step"] <= self._step)
+    self._scalars = _open_scalars(work, directory)
     self._writer = metrics.MetricsWriter(directory / METRICS)
     self._progress = Progress(total_steps, label, start=self._step)
     self._saved_at = time.monotonic()
@@ -74,6 +76,8 @@ class Run:
     """Takes the state and the new metrics rows of a run."""
     for row in rows:
       self._writer.write(row)
+      if self._scalars:
+        self._scalars.write(row)
     least = min((row[self._accuracy] for row in rows), default=None)
     values = {} if least is None else {"val_accuracy": least}
     step = int(parallel.fetch(state.step)[0])
@@ -95,6 +99,23 @@ class Run:
   def __exit__(self, *unused: object) -> None:
     self._progress.close()
     self._writer.close()
+    if self._scalars:
+      self._scalars.close()
+
+
+def _open_scalars(
+  work: Workplace, directory: pathlib.Path
+) -> scalars.Scalars | None:
+  """Returns the event files of a run, with the rows that are there."""
+  if not work.runtime.tensorboard:
+    return None
+  path = directory / METRICS
+  # All processes read; the first one writes.
+  rows = metrics.read(path) if files.exists(path) else []
+  if not hosts.is_first():
+    return None
+  place = directory.relative_to(work.paths.workdir)
+  return scalars.Scalars(work.paths.tensorboard / place, rows)
 
 
 def forget_checkpoint(directory: pathlib.Path) -> None:

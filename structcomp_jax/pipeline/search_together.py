@@ -149,13 +149,13 @@ def _search(
   )
   work.say_once(COMPILING)
   with resumable.Run(
+    work,
     job.directory,
     search.initial_state(
       config.candidates(), spec, config, params=trees.row(params, 0)
     ),
     total_steps=config.total_steps(config.steps_per_epoch(dataset)),
     label=job.label,
-    checkpoint_seconds=work.runtime.checkpoint_seconds,
     accuracy="validation/hard/accuracy",
     fingerprint=trees.fingerprint(params),
   ) as run:

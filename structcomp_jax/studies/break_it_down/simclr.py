@@ -84,11 +84,11 @@ def _run(study: Any, work: Experiment) -> training.TrainState:
   state = simclr.init_state(jnp.int32(work.config.seed), params, config)
   work.say_once(COMPILING)
   with resumable.Run(
+    work,
     work.paths.pretraining() / _RUN,
     trees.stack([state]),
     total_steps=config.total_steps(config.steps_per_epoch(dataset)),
     label="SimCLR pretraining",
-    checkpoint_seconds=work.runtime.checkpoint_seconds,
     accuracy="validation/top_5",
   ) as run:
     return simclr.run(
