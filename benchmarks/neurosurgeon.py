@@ -16,7 +16,6 @@ docs/results/neurosurgeon.md between its two comments.
 """
 
 import argparse
-import itertools
 import os
 import pathlib
 import sys
@@ -27,10 +26,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks import measure
+from benchmarks import mask_agreement, measure
 from benchmarks.frozen_networks import CASES, Case
 from benchmarks.steps import Steps, search_steps
-from structcomp_jax import masks, search, trees, types
+from structcomp_jax import search, trees, types
 from structcomp_jax.engine import programs
 from structcomp_jax.evaluation import Variant, evaluate
 from structcomp_jax.io import files
@@ -104,9 +103,12 @@ def update(
     [
       "\n".join(about),
       "### The masks",
-      *(markdown_table(mask_lines(name, found)) for name in names),
+      *(
+        markdown_table(mask_agreement.accuracy_lines(name, found))
+        for name in names
+      ),
       "### The same weights?",
-      markdown_table(agreement_lines(found)),
+      markdown_table(mask_agreement.agreement_lines(found)),
       "### Speed",
       markdown_table(speed_lines(speeds, num_seeds)),
     ]
@@ -131,7 +133,7 @@ def _facts(load: float) -> dict[str, str]:
   facts = measure.facts("torch", "transformers", "NeuroSurgeon")
   facts["load average before the clock"] = f"{load:.1f}"
   facts["command"] = f"`{measure.command()}`"
-  return facts
+  return {name: value for name, value in facts.items() if value}
 
 
 def _settings(case: Case) -> str:
@@ -304,156 +306,6 @@ def learn_and_test(
     )
   ]
   return {"masks": found, "tests": tests, "loss_gap": float(max(gaps))}
-
-
-def mask_lines(
-  network: str, found: Mapping[tuple[str, str], Mapping[str, Any]]
-) -> list[tuple[str, ...]]:
-  """Returns the table of one network: kept weights and accuracies."""
-  own = {kind: one for (name, kind), one in found.items() if name == network}
-  tasks = list(next(iter(own.values()))["tests"][_OURS, "kept"])
-  columns = [(half, task) for half in ("kept", "removed") for task in tasks]
-  lines = [
-    (
-      network,
-      "masks of",
-      "kept weights, %",
-      *(f"{half}: {task}" for half, task in columns),
-    )
-  ]
-  for kind, one in own.items():
-    for system, mask in one["masks"].items():
-      kept = 100 * np.array(
-        [masks.total_density(trees.row(mask, i)) for i in _seeds_of(mask)]
-      )
-      accuracies = [
-        one["tests"][system, half][task]["accuracy"] for half, task in columns
-      ]
-      lines.append(
-        (
-          kind,
-          system,
-          _mean_and_sd(kept),
-          *(_mean_and_sd(values) for values in accuracies),
-        )
-      )
-  return lines
-
-
-def _seeds_of(mask: types.Mask) -> range:
-  return range(len(next(iter(mask.values()))))
-
-
-def _mean_and_sd(values: np.ndarray) -> str:
-  return f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
-
-
-def agreement_lines(
-  found: Mapping[tuple[str, str], Mapping[str, Any]],
-) -> list[tuple[str, ...]]:
-  """Returns the table of intersections over unions."""
-  head = (
-    "network",
-    "relaxation",
-    f"two seeds of {_THEIRS}",
-    f"two seeds of {_OURS}",
-    "two seeds, one of each",
-    "one seed, one of each",
-    "random masks",
-    "p",
-    "largest difference of test losses",
-  )
-  lines = [head]
-  for (name, kind), one in found.items():
-    theirs, ours = one["masks"][_THEIRS], one["masks"][_OURS]
-    means = agreement(_overlaps(theirs, ours))
-    lines.append(
-      (
-        name,
-        kind,
-        *(f"{means[key]:.3f}" for key in ("first", "second", "across", "same")),
-        f"{_by_chance(theirs, ours):.3f}",
-        f"{means['p']:.2f}",
-        f"{one['loss_gap']:.1e}",
-      )
-    )
-  return lines
-
-
-def _overlaps(first: types.Mask, second: types.Mask) -> np.ndarray:
-  """Returns intersection over union of every two masks, f64[2 n, 2 n]."""
-  flat = np.concatenate(
-    [
-      np.concatenate(
-        [np.asarray(mask[path]).reshape(len(mask[path]), -1) for path in first],
-        axis=1,
-      )
-      for mask in (first, second)
-    ]
-  ).astype(np.float64)
-  both, kept = flat @ flat.T, flat.sum(1)
-  return both / (kept[:, None] + kept - both)
-
-
-def agreement(overlaps: np.ndarray) -> dict[str, float]:
-  """Compares overlaps within two systems with those across.
-
-  >>> two_kinds = np.kron(np.eye(2), np.ones((2, 2)))
-  >>> agreement(two_kinds) == {
-  ...   "first": 1, "second": 1, "across": 0, "same": 0, "p": 0.5
-  ... }
-  True
-
-  Args:
-    overlaps: f[2 n, 2 n], of n masks of the first system and then n of the
-      second one, of the same seeds.
-
-  Returns:
-    "first", "second": mean over two seeds of one system; "across": mean over
-    two seeds, one of each system; "same": mean over the same seed in both;
-    "p": of all ways to swap the systems of some seeds, the share in which
-    masks of one system are at least as much more alike, than across, as here.
-    Systems that are no more than further seeds of one another have p < 0.05
-    in at most 5 %.
-  """
-  num = len(overlaps) // 2
-  one, two = np.triu_indices(num, 1)
-
-  def means(swapped):
-    places = np.arange(num) + num * swapped
-    others = np.arange(num) + num * (1 - swapped)
-    within = [overlaps[rows[one], rows[two]] for rows in (places, others)]
-    across = [
-      overlaps[places[one], others[two]],
-      overlaps[others[one], places[two]],
-    ]
-    return *map(np.mean, within), np.mean(across)
-
-  first, second, across = means(np.zeros(num, int))
-
-  def excess(first, second, across):
-    return (first + second) / 2 - across
-
-  # Swapping all seeds is swapping none.
-  swaps = itertools.product((0, 1), repeat=num - 1)
-  drawn = [excess(*means(np.array((0, *swap)))) for swap in swaps]
-  rounding = 1e-9
-  seen = excess(first, second, across) - rounding
-  return {
-    "first": first,
-    "second": second,
-    "across": across,
-    "same": np.mean([overlaps[i, i + num] for i in range(num)]),
-    "p": np.mean([value >= seen for value in drawn]),
-  }
-
-
-def _by_chance(first: types.Mask, second: types.Mask) -> float:
-  """Returns the overlap across of random masks as large in every leaf."""
-  keys = jax.random.split(jax.random.key(_KEY), len(_seeds_of(first)))
-  draw = jax.vmap(masks.random_like)
-  overlaps = _overlaps(draw(first, keys), jax.device_get(second))
-  return float(agreement(overlaps)["across"])
 
 
 if __name__ == "__main__":

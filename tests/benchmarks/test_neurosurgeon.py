@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import neurosurgeon
+from benchmarks import mask_agreement, neurosurgeon
 from benchmarks.frozen_networks import layer_names, perceptron
 
 _NUM = 5
@@ -21,17 +21,19 @@ def _masks(rng, centre, flips):
 def test_overlaps_are_intersections_over_unions():
   first = {"a": np.array([[True, True]]), "b": np.array([[[False], [True]]])}
   second = {"a": np.array([[False, True]]), "b": np.array([[[True], [True]]])}
-  overlaps = neurosurgeon._overlaps(first, second)
+  overlaps = mask_agreement.overlaps(first, second)
   np.testing.assert_allclose(overlaps, [[1, 2 / 4], [2 / 4, 1]])
+
+
+def _agreement(*pair):
+  return mask_agreement.agreement(mask_agreement.overlaps(*pair))
 
 
 def test_masks_of_one_kind_are_not_told_apart():
   rng = np.random.default_rng(0)
   centre = rng.random((30, 40)) < 0.3
   found = [
-    neurosurgeon.agreement(
-      neurosurgeon._overlaps(_masks(rng, centre, 0.1), _masks(rng, centre, 0.1))
-    )["p"]
+    _agreement(_masks(rng, centre, 0.1), _masks(rng, centre, 0.1))["p"]
     for _ in range(200)
   ]
   # 16 ways to swap: p is a multiple of 1/16, each as likely.
@@ -41,9 +43,7 @@ def test_masks_of_one_kind_are_not_told_apart():
 def test_masks_of_two_kinds_are_told_apart():
   rng = np.random.default_rng(0)
   first, second = (rng.random((30, 40)) < 0.3 for _ in range(2))
-  found = neurosurgeon.agreement(
-    neurosurgeon._overlaps(_masks(rng, first, 0.1), _masks(rng, second, 0.1))
-  )
+  found = _agreement(_masks(rng, first, 0.1), _masks(rng, second, 0.1))
   assert found["p"] == 1 / 2 ** (_NUM - 1)
   assert found["across"] < min(found["first"], found["second"])
 
@@ -52,10 +52,45 @@ def test_the_same_seed_counts_apart():
   rng = np.random.default_rng(0)
   centre = rng.random((30, 40)) < 0.3
   both = _masks(rng, centre, 0.1)
-  found = neurosurgeon.agreement(neurosurgeon._overlaps(both, both))
+  found = _agreement(both, both)
   assert found["same"] == 1
   assert found["first"] == found["second"] < 1
   assert found["across"] == pytest.approx(found["first"])
+
+
+def test_random_masks_agree_by_chance():
+  rng = np.random.default_rng(0)
+  kept = 0.3
+  centre = rng.random((100, 100)) < kept
+  both = _masks(rng, centre, 0.0)
+  chance = mask_agreement.by_chance(both, both)
+  assert chance == pytest.approx(kept**2 / (2 * kept - kept**2), abs=0.01)
+
+
+def test_tables_have_a_line_for_each_system_and_relaxation():
+  rng = np.random.default_rng(0)
+  centre = rng.random((30, 40)) < 0.3
+  values = {"task": {"accuracy": np.linspace(0, 1, _NUM)}}
+  one = {
+    "masks": {name: _masks(rng, centre, 0.0) for name in ("a", "b")},
+    "tests": {
+      (name, half): values
+      for name in ("a", "b")
+      for half in ("kept", "removed")
+    },
+    "loss_gap": 1e-7,
+  }
+  found = {("net", "soft"): one, ("other", "soft"): one}
+  lines = mask_agreement.accuracy_lines("net", found)
+  kept = f"{100 * centre.mean():.2f} ± 0.00"
+  assert lines[1:] == [
+    ("soft", name, kept, "0.50 ± 0.40", "0.50 ± 0.40") for name in ("a", "b")
+  ]
+  head, *rest = mask_agreement.agreement_lines(found)
+  assert head[2:4] == ("two seeds of a", "two seeds of b")
+  assert [line[:6] for line in rest] == [
+    (name, "soft", *["1.000"] * 4) for name in ("net", "other")
+  ]
 
 
 def test_a_missing_package_is_one_line(monkeypatch, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("NeuroSurgeon")
 
-from benchmarks import neurosurgeon
+from benchmarks import mask_agreement, neurosurgeon
 from benchmarks.frozen_networks import CASES
 from benchmarks.pytorch.circuits import Circuit
 from structcomp_jax import trees
@@ -32,8 +32,8 @@ def test_soft_masks_become_ours_with_the_same_batches(case):
   kind = "continuous_sparsification"
   found = neurosurgeon.learn_and_test(case, kind, (0, 1))
   ours, theirs = found["masks"].values()
-  overlaps = neurosurgeon._overlaps(ours, theirs)
-  assert neurosurgeon.agreement(overlaps)["same"] > 0.99
+  overlaps = mask_agreement.overlaps(ours, theirs)
+  assert mask_agreement.agreement(overlaps)["same"] > 0.99
   assert found["loss_gap"] < 1e-5
 
 
