@@ -260,10 +260,11 @@ class Workload:
       learner=training.Supervised(
         loss_fn=network.loss_fn,
         metrics_fn=network.metrics_fn,
-        optimizer=training.Adam(config.learning_rate, config.clip_norm),
+        optimizer=training.make_optimizer(config),
         score_fn=supervised.validation_loss,
         patience=config.patience,
         loss_draws=loss_draws(self.study),
+        moving_loss_fn=network.moving_loss_fn,
       ),
       init=functools.partial(init, self.params),
       rows=supervised.Seed(jnp.zeros(1, jnp.int32)),

@@ -18,11 +18,14 @@ class MaskSearch(config.MaskSearch):
   Attributes (besides those of `pipeline.config.MaskSearch`):
     betas: weights of the penalty; each is a mask of its own. The loss has
       beta / `penalty_batch_size` for every logit, as in Csordás et al. 2021.
+    hold_output: whose mask of the output layer the masks of subtasks have:
+      that of none ("off"), of the control mask, or of the first subtask.
     penalty_batch_size: b, the batch size of the base networks, whatever that of
       the search is.
   """
 
   betas: tuple[float, ...] = ()
+  hold_output: str = "off"
   penalty_batch_size: int = 1
 
   def search_config(

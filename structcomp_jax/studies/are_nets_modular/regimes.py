@@ -59,6 +59,7 @@ class Trained(Regime):
       directory=work.paths.training(self.name),
       label=f"training {self.name}",
       loss_draws=domain.loss_draws,
+      moving_loss_fn=study.network.moving_loss_fn,
     )
     work.train(self.name, job)
 

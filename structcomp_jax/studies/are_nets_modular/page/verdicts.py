@@ -6,9 +6,11 @@ from structcomp_jax.report import cards, markup
 from structcomp_jax.report.estimate import Estimate
 from structcomp_jax.report.markup import escape, number
 from structcomp_jax.studies.are_nets_modular.findings import (
+  class_removal,
   left_out,
   reuse_score,
   specialisation,
+  stability,
   verdict,
 )
 from structcomp_jax.studies.are_nets_modular.findings.conclude import Findings
@@ -27,6 +29,12 @@ _KINDS = {
   left_out.LOSES: "bad",
   left_out.KEEPS: "good",
   left_out.CUT: "middle",
+  class_removal.ALONE: "good",
+  class_removal.LOST: "middle",
+  class_removal.KEPT: "bad",
+  stability.AGREE: "good",
+  stability.UNSPECIFIC: "middle",
+  stability.CHANCE: "bad",
 }
 
 
