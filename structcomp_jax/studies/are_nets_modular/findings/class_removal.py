@@ -9,6 +9,7 @@ j is (C_0[j] - C[j]) / C_0[j]. Of a mask that learned without class c,
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -156,7 +157,7 @@ def removals(
         "removed": removed,
         "target": drops[removed],
         "others": rest.max(axis=1).clip(lower=0),
-        "worst": rest.idxmax(axis=1),
+        "worst": rest.fillna(-math.inf).idxmax(axis=1),
       }
     )
     parts.append(part.reset_index())
