@@ -160,6 +160,7 @@ _DIGITS = _merged(
 _DIGITS_STABILITY = _merged(
   _DIGITS,
   {
+    "regimes": ("scratch",),
     "data": _data("digits", "class_pair"),
     "search": {"hold_output": "off"},
     "evaluation": {"num_gradients": 0},

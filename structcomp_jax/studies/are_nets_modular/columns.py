@@ -96,3 +96,20 @@ IMAGE_TABLES = {
   "confusions": Schema(_CONFUSIONS, _MADE_BY, filled=("share",)),
   "gradients": Schema(_GRADIENTS, _MADE_BY, may_be_empty=True),
 }
+# shares.csv: of a permutation's mask, leaf by leaf, how many weights masks of
+# earlier permutations have kept (`used`), too (`both`).
+SHARES = Schema(
+  {
+    "regime": str,
+    "base_seed": float,
+    "mask_init": float,
+    "permutation": float,
+    "leaf": str,
+    "size": float,
+    "kept": float,
+    "used": float,
+    "both": float,
+  },
+  _MADE_BY,
+  filled=("size", "kept", "used", "both"),
+)

@@ -48,6 +48,14 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
   Raises:
     UserError: a value, named by its field, means nothing.
   """
+  check_search(config, choices)
+  _steps(config, "training")
+
+
+def check_search(
+  config: ConfigDict, choices: Mapping[str, Sequence[str]]
+) -> None:
+  """Checks the same of an experiment whose networks have no training."""
   checks.names(config, choices)
   checks.check_common(config)
   for field in ("search.learning_rates", "search.init_logits", "search.betas"):
@@ -58,10 +66,7 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
       f"search.betas {tuple(config.search.betas)} rewards what is kept; "
       "give 0 or more"
     )
-  for section in ("training", "search"):
-    for field in ("num_steps", "batch_size"):
-      checks.integers(config, f"{section}.{field}", 1)
-    checks.finite(config, f"{section}.clip_norm")
+  _steps(config, "search")
   for field in ("masked_from", "learning_rates", "init_logits"):
     values = tuple(config.search[field])
     if len(values) != 1:
@@ -69,3 +74,9 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
         f"search.{field} {values} must be one value, because masks of one "
         "penalty are compared; only search.betas may have several"
       )
+
+
+def _steps(config: ConfigDict, section: str) -> None:
+  for field in ("num_steps", "batch_size"):
+    checks.integers(config, f"{section}.{field}", 1)
+  checks.finite(config, f"{section}.clip_norm")

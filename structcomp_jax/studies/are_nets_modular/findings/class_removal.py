@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from structcomp_jax.report import markup
 from structcomp_jax.report.grades import Comparison, Grade
 from structcomp_jax.studies.are_nets_modular.domain import CONTROL
 from structcomp_jax.studies.are_nets_modular.findings import (
@@ -356,9 +357,11 @@ def _ratio(table: pd.DataFrame) -> float:
 
 def _numbers(table: pd.DataFrame) -> str:
   means = table.groupby("base_seed")[["target", "others"]].mean().mean()
+  ratio = _ratio(table)
+  shown = markup.DASH if math.isnan(ratio) else f"{ratio:.1%}"
   return (
-    f"removed class {percent(-means['target'])}, largest other"
-    f" {percent(-means['others'])}; other / target {_ratio(table):.1%}"
+    f"lost of the removed class {percent(means['target'])}, of the largest"
+    f" other one {percent(means['others'])}; other / target {shown}"
     f" (published axis 0 to {PUBLISHED_RATIO:.0%})"
   )
 

@@ -63,6 +63,11 @@ class Findings:
   evidence: Evidence
   verdicts: tuple[Verdict, ...]
 
+  @property
+  def title(self) -> str:
+    """How the page calls it."""
+    return self.evidence.title
+
 
 def load(workdirs: Sequence[str | pathlib.Path]) -> list[Findings]:
   """Reads work directories and concludes; each one is judged by itself.

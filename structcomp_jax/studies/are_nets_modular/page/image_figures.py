@@ -86,6 +86,8 @@ def confusion_change_figure(
   for axis in axes[:, 0]:
     _name_classes(axis, classes)
   if image is not None:
+    # Bars of colours do not fit into the layout of the other figures.
+    figure.set_layout_engine("constrained")
     figure.colorbar(image, ax=axes, label="points", shrink=0.8)
   return figure
 

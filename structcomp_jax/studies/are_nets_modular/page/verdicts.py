@@ -1,6 +1,7 @@
 """The part of the page that answers, and the same for a terminal."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from structcomp_jax.report import cards, markup
 from structcomp_jax.report.estimate import Estimate
@@ -11,6 +12,7 @@ from structcomp_jax.studies.are_nets_modular.findings import (
   reuse_score,
   specialisation,
   stability,
+  transfer_sharing,
   verdict,
 )
 from structcomp_jax.studies.are_nets_modular.findings.conclude import Findings
@@ -35,10 +37,24 @@ _KINDS = {
   stability.AGREE: "good",
   stability.UNSPECIFIC: "middle",
   stability.CHANCE: "bad",
+  transfer_sharing.REUSED: "good",
+  transfer_sharing.AVOIDED: "bad",
 }
 
 
-def overview(found: Sequence[Findings]) -> str:
+class Judged(Protocol):
+  """What was found in one work directory, of any experiment."""
+
+  @property
+  def title(self) -> str:
+    """How the page calls it."""
+
+  @property
+  def verdicts(self) -> tuple[Verdict, ...]:
+    """In the order of the page."""
+
+
+def overview(found: Sequence[Judged]) -> str:
   """Returns the first table of the page: one line per verdict."""
   header = (
     "network",
@@ -49,7 +65,7 @@ def overview(found: Sequence[Findings]) -> str:
   )
   rows = [
     (
-      f"{escape(findings.evidence.title).replace(', ', ',<br>')}<br>"
+      f"{escape(findings.title).replace(', ', ',<br>')}<br>"
       f"<small>{escape(LABELS.name(one.network[2]))}</small>",
       escape(one.question),
       badge(one.label),
