@@ -1,8 +1,8 @@
-r"""Permuted pictures: are weights of one task used in the next? (Csordás et al.)
+r"""Permuted pictures: is one task of use in the next? (Csordás et al. 2021)
 
-A network learns digits, then the same ones with their pixels in another order,
-and so on: weights that an earlier mask keeps stay as they are. Weights and masks
-are learned together. Which share of a mask's weights is used again?
+A network learns digits, then the same ones with their pixels in other orders,
+and so on: weights that an earlier mask keeps stay as they are. Weights and
+masks are learned together. Which share of a mask's weights is used again?
 
     python -m launch.run --config=configs/images/permuted_mnist.py:digits \
       --workdir=DIR
