@@ -142,7 +142,7 @@ _STABILITY = _merged(
 _DIGITS = _merged(
   _BASE,
   {
-    "regimes": ("scratch", "random_init"),
+    "regimes": ("scratch",),
     "base_seeds": (0, 1, 2, 3, 4),
     "data": {"source": "digits"},
     "training": {"num_steps": 400, "batch_size": 64, "look_every": 200},
@@ -160,7 +160,6 @@ _DIGITS = _merged(
 _DIGITS_STABILITY = _merged(
   _DIGITS,
   {
-    "regimes": ("scratch",),
     "data": _data("digits", "class_pair"),
     "search": {"hold_output": "off"},
     "evaluation": {"num_gradients": 0},
@@ -170,6 +169,7 @@ _RECALIBRATED = {"evaluation": {"statistics": ("running", "recalibrated")}}
 _SMOKE = _merged(
   _merged(_DIGITS, smoke((3e-4,), num_steps=4)),
   {
+    "regimes": ("scratch", "random_init"),
     "data": {"num_problems": {"train": 0, "validation": 0, "test": 0}},
     "search": {"seeds": (0,), "learning_rates": (0.1,)},
     "runtime": {"cpu_devices": 1, "vmap_width": 1},
@@ -191,7 +191,6 @@ _VARIANTS = {
     _merged(
       _DIGITS,
       {
-        "regimes": ("scratch",),
         "search": {"seeds": (0,)},
         "evaluation": {**_RECALIBRATED["evaluation"], "num_gradients": 0},
       },

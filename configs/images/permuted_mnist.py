@@ -40,9 +40,10 @@ def _settings(source, new_inits, num_permutations=10):
 _DIGITS = _settings("digits", (2.0, 0.0, -1.0))
 _DIGITS_SEARCH = {
   **_DIGITS["search"],
-  "num_steps": 400,
+  "num_steps": 250,
   "batch_size": 64,
-  "look_every": 200,
+  "look_every": 125,
+  "learning_rates": (2e-2,),
 }
 
 _VARIANTS = {
