@@ -45,6 +45,8 @@ CONFIGS = (
   "configs/language/anaphora_singular.py:bert_small",
   "configs/arithmetic/add_mul.py:ff_huge",
   "configs/arithmetic/double_addition.py:lstm_together",
+  "configs/images/cifar10.py:no_dropout",
+  "configs/images/cifar10.py:resnet110",
   "configs/scan/scan.py:lstm",
   "configs/scan/scan.py:transformer",
 )

@@ -27,7 +27,7 @@ from structcomp_jax.studies import registry
 from structcomp_jax.studies.are_nets_modular.study import AreNetsModular
 from structcomp_jax.studies.break_it_down import regimes
 from structcomp_jax.studies.break_it_down.study import BreakItDown
-from structcomp_jax.tasks import arithmetic
+from structcomp_jax.tasks import arithmetic, images
 from structcomp_jax.tasks.odd_one_out import syntax
 from structcomp_jax.tasks.odd_one_out.shapes import drawing
 from structcomp_jax.tasks.scan import splits
@@ -52,6 +52,8 @@ def stored_problems(study: Any, num_problems: int) -> np.ndarray:
   """Returns problems of the first task as its data set stores them."""
   config = study.config
   if isinstance(study, AreNetsModular):
+    if config.experiment == "cifar10":
+      return _noise_pictures(config.data.source, num_problems)
     if config.experiment == "scan":
       return splits.make_datasets("simple")["train"][:num_problems]
     return arithmetic.make_problems(config.experiment, "train")[:num_problems]
@@ -60,6 +62,14 @@ def stored_problems(study: Any, num_problems: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
   datasets = syntax.make_datasets(config.experiment, config.data.policy)
   return datasets["base"]["train"][:num_problems]
+
+
+def _noise_pictures(source: str, num_pictures: int) -> np.ndarray:
+  """Returns records of noise, see `tasks.images.sources`."""
+  shape = (num_pictures, 1 + images.SOURCES[source].num_pixels)
+  records = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+  records[:, 0] %= len(images.SOURCES[source].classes)
+  return records
 
 
 def encoded_problems(study: Any, num_problems: int) -> types.Batch:
@@ -243,10 +253,11 @@ class Workload:
       learner=training.Supervised(
         loss_fn=network.loss_fn,
         metrics_fn=network.metrics_fn,
-        optimizer=training.Adam(config.learning_rate, config.clip_norm),
+        optimizer=training.make_optimizer(config),
         score_fn=supervised.validation_loss,
         patience=config.patience,
         loss_draws=loss_draws(self.study),
+        moving_loss_fn=network.moving_loss_fn,
       ),
       init=functools.partial(init, self.params),
       rows=supervised.Seed(jnp.zeros(1, jnp.int32)),

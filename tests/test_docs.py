@@ -13,6 +13,7 @@ import pytest
 
 import structcomp_jax
 from configs.common import language, vision
+from configs.images import cifar10
 from structcomp_jax.tasks import arithmetic
 from structcomp_jax.tasks.odd_one_out import names
 from tests.package import module_names
@@ -37,7 +38,12 @@ _FOLDER = re.compile(r"structcomp_jax(/\w+)+|(\w+/)+")
 _COMMAND = re.compile(r"python -m ((?:launch|tools|benchmarks|examples)[.\w]*)")
 _CONFIG = re.compile(r"(?<!/)(configs/[\w/]+\.py)(?::(\w+))?")
 # Files and folders of a work directory, not of the repository.
-_OF_A_WORKDIR = {"report/index.html", "report/verdicts.json", "added/"}
+_OF_A_WORKDIR = {
+  "report/index.html",
+  "report/verdicts.json",
+  "added/",
+  "permutations/",
+}
 # A name with a dot, such as `search.run` or `engine.plan.Machine`.
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _OTHERS = ("jax.", "lax.", "optax.", "torch.")
@@ -116,6 +122,7 @@ def config_fields():
 
   add(language.language_variant("sv_singular", "smoke").to_dict(), "")
   add(vision.vision_variant("inside_contact", "smoke").to_dict(), "")
+  add(cifar10.get_config("smoke").to_dict(), "")
   return found
 
 

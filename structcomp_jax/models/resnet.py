@@ -1,10 +1,11 @@
-"""ResNet with instance norm (He et al. 2015, arXiv 1512.03385) as named stages.
+"""ResNet (He et al. 2015, arXiv 1512.03385) as named stages.
 
 The networks of Break It Down (arXiv 2301.10884): torchvision's layout, with an
 instance norm that has no weights and no running statistics in place of every
 batch norm, and a small MLP as head. Convolutions have no bias; in a bottleneck
 the 3x3 convolution has the stride. A WideResNet50-2 (Zagoruyko and Komodakis
-2016, arXiv 1605.07146) has bottlenecks of twice the inner width.
+2016, arXiv 1605.07146) has bottlenecks of twice the inner width. Those of
+Csordás et al. 2021 (arXiv 2010.02066) for CIFAR have batch norms.
 
 `ResNet` is a `staged.Staged` network with the stages first, stage_1, stage_2,
 ..., head.
@@ -23,11 +24,13 @@ from jaxtyping import Array, Float
 from structcomp_jax import varying
 from structcomp_jax.models import sizes, staged
 from structcomp_jax.models.layers import vision
+from structcomp_jax.models.layers.batch_norm import BatchNorm
 from structcomp_jax.models.layers.convolution import Conv
+from structcomp_jax.models.layers.instance_norm import instance_norm
 from structcomp_jax.types import Batch, UserError
 
-_EPSILON = 1e-5  # PyTorch's default, added to the variance
 BLOCKS = ("basic", "bottleneck")
+NORMS = ("instance", "batch")
 # Channels that leave a block, as a multiple of the stage's width.
 _EXPANSION = {"basic": 1, "bottleneck": 4}
 
@@ -48,6 +51,9 @@ class ResNetConfig:
     stem_stride: its stride.
     stem_pool: whether a 3x3 max pool with stride 2 follows.
     head_sizes: widths of the dense layers; the last is the embedding.
+    norm: "instance", without weights, or "batch" (`layers.batch_norm`).
+    normalized: pictures come as floats of about unit variance; else they are
+      normalised here, as mostly white ones.
   """
 
   block: str = "bottleneck"
@@ -59,6 +65,8 @@ class ResNetConfig:
   stem_stride: int = 2
   stem_pool: bool = True
   head_sizes: Sequence[int] = (2048, 128)
+  norm: str = "instance"
+  normalized: bool = False
 
   def __post_init__(self):
     if self.block not in BLOCKS:
@@ -67,6 +75,7 @@ class ResNetConfig:
         f"use one of {', '.join(BLOCKS)}"
       )
     sizes.check(self, "ResNet")
+    sizes.check_choice(self, "ResNet", "norm", NORMS)
     per_stage = ("stage_sizes", "stage_widths", "stage_strides")
     if len({len(getattr(self, name)) for name in per_stage}) > 1:
       raise UserError(
@@ -94,42 +103,11 @@ def wide_resnet50_2() -> ResNetConfig:
   return ResNetConfig(inner_factor=2)
 
 
-@jax.custom_vjp
-def instance_norm(
-  images: Float[Array, "batch height width channels"],
-) -> Float[Array, "batch height width channels"]:
-  """Gives every channel of every image mean 0 and variance 1."""
-  return _instance_norm(images)[0]
-
-
-def _instance_norm(images):
-  values = images.astype(jnp.float32)
-  mean = values.mean((1, 2), keepdims=True)
-  centred = values - mean
-  variance = (centred**2).mean((1, 2), keepdims=True)
-  scale = lax.rsqrt(variance + _EPSILON)
-  return (centred * scale).astype(images.dtype), (images, mean, scale)
-
-
-def _instance_norm_gradient(saved, cotangent):
-  """Returns the gradient in the images.
-
-  The covariance is a sum over products of the image itself, since XLA:CPU is
-  fast only at sums over products of arrays that lie in memory. It would compute
-  the centred image inside of the loop of the sum, and take up to three times
-  as long as this whole function.
-  """
-  images, mean, scale = saved
-  values, slope = images.astype(jnp.float32), cotangent.astype(jnp.float32)
-  mean_slope = slope.mean((1, 2), keepdims=True)
-  covariance = (slope * values).mean((1, 2), keepdims=True) - mean_slope * mean
-  gradient = (slope - mean_slope) * scale - (
-    (values - mean) * (covariance * scale**3)
-  )
-  return (gradient.astype(images.dtype),)
-
-
-instance_norm.defvjp(_instance_norm, _instance_norm_gradient)
+def _norm(config: ResNetConfig, dtype: Any, name: str) -> Any:
+  """Returns the norm after a convolution, images -> images."""
+  if config.norm == "batch":
+    return BatchNorm(dtype, name=name)
+  return instance_norm
 
 
 def add_relu(
@@ -208,7 +186,8 @@ class Stem(nn.Module):
       dtype=self.dtype,
       name="conv",
     )
-    images = jax.nn.relu(instance_norm(convolution(images)))
+    norm = _norm(config, self.dtype, "norm")
+    images = jax.nn.relu(norm(convolution(images)))
     if config.stem_pool:
       images = max_pool(images)
     return images
@@ -218,10 +197,12 @@ class Block(nn.Module):
   """Convolutions with norms and ReLUs, and a shortcut around them.
 
   Attributes:
+    config: of the network.
     layers: (channels, kernel size, stride) of every convolution.
     dtype: of the computation.
   """
 
+  config: ResNetConfig
   layers: tuple[tuple[int, int, int], ...]
   dtype: Any = jnp.float32
 
@@ -233,12 +214,14 @@ class Block(nn.Module):
     shortcut = images
     if stride > 1 or images.shape[-1] != outputs:
       convolution = Conv(outputs, 1, stride, self.dtype, name="shortcut")
-      shortcut = instance_norm(convolution(images))
+      norm = _norm(self.config, self.dtype, "shortcut_norm")
+      shortcut = norm(convolution(images))
     for index, layer in enumerate(self.layers, start=1):
       if index > 1:
         images = jax.nn.relu(images)
       convolution = Conv(*layer, dtype=self.dtype, name=f"conv_{index}")
-      images = instance_norm(convolution(images))
+      norm = _norm(self.config, self.dtype, f"norm_{index}")
+      images = norm(convolution(images))
     return add_relu(images, shortcut)
 
 
@@ -256,7 +239,8 @@ class Stage(nn.Module):
     stride = self.config.stage_strides[self.number - 1]
     for index in range(self.config.stage_sizes[self.number - 1]):
       layers = _layers(self.config, self.number, stride if index == 0 else 1)
-      images = Block(layers, self.dtype, name=f"block_{index}")(images)
+      block = Block(self.config, layers, self.dtype, name=f"block_{index}")
+      images = block(images)
     return images
 
 
@@ -272,7 +256,7 @@ def _layers(
 
 
 class ResNet(nn.Module):
-  """ResNet with instance norm and an MLP head.
+  """ResNet with an MLP head.
 
   >>> ResNet(ResNetConfig()).stages
   ('first', 'stage_1', 'stage_2', 'stage_3', 'stage_4', 'head')
@@ -282,7 +266,7 @@ class ResNet(nn.Module):
     dtype: of the computation; parameters are float32 always.
 
   Inputs are {"images": [N, height, width, 3]}, bytes or floats in 0 ... 1,
-  which are normalised here.
+  which are normalised here unless `config.normalized` says that they are.
   """
 
   config: ResNetConfig
@@ -328,7 +312,9 @@ class ResNet(nn.Module):
     last = self.stages[-2]
     for name in names:
       if name == "first":
-        features = self.first(vision.normalize(features, self.dtype))
+        if not self.config.normalized:
+          features = vision.normalize(features, self.dtype)
+        features = self.first(features)
       elif name == "head":
         features = self.head(features)
       else:

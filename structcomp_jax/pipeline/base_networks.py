@@ -30,6 +30,7 @@ class Training:
     directory: of its files while it runs.
     label: for progress.
     loss_draws: the loss draws at random, see `training.run`.
+    moving_loss_fn: of a network with running statistics, see `training.run`.
   """
 
   task: str
@@ -38,6 +39,7 @@ class Training:
   directory: pathlib.Path
   label: str
   loss_draws: bool = False
+  moving_loss_fn: training.MovingLossFn | None = None
 
 
 def missing_seeds(work: Workplace, regime: str) -> list[int]:
@@ -82,6 +84,7 @@ def train(
       job.config,
       key=work.key("training"),
       draw_key=work.key("draws") if job.loss_draws else None,
+      moving_loss_fn=job.moving_loss_fn,
       on_call=run,
     )
 

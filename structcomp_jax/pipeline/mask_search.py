@@ -37,6 +37,8 @@ class Search:
     info: further fields of the mark of the finished search.
     start: {path: f32[...]}, logits to start from; see `search.run`.
     held: regexes of masked leaves that are not learned; see `search.run`.
+    start_of: of a search in several networks: (base seed, mask seed, penalty)
+      -> logits to start from, instead of `start`.
   """
 
   directory: pathlib.Path
@@ -48,6 +50,7 @@ class Search:
   info: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   start: types.MaskLogits | None = None
   held: Sequence[str] = ()
+  start_of: Callable[[int, int, float], types.AnyMask] | None = None
   rest_task: str = ""
 
 

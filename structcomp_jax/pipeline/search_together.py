@@ -152,7 +152,12 @@ def _search(
     work,
     job.directory,
     search.initial_state(
-      config.candidates(), spec, config, params=trees.row(params, 0)
+      config.candidates(),
+      spec,
+      config,
+      start=_start(job, rows, config),
+      held=job.held,
+      params=trees.row(params, 0),
     ),
     total_steps=config.total_steps(config.steps_per_epoch(dataset)),
     label=job.label,
@@ -173,6 +178,7 @@ def _search(
       key=job.key,
       validation=_load(work, job, "validation"),
       metrics_fn=network.metrics_fn,
+      held=job.held,
       params_have_rows=True,
       state=run.state,
       on_call=on_call,
@@ -191,6 +197,21 @@ def _load(work: Workplace, job: Search, split: str) -> types.Batch:
     return work.load(job.task, split)
   return search.halves(
     work.load(job.task, split), work.load(job.rest_task, split)
+  )
+
+
+def _start(
+  job: Search, rows: Sequence[Row], config: search.SearchConfig
+) -> types.MaskLogits | None:
+  """Returns the logits that every candidate starts from, if not its own."""
+  if job.start_of is None:
+    return None
+  penalties = np.asarray(config.candidates().penalty)
+  return trees.stack(
+    [
+      job.start_of(*row, float(penalty))
+      for row, penalty in zip(rows, penalties, strict=True)
+    ]
   )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 import jax
 import jax.numpy as jnp
 
-from structcomp_jax import types
+from structcomp_jax import training, types
 from structcomp_jax.models.staged import Staged
 
 
@@ -44,6 +44,11 @@ class StagedNetwork(abc.ABC):
   def metrics_fn(self) -> "Metrics":
     """(params, batch) -> metrics of every example."""
     return Metrics(self)
+
+  @property
+  def moving_loss_fn(self) -> training.MovingLossFn | None:
+    """The loss of a network with running statistics, see `training.run`."""
+    return None
 
   @abc.abstractmethod
   def init(self, key: jax.Array) -> types.Params:

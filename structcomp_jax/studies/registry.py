@@ -10,9 +10,11 @@ from structcomp_jax import types
 from structcomp_jax.pipeline.study import Study
 from structcomp_jax.report import workdir
 from structcomp_jax.studies.are_nets_modular import study as are_nets_modular
+from structcomp_jax.studies.are_nets_modular import transfer_study
 from structcomp_jax.studies.are_nets_modular.page import (
   report as are_nets_modular_report,
 )
+from structcomp_jax.studies.are_nets_modular.page import transfer_report
 from structcomp_jax.studies.break_it_down import study as break_it_down
 from structcomp_jax.studies.break_it_down.page import (
   report as break_it_down_report,
@@ -34,10 +36,12 @@ class Entry:
 
 _BREAK_IT_DOWN = Entry(break_it_down.make, break_it_down_report.write)
 _ARE_NETS_MODULAR = Entry(are_nets_modular.make, are_nets_modular_report.write)
+_TRANSFER = Entry(transfer_study.make, transfer_report.write)
 # {experiment: its study}
 STUDIES: Mapping[str, Entry] = {
   **dict.fromkeys(break_it_down.EXPERIMENTS, _BREAK_IT_DOWN),
   **dict.fromkeys(are_nets_modular.EXPERIMENTS, _ARE_NETS_MODULAR),
+  **dict.fromkeys(transfer_study.EXPERIMENTS, _TRANSFER),
 }
 
 

@@ -11,48 +11,21 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from structcomp_jax import settings, trees, types
+from structcomp_jax import trees, types
 from structcomp_jax.engine import batching, data, loop, parallel, width
 from structcomp_jax.engine.best import Best
 from structcomp_jax.engine.learner import Keys, Now
-from structcomp_jax.engine.plan import Machine, Plan, check_parts
+from structcomp_jax.engine.plan import Machine, Plan
 from structcomp_jax.training import problems
-from structcomp_jax.training.optimisers import Adam
+from structcomp_jax.training.config import TrainConfig, make_optimizer
 
 # {name: mean validation metric} -> f32 scalar, the lower the better.
 ScoreFn = Callable[[dict[str, jax.Array]], jax.Array]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig(Plan, Machine):
-  """How base networks are trained.
-
-  Attributes (besides those of `engine.Plan` and `engine.Machine`):
-    learning_rate: Adam's step size, constant.
-    patience: looks (epochs, by default) without a lower validation loss before
-      a seed stops. Lepori et al. 2023 used 30 for language and 75 for vision.
-    clip_norm: the gradient of a network is scaled down to this Euclidean norm
-      where it is larger; 0: never.
-    keep: which weights are the result: "best", those of the lowest validation
-      loss; "last", those of the last step, and no seed stops early.
-  """
-
-  num_epochs: int = 100
-  learning_rate: float = 1e-4
-  patience: int = 30
-  clip_norm: float = 0.0
-  keep: str = "best"
-
-  def __post_init__(self) -> None:
-    """Raises UserError for values no training can run with."""
-    Plan.__post_init__(self)
-    Machine.__post_init__(self)
-    settings.whole("patience", self.patience, 1)
-    settings.real("learning_rate", self.learning_rate, above=0)
-    settings.real("clip_norm", self.clip_norm, least=0)
-    if self.keep not in ("best", "last"):
-      raise types.UserError(f"unknown keep {self.keep!r}; choose best or last")
-    check_parts(self.batch_size, 1, self.data_devices, "one chunk")
+# (params, batch) -> mean loss, and {path: new value} of leaves that follow the
+# batches and are not learned, such as running statistics.
+MovingLossFn = Callable[
+  [types.Params, types.Batch], tuple[jax.Array, dict[str, jax.Array]]
+]
 
 
 class TrainState(flax.struct.PyTreeNode):
@@ -102,6 +75,8 @@ class Supervised:
     patience: looks without a lower score before a row stops.
     loss_draws: the loss draws at random: every batch has a field "key".
     keeps_last: no row stops, and its last weights are kept.
+    moving_loss_fn: the loss of a network with leaves that follow the batches;
+      then `loss_fn` is not used in steps.
   """
 
   loss_fn: types.LossFn
@@ -111,6 +86,7 @@ class Supervised:
   patience: int
   loss_draws: bool = False
   keeps_last: bool = False
+  moving_loss_fn: MovingLossFn | None = None
   row_name = "seed"
   num_chunks = 1
 
@@ -128,11 +104,19 @@ class Supervised:
       batch = {**batch, "key": now.example_keys()}
 
     def mean_loss(params):
-      loss = self.loss_fn(params, batch)
+      if self.moving_loss_fn is None:
+        loss = self.loss_fn(params, batch)
+        moved: dict[str, jax.Array] = {}
+      else:
+        loss, moved = self.moving_loss_fn(params, batch)
       data_axis = now.setup.data_axis
-      return jax.lax.pmean(loss, data_axis) if data_axis else loss
+      if data_axis:
+        loss, moved = jax.lax.pmean((loss, moved), data_axis)
+      return loss, moved
 
-    loss, gradient = jax.value_and_grad(mean_loss)(state.params)
+    (loss, moved), gradient = jax.value_and_grad(mean_loss, has_aux=True)(
+      state.params
+    )
     loss_sum = jnp.where(now.steps_since_look == 0, 0, state.loss_sum)
     state = state.replace(loss_sum=loss_sum)
 
@@ -140,8 +124,10 @@ class Supervised:
       updates, opt_state = self.optimizer.update(
         gradient, state.opt_state, state.params
       )
+      params = optax.apply_updates(state.params, updates)
       return state.replace(
-        params=optax.apply_updates(state.params, updates),
+        # An optimiser may decay what is not learned: its value is set.
+        params=trees.replace_leaves(params, moved) if moved else params,
         opt_state=opt_state,
         loss_sum=state.loss_sum + loss,
       )
@@ -201,7 +187,7 @@ def init_state(
     seed=seed,
     step=jnp.int32(0),
     params=params,
-    opt_state=(optimizer or _adam(config)).init(params),
+    opt_state=(optimizer or make_optimizer(config)).init(params),
     best=Best.start(params),
     loss_sum=jnp.float32(0),
   )
@@ -219,6 +205,7 @@ def run(
   draw_key: jax.Array | None = None,
   optimizer: Any = None,
   score_fn: ScoreFn = validation_loss,
+  moving_loss_fn: MovingLossFn | None = None,
   on_call: loop.OnCall | None = None,
   devices: Sequence[Any] | None = None,
 ) -> TrainState:
@@ -236,9 +223,11 @@ def run(
     draw_key: for a loss that draws at random. If given, every training batch
       has a field "key", keys[batch], that depends on `draw_key`, the seed and
       the step. It must not be the `key` of the order.
-    optimizer: default: Adam with the learning rate of `config`.
+    optimizer: default: that of `config`.
     score_fn: {name: mean validation metric} -> f32; the weights with the
       lowest score are kept, and `patience` waits for a lower one.
+    moving_loss_fn: of a network with leaves that follow the batches, see
+      `Supervised`.
     on_call: called with the state and the new history rows (one per active
       seed and look) each time the host sees the devices: for checkpoints and
       progress.
@@ -259,11 +248,12 @@ def run(
     learner=Supervised(
       loss_fn=loss_fn,
       metrics_fn=metrics_fn,
-      optimizer=optimizer or _adam(config),
+      optimizer=optimizer or make_optimizer(config),
       score_fn=score_fn,
       patience=config.patience,
       loss_draws=draw_key is not None,
       keeps_last=config.keep == "last",
+      moving_loss_fn=moving_loss_fn,
     ),
     init=lambda: state,
     state=state,
@@ -306,7 +296,7 @@ def choose_width(
     learner=Supervised(
       loss_fn=loss_fn,
       metrics_fn=_no_metrics,
-      optimizer=_adam(config),
+      optimizer=make_optimizer(config),
       score_fn=validation_loss,
       patience=config.patience,
     ),
@@ -319,10 +309,6 @@ def choose_width(
     devices=devices,
   )
   return width.choose_width(job)
-
-
-def _adam(config: TrainConfig) -> Adam:
-  return Adam(config.learning_rate, config.clip_norm)
 
 
 def _no_metrics(params: types.Params, batch: types.Batch) -> dict[str, Any]:

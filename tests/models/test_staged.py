@@ -16,6 +16,7 @@ import pytest
 from structcomp_jax import trees
 from structcomp_jax.models import staged
 from structcomp_jax.models.bert import Bert
+from structcomp_jax.models.cnn import Cnn, CnnConfig
 from structcomp_jax.models.gpt import Gpt
 from structcomp_jax.models.lstm import Lstm
 from structcomp_jax.models.mlp import Mlp
@@ -41,6 +42,16 @@ NETWORKS = {
   "vit": (ViT(tiny.VIT), tiny.IMAGES, 0.1),
   "resnet, bottlenecks": (ResNet(tiny.BOTTLENECKS), tiny.IMAGES, 0.0),
   "resnet, basic blocks": (ResNet(tiny.BASIC), tiny.IMAGES, 0.0),
+  "resnet, batch norm": (
+    ResNet(dataclasses.replace(tiny.BASIC, norm="batch", normalized=True)),
+    {"images": tiny.IMAGES["images"].astype(np.float32) / 255},
+    0.0,
+  ),
+  "cnn": (
+    Cnn(CnnConfig(num_outputs=5, widths=(4, 6), dropouts=(0.0, 0.5))),
+    {"images": tiny.IMAGES["images"].astype(np.float32) / 255},
+    0.3,
+  ),
   "mlp": (Mlp(tiny.MLP), tiny.features(4, 6), 0.3),
   "lstm": (Lstm(tiny.LSTM), tiny.features(4, 3, 6), 0.3),
   "seq2seq lstm": (Seq2SeqLstm(tiny.SEQ2SEQ_LSTM), COMMANDS, 0.3),

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Sequence
+from typing import ClassVar
 
 import jax
 from flax import linen as nn
@@ -11,7 +12,13 @@ from structcomp_jax.types import Batch
 
 
 class Chain(nn.Module):
-  """A `staged.Staged` network that reads and hands on {"features": array}."""
+  """A `staged.Staged` network that hands on {"features": array}.
+
+  Attributes:
+    reads: the name of the array that it reads.
+  """
+
+  reads: ClassVar[str] = "features"
 
   @property
   @abc.abstractmethod
@@ -24,12 +31,12 @@ class Chain(nn.Module):
 
   def __call__(self, inputs: Batch) -> jax.Array:
     """Returns the output for every item."""
-    return self._run(inputs["features"], self.stages)
+    return self._run(inputs[self.reads], self.stages)
 
   def features_before(self, inputs: Batch, stage: str) -> Batch:
     """Returns {"features": what goes into `stage`}, one of `stages[1:]`."""
     names = self.stages[: staged.index(self, stage)]
-    return {"features": self._run(inputs["features"], names)}
+    return {"features": self._run(inputs[self.reads], names)}
 
   def from_stage(self, features: Batch, stage: str) -> jax.Array:
     """Returns the output, given what enters `stage`."""

@@ -28,6 +28,7 @@ from jaxtyping import Array, Float
 
 from structcomp_jax import target, varying
 from structcomp_jax.models.layers import windows
+from structcomp_jax.models.layers.dense import symmetric_uniform
 
 _Bilinear = Callable[[jax.Array, jax.Array], jax.Array]
 # Operations; see `_by_parts`.
@@ -86,6 +87,35 @@ class Conv(nn.Module):
     return convolve(
       images.astype(self.dtype), kernel.astype(self.dtype), self.stride
     )
+
+
+class BiasedConv(nn.Module):
+  """A convolution with bias; its parameters are `kernel` and `bias`.
+
+  They start as those of PyTorch's Conv2d: uniform on an interval from -b to b,
+  b = 1 / sqrt(inputs size^2).
+
+  Attributes:
+    features: number of output channels.
+    size: of the kernel, along both axes.
+    dtype: of the computation; the parameters are float32 always.
+  """
+
+  features: int
+  size: int
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, images: Float[Array, "batch height width inputs"]
+  ) -> Float[Array, "batch height width outputs"]:
+    num_inputs = images.shape[-1]
+    draw = symmetric_uniform((num_inputs * self.size**2) ** -0.5)
+    shape = (self.size, self.size, num_inputs, self.features)
+    kernel = self.param("kernel", draw, shape)
+    bias = self.param("bias", draw, (self.features,))
+    convolved = convolve(images.astype(self.dtype), kernel.astype(self.dtype))
+    return convolved + bias.astype(self.dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

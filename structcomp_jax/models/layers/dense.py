@@ -14,7 +14,7 @@ def dense(
 
   Weights and biases are drawn from U(-b, b), b = 1 / sqrt(num_inputs).
   """
-  draw = _symmetric_uniform(num_inputs**-0.5)
+  draw = symmetric_uniform(num_inputs**-0.5)
   return nn.Dense(
     num_outputs,
     dtype=dtype,
@@ -60,7 +60,9 @@ def product_of_rows(
   return product.reshape(*inputs.shape[:-1], product.shape[-1])
 
 
-def _symmetric_uniform(bound: float) -> nn.initializers.Initializer:
+def symmetric_uniform(bound: float) -> nn.initializers.Initializer:
+  """Returns what draws weights from U(-bound, bound)."""
+
   def draw(key, shape, dtype=jnp.float32):
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 

@@ -9,6 +9,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from structcomp_jax import types
+from structcomp_jax.io.tables import Schema
 from structcomp_jax.models import lstm, mlp
 from structcomp_jax.pipeline.sizes import make_sizes
 from structcomp_jax.studies.are_nets_modular.arithmetic_networks import (
@@ -16,7 +17,9 @@ from structcomp_jax.studies.are_nets_modular.arithmetic_networks import (
   AddMulNetwork,
   DoubleAdditionNetwork,
 )
-from structcomp_jax.studies.are_nets_modular.domain import CONTROL
+from structcomp_jax.studies.are_nets_modular.columns import SCHEMAS
+from structcomp_jax.studies.are_nets_modular.domain import CONTROL, WEIGHTS
+from structcomp_jax.studies.are_nets_modular.mask_tests import Tests
 from structcomp_jax.tasks import arithmetic
 from structcomp_jax.tasks.arithmetic import add_mul, double_addition
 
@@ -51,6 +54,11 @@ class Arithmetic:
   policy: str
   family: str
   loss_draws: bool = False
+  masked: str = WEIGHTS
+  tests: type[Tests] = Tests
+  tables: Mapping[str, Schema] = dataclasses.field(
+    default_factory=lambda: SCHEMAS
+  )
   only_tasks: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
   def tasks(self) -> list[str]:
@@ -85,6 +93,9 @@ class Arithmetic:
 
   def outputs(self) -> tuple[str, Sequence[str]]:
     return "output/kernel", ()
+
+  def output_leaves(self) -> tuple[str, ...]:
+    return ("output/.*",)
 
   def copied(self, params: types.Params) -> types.Params | None:
     """Both pairs use the weights of pair 2 where they enter and leave.

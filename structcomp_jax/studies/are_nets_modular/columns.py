@@ -53,6 +53,31 @@ _OUTPUTS = {
   "control_kept": float,
   "lost": float,
 }
+# confusions.csv: what networks under a mask answer, class by class.
+_CONFUSIONS = {
+  "regime": str,
+  "base_seed": float,
+  "subroutine": str,
+  "mask_seed": float,
+  "beta": float,
+  "true": str,
+  "predicted": str,
+  "share": float,
+}
+# gradients.csv: cosine of the gradient of a masked network and that of the
+# whole one, over the weights that are kept; `mask` is learned or random. No
+# leaf: over all leaves.
+_GRADIENTS = {
+  "regime": str,
+  "base_seed": float,
+  "subroutine": str,
+  "mask_seed": float,
+  "beta": float,
+  "mask": str,
+  "num_masked": float,
+  "leaf": str,
+  "cosine": float,
+}
 # {name of the file: its columns}
 SCHEMAS = {
   "results": tables.results_schema(**_MEASURES),
@@ -66,3 +91,25 @@ SCHEMAS = {
     _OUTPUTS, _MADE_BY, filled=("size", "kept"), may_be_empty=True
   ),
 }
+# What experiments with pictures write besides.
+IMAGE_TABLES = {
+  "confusions": Schema(_CONFUSIONS, _MADE_BY, filled=("share",)),
+  "gradients": Schema(_GRADIENTS, _MADE_BY, may_be_empty=True),
+}
+# shares.csv: of a permutation's mask, leaf by leaf, how many weights masks of
+# earlier permutations have kept (`used`), too (`both`).
+SHARES = Schema(
+  {
+    "regime": str,
+    "base_seed": float,
+    "mask_init": float,
+    "permutation": float,
+    "leaf": str,
+    "size": float,
+    "kept": float,
+    "used": float,
+    "both": float,
+  },
+  _MADE_BY,
+  filled=("size", "kept", "used", "both"),
+)

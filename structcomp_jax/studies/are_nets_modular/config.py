@@ -18,11 +18,14 @@ class MaskSearch(config.MaskSearch):
   Attributes (besides those of `pipeline.config.MaskSearch`):
     betas: weights of the penalty; each is a mask of its own. The loss has
       beta / `penalty_batch_size` for every logit, as in Csordás et al. 2021.
+    hold_output: whose mask of the output layer the masks of subtasks have:
+      that of none ("off"), of the control mask, or of the first subtask.
     penalty_batch_size: b, the batch size of the base networks, whatever that of
       the search is.
   """
 
   betas: tuple[float, ...] = ()
+  hold_output: str = "off"
   penalty_batch_size: int = 1
 
   def search_config(
@@ -45,6 +48,14 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
   Raises:
     UserError: a value, named by its field, means nothing.
   """
+  check_search(config, choices)
+  _steps(config, "training")
+
+
+def check_search(
+  config: ConfigDict, choices: Mapping[str, Sequence[str]]
+) -> None:
+  """Checks the same of an experiment whose networks have no training."""
   checks.names(config, choices)
   checks.check_common(config)
   for field in ("search.learning_rates", "search.init_logits", "search.betas"):
@@ -55,10 +66,7 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
       f"search.betas {tuple(config.search.betas)} rewards what is kept; "
       "give 0 or more"
     )
-  for section in ("training", "search"):
-    for field in ("num_steps", "batch_size"):
-      checks.integers(config, f"{section}.{field}", 1)
-    checks.finite(config, f"{section}.clip_norm")
+  _steps(config, "search")
   for field in ("masked_from", "learning_rates", "init_logits"):
     values = tuple(config.search[field])
     if len(values) != 1:
@@ -66,3 +74,9 @@ def check(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
         f"search.{field} {values} must be one value, because masks of one "
         "penalty are compared; only search.betas may have several"
       )
+
+
+def _steps(config: ConfigDict, section: str) -> None:
+  for field in ("num_steps", "batch_size"):
+    checks.integers(config, f"{section}.{field}", 1)
+  checks.finite(config, f"{section}.clip_norm")

@@ -1,15 +1,21 @@
-"""What an experiment takes from its domain: arithmetic or SCAN."""
+"""What an experiment takes from its domain: arithmetic, SCAN or pictures."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from structcomp_jax import types
+from structcomp_jax.io.tables import Schema
 from structcomp_jax.pipeline.staged_network import StagedNetwork
 
 # The mask of the whole task, with which all others are compared.
 CONTROL = "control"
+# Regexes of masked leaves, from the name of their stage on. The first one
+# leaves out biases and embeddings, but not scale and shift of layer norms; the
+# second one leaves out the running statistics of batch norms alone.
+WEIGHTS = r"((.*/)?kernel|.*norm/(scale|bias))"
+EVERYTHING = r"(.*/)?(kernel|bias|scale)"
 
 
 class Domain(Protocol):
@@ -25,6 +31,9 @@ class Domain(Protocol):
     test_tasks: names of tasks whose test problems are tested on.
     only_tasks: {regime: task}: networks that are trained on one task alone and
       have no masks.
+    masked: regex of the masked leaves of a stage.
+    tests: the class of its tests, a `mask_tests.Tests`.
+    tables: {name: columns} of all tables that these write.
   """
 
   network: StagedNetwork
@@ -33,6 +42,9 @@ class Domain(Protocol):
   subroutines: Mapping[str, str]
   test_tasks: Sequence[str]
   only_tasks: Mapping[str, str]
+  masked: str
+  tests: type[Any]
+  tables: Mapping[str, Schema]
 
   def tasks(self) -> Sequence[str]:
     """Returns the names of all data sets, that of the base networks first."""
@@ -64,6 +76,9 @@ class Domain(Protocol):
 
     No names: its units are not counted one by one.
     """
+
+  def output_leaves(self) -> Sequence[str]:
+    """Returns regexes of the leaves of the last layer."""
 
   def copied(self, params: types.Params) -> types.Params | None:
     """Returns the network with the weights of one part copied to the other.

@@ -59,6 +59,7 @@ class Trained(Regime):
       directory=work.paths.training(self.name),
       label=f"training {self.name}",
       loss_draws=domain.loss_draws,
+      moving_loss_fn=study.network.moving_loss_fn,
     )
     work.train(self.name, job)
 
@@ -119,8 +120,13 @@ REGIMES: Mapping[str, Regime] = {
     ),
   )
 }
+# Of networks whose weights and masks are learned together (`transfer`).
+_TOGETHER = {
+  "transfer": "earlier weights stay",
+  "redrawn": "earlier weights drawn anew (control)",
+}
 LABELS = style.Labels(
-  words={name: regime.words for name, regime in REGIMES.items()},
+  words={name: regime.words for name, regime in REGIMES.items()} | _TOGETHER,
   colours={name: regime.colour for name, regime in REGIMES.items()},
 )
 

@@ -8,10 +8,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from structcomp_jax import types
+from structcomp_jax.io.tables import Schema
 from structcomp_jax.models.seq2seq import lstm, transformer
 from structcomp_jax.pipeline.sizes import make_sizes
 from structcomp_jax.studies.are_nets_modular.arithmetic import random_halves
-from structcomp_jax.studies.are_nets_modular.domain import CONTROL
+from structcomp_jax.studies.are_nets_modular.columns import SCHEMAS
+from structcomp_jax.studies.are_nets_modular.domain import CONTROL, WEIGHTS
+from structcomp_jax.studies.are_nets_modular.mask_tests import Tests
 from structcomp_jax.studies.are_nets_modular.scan_network import ScanNetwork
 from structcomp_jax.tasks.scan import splits, vocabulary
 
@@ -60,6 +63,11 @@ class Scan:
     }
   )
   loss_draws: bool = True
+  masked: str = WEIGHTS
+  tests: type[Tests] = Tests
+  tables: Mapping[str, Schema] = dataclasses.field(
+    default_factory=lambda: SCHEMAS
+  )
 
   def tasks(self) -> list[str]:
     return list(self.test_tasks)
@@ -94,6 +102,9 @@ class Scan:
 
   def outputs(self) -> tuple[str, Sequence[str]]:
     return "decoder/output/kernel", (*vocabulary.ACTION_WORDS, "EOS")
+
+  def output_leaves(self) -> tuple[str, ...]:
+    return ("decoder/output/.*",)
 
   def copied(self, params: types.Params) -> types.Params | None:
     return None

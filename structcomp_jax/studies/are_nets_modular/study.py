@@ -2,12 +2,14 @@
 
 import functools
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from structcomp_jax import masks, search, training, types
+from structcomp_jax import masks, search, training, trees, types
+from structcomp_jax.io.tables import Schema
 from structcomp_jax.models import staged
 from structcomp_jax.pipeline import checks, mask_search
 from structcomp_jax.pipeline.config import BaseTraining, Runtime
@@ -21,8 +23,8 @@ from structcomp_jax.pipeline.study import (
 )
 from structcomp_jax.studies.are_nets_modular import (
   arithmetic,
-  columns,
-  mask_tests,
+  holding,
+  images,
   regimes,
   scan,
 )
@@ -30,10 +32,8 @@ from structcomp_jax.studies.are_nets_modular import config as sections
 from structcomp_jax.studies.are_nets_modular.domain import Domain
 from structcomp_jax.studies.are_nets_modular.page import report
 
-DOMAINS = (arithmetic, scan)
+DOMAINS = (arithmetic, scan, images)
 EXPERIMENTS = tuple(name for domain in DOMAINS for name in domain.EXPERIMENTS)
-# Biases and embeddings are never masked, scale and shift of norms are.
-_MASKED = r"((.*/)?kernel|.*norm/(scale|bias))"
 
 
 class AreNetsModular:
@@ -48,8 +48,6 @@ class AreNetsModular:
     mask_search, base_training: sections of the config.
   """
 
-  tables = columns.SCHEMAS
-
   def __init__(self, config: ConfigDict, domain: Domain):
     self.config, self.domain = config, domain
     self.subroutines = tuple(domain.subroutines)
@@ -62,6 +60,11 @@ class AreNetsModular:
         **config.search.to_dict(),
         penalty_batch_size=config.training.batch_size,
       )
+
+  @property
+  def tables(self) -> Mapping[str, Schema]:
+    """{name of a CSV file: its columns}."""
+    return self.domain.tables
 
   @property
   def network(self) -> Network:
@@ -104,9 +107,15 @@ class AreNetsModular:
     )
 
   def mask_rules(self, masked_from: Any) -> list[masks.Rule]:
-    """Masks all weights but biases and embeddings, from a stage on."""
+    """Masks what the domain says, from a stage on, and nothing else."""
     stages = "|".join(self.masked_stages(masked_from))
-    return [(rf"({stages})/{_MASKED}", "weight"), (".*", "frozen")]
+    masked = rf"({stages})/{self.domain.masked}"
+    leaves = trees.leaves_by_path(param_shapes(self.network))
+    rules: list[masks.Rule] = [(masked, "weight")]
+    # A rule that matches nothing would be an error.
+    if not all(re.fullmatch(masked, path) for path in leaves):
+      rules.append((".*", "frozen"))
+    return rules
 
   def search_config(self, **changes: Any) -> search.SearchConfig:
     """Returns the settings of one search, some of them changed."""
@@ -152,6 +161,7 @@ class AreNetsModular:
           config=self.search_config(),
           key=work.key("search", self.subroutines.index(subroutine)),
           label=f"masks {number}/{len(todo)}: {regime} {subroutine}",
+          **holding.held_output(self, work, regime, subroutine),
         ),
         functools.partial(work.paths.masks, regime, subroutine=subroutine),
       )
@@ -162,10 +172,11 @@ class AreNetsModular:
     """Tests the base network and the networks that its masks make."""
     frozen = work.frozen(regime, base_seed)
     has_masks = regimes.REGIMES[regime].has_masks
-    tests = mask_tests.Tests(
+    tests = self.domain.tests(
       self, frozen, regime, base_seed, has_masks=has_masks
     )
-    return tests.parts()
+    found: tuple[Sequence[Part], bool] = tests.parts()
+    return found
 
   def is_decided(self, workdir: pathlib.Path) -> bool:
     """Returns True: this study adds no base seeds by itself."""

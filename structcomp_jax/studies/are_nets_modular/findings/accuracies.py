@@ -66,7 +66,9 @@ def between_networks(
   return pd.concat(joined, axis=1).reset_index()
 
 
-def failed(results: pd.DataFrame, tests: Sequence[str]) -> pd.DataFrame:
+def failed(
+  results: pd.DataFrame, tests: Sequence[str], least: float = SOLVED
+) -> pd.DataFrame:
   """Returns the networks whose control mask does not solve some test.
 
   Nothing can be said about them: what a mask of a subtask cannot do, the
@@ -75,6 +77,7 @@ def failed(results: pd.DataFrame, tests: Sequence[str]) -> pd.DataFrame:
   Args:
     results: rows of results.csv.
     tests: what the control mask must solve.
+    least: accuracy with which it is solved.
 
   Returns:
     Columns regime and base_seed. A number that is missing is not solved.
@@ -85,7 +88,7 @@ def failed(results: pd.DataFrame, tests: Sequence[str]) -> pd.DataFrame:
   if accuracy.empty:
     return every
   means = accuracy.reindex(columns=wanted).groupby(_NETWORK).mean()
-  works = (means >= SOLVED).all(axis=1).rename("works")
+  works = (means >= least).all(axis=1).rename("works")
   table = every.merge(works, how="left", left_on=_NETWORK, right_index=True)
   return table[~table["works"].fillna(False).astype(bool)][_NETWORK]
 

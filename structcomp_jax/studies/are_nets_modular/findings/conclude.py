@@ -6,18 +6,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from structcomp_jax.report import workdir
+from structcomp_jax.studies.are_nets_modular import images
 from structcomp_jax.studies.are_nets_modular.arithmetic import (
   END_LEAVES,
   EXPERIMENTS,
 )
-from structcomp_jax.studies.are_nets_modular.columns import SCHEMAS
-from structcomp_jax.studies.are_nets_modular.findings import (
-  evidence as evidence_module,
+from structcomp_jax.studies.are_nets_modular.columns import (
+  IMAGE_TABLES,
+  SCHEMAS,
 )
 from structcomp_jax.studies.are_nets_modular.findings import (
+  class_removal,
   left_out,
   reuse,
   specialisation,
+  stability,
+)
+from structcomp_jax.studies.are_nets_modular.findings import (
+  evidence as evidence_module,
 )
 from structcomp_jax.studies.are_nets_modular.findings.evidence import (
   COPIES,
@@ -40,6 +46,8 @@ _CONTROL_SENTENCES = {
 RULES = {
   "arithmetic": (*specialisation.RULES, *reuse.RULES),
   "scan": left_out.RULES,
+  images.REMOVE_CLASS: class_removal.RULES,
+  images.CLASS_PAIR: stability.RULES,
 }
 
 
@@ -55,6 +63,11 @@ class Findings:
   evidence: Evidence
   verdicts: tuple[Verdict, ...]
 
+  @property
+  def title(self) -> str:
+    """How the page calls it."""
+    return self.evidence.title
+
 
 def load(workdirs: Sequence[str | pathlib.Path]) -> list[Findings]:
   """Reads work directories and concludes; each one is judged by itself.
@@ -65,7 +78,8 @@ def load(workdirs: Sequence[str | pathlib.Path]) -> list[Findings]:
   if not workdirs:
     raise UserError("there is nothing to report; name a work directory")
   read = [
-    evidence_module.of_workdir(workdir.read(path, SCHEMAS)) for path in workdirs
+    evidence_module.of_workdir(workdir.read(path, {**SCHEMAS, **IMAGE_TABLES}))
+    for path in workdirs
   ]
   titles = [one.title for one in read]
   return [
@@ -89,9 +103,11 @@ def conclude(evidence: Evidence) -> Findings:
   return Findings(evidence, tuple(found))
 
 
-def kind(experiment: str) -> str:
+def kind(evidence: Evidence) -> str:
   """Returns which rules an experiment has: a key of `RULES`."""
-  return "arithmetic" if experiment in EXPERIMENTS else "scan"
+  if evidence.experiment in images.EXPERIMENTS:
+    return str(evidence.workdir.config["data"]["subtasks"])
+  return "arithmetic" if evidence.experiment in EXPERIMENTS else "scan"
 
 
 def end_leaves(experiment: str) -> frozenset[str]:
@@ -103,8 +119,13 @@ def end_leaves(experiment: str) -> frozenset[str]:
 
 
 def _judged(evidence: Evidence, regime: str) -> list[Verdict]:
-  if kind(evidence.experiment) == "scan":
+  which = kind(evidence)
+  if which == "scan":
     return left_out.judge(evidence, regime)
+  if which == images.REMOVE_CLASS:
+    return [class_removal.judge(evidence, regime)]
+  if which == images.CLASS_PAIR:
+    return [stability.judge(evidence, regime)]
   return [
     specialisation.judge(evidence, regime),
     reuse.judge(evidence, regime, end_leaves(evidence.experiment)),
@@ -114,8 +135,12 @@ def _judged(evidence: Evidence, regime: str) -> list[Verdict]:
 def _control(evidence: Evidence, regime: str) -> Verdict:
   """Returns what networks are that others are compared with."""
   network = (evidence.experiment, evidence.model, regime)
-  effect = []
-  if kind(evidence.experiment) == "arithmetic":
+  effect, which = [], kind(evidence)
+  if which == images.REMOVE_CLASS:
+    effect = [class_removal.numbers(evidence, regime)]
+  elif which == images.CLASS_PAIR:
+    effect = [stability.numbers(evidence, regime)]
+  elif which == "arithmetic":
     effect = [
       specialisation.numbers(evidence, regime),
       reuse.numbers(evidence, regime, end_leaves(evidence.experiment)),

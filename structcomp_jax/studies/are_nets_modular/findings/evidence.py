@@ -40,6 +40,8 @@ class Evidence:
     densities: rows of densities.csv; empty if there is no such table.
     histograms: rows of histograms.csv, likewise.
     outputs: rows of outputs.csv, likewise.
+    confusions: rows of confusions.csv, likewise.
+    gradients: rows of gradients.csv, likewise.
     workdir: where it comes from.
   """
 
@@ -58,6 +60,8 @@ class Evidence:
   densities: pd.DataFrame
   histograms: pd.DataFrame
   outputs: pd.DataFrame
+  confusions: pd.DataFrame
+  gradients: pd.DataFrame
   workdir: Workdir
 
   @property
@@ -123,6 +127,8 @@ def of_workdir(one: Workdir) -> Evidence:
     densities=densities,
     histograms=_at(_table(one, "histograms"), beta),
     outputs=_at(_table(one, "outputs"), beta),
+    confusions=_at(_table(one, "confusions"), beta),
+    gradients=_at(_table(one, "gradients"), beta),
     workdir=one,
   )
 

@@ -82,11 +82,14 @@ class Networks:
 
 
 def networks(
-  results: pd.DataFrame, regime: str, tests: Sequence[str]
+  results: pd.DataFrame,
+  regime: str,
+  tests: Sequence[str],
+  least: float = SOLVED,
 ) -> Networks:
   """Returns the networks of a regime whose control mask solves some tests."""
   of_regime = results[results["regime"] == regime]
-  out = accuracies.failed(of_regime, tests)
+  out = accuracies.failed(of_regime, tests, least)
   kept = accuracies.wide(accuracies.working(of_regime, out))
   seeds = tuple(sorted(out["base_seed"]))
   named = ", ".join(f"{seed:g}" for seed in seeds)
@@ -124,12 +127,14 @@ def probably(label: str, grade: Grade) -> str:
   return label if grade >= Grade.CLEAR else PROBABLY + label
 
 
-def too_few(found: Networks, tests: Sequence[str]) -> str:
+def too_few(
+  found: Networks, tests: Sequence[str], least: float = SOLVED
+) -> str:
   """Returns why a regime has no answer, or the empty string."""
   if not found.count:
     return (
       "The control mask, which learned the whole task, does not solve "
-      f"{listed(tests)} in any network (accuracy below {SOLVED:g}; mean: "
+      f"{listed(tests)} in any network (accuracy below {least:g}; mean: "
       f"{found.control}). What masks of subtasks cannot do, the penalty or the "
       "short search may have cost. Lower search.betas, or raise "
       "training.num_steps and search.num_steps."

@@ -81,5 +81,5 @@ def page(found: Sequence[Findings], files: Mapping[str, bytes]) -> str:
 
 def _rules(found: Sequence[Findings]) -> list[str]:
   """Returns the rules of the kinds of experiments on the page."""
-  kinds = dict.fromkeys(conclude.kind(one.evidence.experiment) for one in found)
+  kinds = dict.fromkeys(conclude.kind(one.evidence) for one in found)
   return [rule for kind in kinds for rule in conclude.RULES[kind]]

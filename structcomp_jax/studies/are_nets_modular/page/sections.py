@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from structcomp_jax.report import curves, markup
 from structcomp_jax.report.markup import escape
+from structcomp_jax.studies.are_nets_modular import images
 from structcomp_jax.studies.are_nets_modular.findings import (
   accuracies,
   conclude,
@@ -19,11 +19,13 @@ from structcomp_jax.studies.are_nets_modular.findings.evidence import Evidence
 from structcomp_jax.studies.are_nets_modular.mask_tests import NUM_BINS
 from structcomp_jax.studies.are_nets_modular.page import (
   figures,
+  image_sections,
   overlap_figures,
   scan_figures,
   tables,
   wording,
 )
+from structcomp_jax.studies.are_nets_modular.page.shown import shown
 from structcomp_jax.studies.are_nets_modular.regimes import LABELS
 from structcomp_jax.studies.are_nets_modular.scan import only_regime
 
@@ -38,8 +40,13 @@ def section(findings: Findings) -> str:
     f"<p>{wording.TASKS.get(evidence.experiment, '')}</p>",
     _beta(evidence),
   ]
-  if conclude.kind(evidence.experiment) == "scan":
+  kind = conclude.kind(evidence)
+  if kind == "scan":
     parts += _scan(evidence)
+  elif kind == images.REMOVE_CLASS:
+    parts += image_sections.class_removal_parts(evidence)
+  elif kind == images.CLASS_PAIR:
+    parts += image_sections.stability_parts(evidence)
   else:
     parts += _arithmetic(evidence)
   parts += _process(evidence)
@@ -56,15 +63,8 @@ def _beta(evidence: Evidence) -> str:
   )
 
 
-def _shown(drawing: Figure, name: str, table: str, description: str) -> str:
-  """Returns a figure with its caption, and the table behind it."""
-  return markup.figure(drawing, wording.CAPTIONS[name], description) + (
-    markup.folded("The numbers", table) if table else ""
-  )
-
-
 def _arithmetic(evidence: Evidence) -> Iterator[str]:
-  yield _shown(
+  yield shown(
     figures.accuracy_figure(evidence),
     "accuracy",
     tables.inverse_table(evidence),
@@ -74,7 +74,7 @@ def _arithmetic(evidence: Evidence) -> Iterator[str]:
   confusion = accuracies.confusion(evidence.results)
   if not confusion.empty:
     confusion = confusion[confusion["regime"].isin(evidence.masked_regimes)]
-    yield _shown(
+    yield shown(
       figures.confusion_figure(confusion),
       "confusion",
       tables.confusion_table(confusion),
@@ -87,7 +87,7 @@ def _overlaps(evidence: Evidence) -> Iterator[str]:
   rows = overlaps.of_subtasks(evidence.overlaps, evidence.subtasks)
   if rows.empty or len(evidence.subtasks) != 2:
     return
-  yield _shown(
+  yield shown(
     overlap_figures.overlap_figure(rows),
     "overlap",
     tables.overlap_tables(rows, evidence.subtasks),
@@ -96,7 +96,7 @@ def _overlaps(evidence: Evidence) -> Iterator[str]:
   ends = conclude.end_leaves(evidence.experiment)
   scores = reuse_score.scores(reuse_score.counted(rows, ends))
   if scores["score"].notna().any():
-    yield _shown(
+    yield shown(
       overlap_figures.score_figure(scores),
       "score",
       tables.score_table(scores),
@@ -114,7 +114,7 @@ def _sensitivity(evidence: Evidence) -> Iterator[str]:
   table = table.merge(
     shares.drop(columns="num_networks"), how="left", on=["regime", "beta"]
   )
-  yield _shown(
+  yield shown(
     overlap_figures.sensitivity_figure(table, evidence.subtasks[0]),
     "sensitivity",
     tables.sensitivity_table(table),
@@ -124,7 +124,7 @@ def _sensitivity(evidence: Evidence) -> Iterator[str]:
 
 def _scan(evidence: Evidence) -> Iterator[str]:
   only = {split: only_regime(split) for split in evidence.subtasks}
-  yield _shown(
+  yield shown(
     scan_figures.left_out_figure(evidence, only),
     "left_out",
     tables.left_out_table(left_out.accuracy_table(evidence)),
@@ -132,7 +132,7 @@ def _scan(evidence: Evidence) -> Iterator[str]:
   )
   table = left_out.output_table(evidence.outputs)
   if not table.empty:
-    yield _shown(
+    yield shown(
       scan_figures.output_figure(evidence.outputs),
       "output",
       tables.output_table(table),
@@ -143,14 +143,14 @@ def _scan(evidence: Evidence) -> Iterator[str]:
 def _process(evidence: Evidence) -> Iterator[str]:
   halves = accuracies.half_masks(evidence.results)
   if not halves.empty:
-    yield _shown(
+    yield shown(
       figures.half_figure(halves, evidence.tests),
       "half",
       tables.half_table(halves),
       "Accuracy lost by one half of the control mask",
     )
   if not evidence.densities.empty:
-    yield _shown(
+    yield shown(
       curves.density_figure(evidence.densities, labels=LABELS),
       "density",
       tables.weight_table(evidence.densities, evidence.subtasks)
@@ -158,7 +158,7 @@ def _process(evidence: Evidence) -> Iterator[str]:
       "Fraction of weights kept per leaf",
     )
   if not evidence.histograms.empty:
-    yield _shown(
+    yield shown(
       figures.histogram_figure(evidence.histograms, NUM_BINS),
       "histogram",
       "",
@@ -167,7 +167,7 @@ def _process(evidence: Evidence) -> Iterator[str]:
   training = evidence.workdir.training
   if not training.empty:
     drawing = curves.training_figure(training, labels=LABELS, progress="step")
-    yield _shown(drawing, "training", "", "Training of the base networks")
+    yield shown(drawing, "training", "", "Training of the base networks")
   yield from _searches(evidence.workdir.searches)
 
 

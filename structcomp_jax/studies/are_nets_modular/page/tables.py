@@ -16,7 +16,7 @@ from structcomp_jax.studies.are_nets_modular.page import wording
 from structcomp_jax.studies.are_nets_modular.regimes import LABELS
 
 
-def _points(mean: float, deviation: float) -> str:
+def points(mean: float, deviation: float) -> str:
   """Returns a fraction in percent, with one decimal."""
   text = number(100 * mean, 1)
   if pd.isna(mean) or pd.isna(deviation):
@@ -46,7 +46,7 @@ def _cells(
     found = group.drop_duplicates(column).set_index(column)
     found = found.reindex(columns)
     cells = [
-      _points(mean, deviation)
+      points(mean, deviation)
       for mean, deviation in zip(
         found[f"{value}_mean"], found[f"{value}_sd"], strict=True
       )
@@ -181,7 +181,7 @@ def confusion_table(confusion: pd.DataFrame) -> str:
       escape(LABELS.name(row["regime"])),
       escape(row["subroutine"] or "(whole network)"),
       escape(row["test_task"]),
-      *(_points(row[f"{name}_mean"], row[f"{name}_sd"]) for name in columns),
+      *(points(row[f"{name}_mean"], row[f"{name}_sd"]) for name in columns),
     ]
     for _, row in confusion.iterrows()
   ]
@@ -195,8 +195,8 @@ def sensitivity_table(by_beta: pd.DataFrame) -> str:
     [
       escape(LABELS.name(row["regime"])),
       f"{row['beta']:g}",
-      _points(row["accuracy_mean"], row["accuracy_sd"]),
-      _points(row["of_first_mean"], row["of_first_sd"]),
+      points(row["accuracy_mean"], row["accuracy_sd"]),
+      points(row["of_first_mean"], row["of_first_sd"]),
       str(row["num_networks"]),
     ]
     for _, row in by_beta.iterrows()

@@ -1,14 +1,18 @@
 """The part of the page that answers, and the same for a terminal."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from structcomp_jax.report import cards, markup
 from structcomp_jax.report.estimate import Estimate
 from structcomp_jax.report.markup import escape, number
 from structcomp_jax.studies.are_nets_modular.findings import (
+  class_removal,
   left_out,
   reuse_score,
   specialisation,
+  stability,
+  transfer_sharing,
   verdict,
 )
 from structcomp_jax.studies.are_nets_modular.findings.conclude import Findings
@@ -27,10 +31,30 @@ _KINDS = {
   left_out.LOSES: "bad",
   left_out.KEEPS: "good",
   left_out.CUT: "middle",
+  class_removal.ALONE: "good",
+  class_removal.LOST: "middle",
+  class_removal.KEPT: "bad",
+  stability.AGREE: "good",
+  stability.UNSPECIFIC: "middle",
+  stability.CHANCE: "bad",
+  transfer_sharing.REUSED: "good",
+  transfer_sharing.AVOIDED: "bad",
 }
 
 
-def overview(found: Sequence[Findings]) -> str:
+class Judged(Protocol):
+  """What was found in one work directory, of any experiment."""
+
+  @property
+  def title(self) -> str:
+    """How the page calls it."""
+
+  @property
+  def verdicts(self) -> tuple[Verdict, ...]:
+    """In the order of the page."""
+
+
+def overview(found: Sequence[Judged]) -> str:
   """Returns the first table of the page: one line per verdict."""
   header = (
     "network",
@@ -41,7 +65,7 @@ def overview(found: Sequence[Findings]) -> str:
   )
   rows = [
     (
-      f"{escape(findings.evidence.title).replace(', ', ',<br>')}<br>"
+      f"{escape(findings.title).replace(', ', ',<br>')}<br>"
       f"<small>{escape(LABELS.name(one.network[2]))}</small>",
       escape(one.question),
       badge(one.label),
