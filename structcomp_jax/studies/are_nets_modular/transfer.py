@@ -251,11 +251,11 @@ def _learn_one(
   dataset = work.load(study.task(number), "train")
   candidates = _candidates(rows, config)
   with resumable.Run(
+    work,
     directory,
     trees.stack([joint.start(params, logits) for params, logits, _ in begun]),
     total_steps=config.total_steps(config.steps_per_epoch(dataset)),
     label=f"permutation {number} of {study.num_permutations - 1}",
-    checkpoint_seconds=work.runtime.checkpoint_seconds,
     accuracy="validation/hard/accuracy",
   ) as run:
     state = joint.run_together(
