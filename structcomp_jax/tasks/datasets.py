@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # {builder name: (module, class)}
 _BUILDERS = {
   "arithmetic": ("structcomp_jax.tasks.arithmetic.builder", "Arithmetic"),
+  "mathematics": ("structcomp_jax.tasks.mathematics.builder", "Mathematics"),
   "scan": ("structcomp_jax.tasks.scan.builder", "Scan"),
   "shape_subroutines": (
     "structcomp_jax.tasks.shape_subroutines",

@@ -28,7 +28,8 @@ class TrainConfig(Plan, Machine):
   """How base networks are trained.
 
   Attributes (besides those of `engine.Plan` and `engine.Machine`):
-    learning_rate: Adam's step size, constant.
+    learning_rate: Adam's step size.
+    warmup_steps, b2, epsilon: see `optimisers.Adam`.
     patience: looks (epochs, by default) without a lower validation loss before
       a seed stops. Lepori et al. 2023 used 30 for language and 75 for vision.
     clip_norm: the gradient of a network is scaled down to this Euclidean norm
@@ -39,6 +40,9 @@ class TrainConfig(Plan, Machine):
 
   num_epochs: int = 100
   learning_rate: float = 1e-4
+  warmup_steps: int = 0
+  b2: float = 0.999
+  epsilon: float = 1e-8
   patience: int = 30
   clip_norm: float = 0.0
   keep: str = "best"
@@ -49,6 +53,9 @@ class TrainConfig(Plan, Machine):
     Machine.__post_init__(self)
     settings.whole("patience", self.patience, 1)
     settings.real("learning_rate", self.learning_rate, above=0)
+    settings.whole("warmup_steps", self.warmup_steps)
+    settings.real("b2", self.b2, least=0, most=0.99999)
+    settings.real("epsilon", self.epsilon, above=0)
     settings.real("clip_norm", self.clip_norm, least=0)
     if self.keep not in ("best", "last"):
       raise types.UserError(f"unknown keep {self.keep!r}; choose best or last")
@@ -322,7 +329,13 @@ def choose_width(
 
 
 def _adam(config: TrainConfig) -> Adam:
-  return Adam(config.learning_rate, config.clip_norm)
+  return Adam(
+    learning_rate=config.learning_rate,
+    clip_norm=config.clip_norm,
+    warmup_steps=config.warmup_steps,
+    b2=config.b2,
+    epsilon=config.epsilon,
+  )
 
 
 def _no_metrics(params: types.Params, batch: types.Batch) -> dict[str, Any]:

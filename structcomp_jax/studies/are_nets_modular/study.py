@@ -23,6 +23,7 @@ from structcomp_jax.studies.are_nets_modular import (
   arithmetic,
   columns,
   mask_tests,
+  mathematics,
   regimes,
   scan,
 )
@@ -30,7 +31,7 @@ from structcomp_jax.studies.are_nets_modular import config as sections
 from structcomp_jax.studies.are_nets_modular.domain import Domain
 from structcomp_jax.studies.are_nets_modular.page import report
 
-DOMAINS = (arithmetic, scan)
+DOMAINS = (arithmetic, scan, mathematics)
 EXPERIMENTS = tuple(name for domain in DOMAINS for name in domain.EXPERIMENTS)
 # Biases and embeddings are never masked, scale and shift of norms are.
 _MASKED = r"((.*/)?kernel|.*norm/(scale|bias))"
