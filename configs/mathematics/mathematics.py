@@ -131,10 +131,13 @@ _VARIANTS = {
   "smoke": (
     "add_or_sub",
     _TINY,
-    {**smoke((2e-5,), num_steps=10), "data": {
-      **_data(161, 31),
-      "num_problems": {"train": 512, "validation": 64, "test": 64},
-    }},
+    {
+      **smoke((2e-5,), num_steps=10),
+      "data": {
+        **_data(161, 31),
+        "num_problems": {"train": 512, "validation": 64, "test": 64},
+      },
+    },
   ),
 }
 

@@ -12,7 +12,9 @@ from structcomp_jax.models.seq2seq import lstm, transformer
 from structcomp_jax.pipeline.sizes import make_sizes
 from structcomp_jax.studies.are_nets_modular.arithmetic import random_halves
 from structcomp_jax.studies.are_nets_modular.domain import CONTROL
-from structcomp_jax.studies.are_nets_modular.seq2seq_network import Seq2SeqNetwork
+from structcomp_jax.studies.are_nets_modular.seq2seq_network import (
+  Seq2SeqNetwork,
+)
 from structcomp_jax.tasks.scan import splits, vocabulary
 
 EXPERIMENTS = ("scan",)

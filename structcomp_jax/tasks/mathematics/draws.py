@@ -39,6 +39,15 @@ class Draws:
     """Returns one of some values."""
     return values[self.whole(0, len(values) - 1)]
 
+  def place(self, weights: Sequence[float]) -> int:
+    """Returns a place in a list of weights, as often as its weight says."""
+    number = self.uniform(0, sum(weights))
+    for place, weight in enumerate(weights):
+      number -= weight
+      if number < 0:
+        return place
+    return len(weights) - 1
+
   def shuffled(self, values: Sequence[T]) -> list[T]:
     """Returns the values in random order."""
     order = list(values)

@@ -4,7 +4,13 @@ import dataclasses
 from collections.abc import Callable
 
 from structcomp_jax.tasks.mathematics.draws import Draws
-from structcomp_jax.tasks.mathematics.modules import add_or_sub
+from structcomp_jax.tasks.mathematics.modules import (
+  add_or_sub,
+  collect,
+  differentiate,
+  linear_1d,
+  sort,
+)
 
 # Thirds of the range of entropies that a module's training questions have.
 LEVELS = ("easy", "medium", "hard")
@@ -42,4 +48,10 @@ MODULES = {
   "add_or_sub": Module(
     "arithmetic__add_or_sub", add_or_sub.draw, entropies=(4, 16)
   ),
+  "linear_1d": Module("algebra__linear_1d", linear_1d.draw, entropies=(3, 10)),
+  "differentiate": Module(
+    "calculus__differentiate", differentiate.draw, entropies=(3, 10)
+  ),
+  "sort": Module("comparison__sort", sort.draw, entropies=(3, 10)),
+  "collect": Module("polynomials__collect", collect.draw, entropies=(3, 10)),
 }

@@ -59,9 +59,11 @@ def decimal(draws: Draws, entropy: float) -> Number:
 
 def ratio(draws: Draws, entropy: float) -> Number:
   """Draws a ratio of integers that is no integer, in lowest terms."""
-  above, below = draws.shares(entropy, 2)
+  above, below = draws.shares(max(entropy, _SMALLEST), 2)
+  # Numerators may be smaller than all other numbers.
+  largest = math.ceil(10**above / 2)
   while True:
-    numerator = integer(draws, above, least=1)
+    numerator = draws.whole(1, largest) * draws.choice((-1, 1))
     denominator = integer(draws, below, signed=False, least=2)
     value = Fraction(numerator, denominator)
     if value.denominator > 1:
@@ -92,6 +94,18 @@ def decimal_text(value: Fraction) -> str:
   digits = str(abs(value.numerator)).zfill(places + 1)
   whole = digits[: len(digits) - places]
   return f"{sign}{whole}" + (f".{digits[-places:]}" if places else "")
+
+
+def part(draws: Draws, total: int, entropy: float) -> int:
+  """Draws one of two numbers with a sum; both are about as large as it.
+
+  Args:
+    draws: where from.
+    total: the sum.
+    entropy: of what the parts have beyond it.
+  """
+  most = abs(total) + _most(entropy, signed=True)
+  return draws.whole(-most, most)
 
 
 def _most(entropy: float, signed: bool) -> int:

@@ -10,7 +10,9 @@ import pytest
 from configs.scan import scan as scan_config
 from structcomp_jax.pipeline.study import param_shapes
 from structcomp_jax.studies.are_nets_modular import scan
-from structcomp_jax.studies.are_nets_modular.seq2seq_network import Seq2SeqNetwork
+from structcomp_jax.studies.are_nets_modular.seq2seq_network import (
+  Seq2SeqNetwork,
+)
 
 SIZES = {
   "seq2seq_lstm": {
