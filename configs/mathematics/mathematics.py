@@ -63,11 +63,11 @@ def _data(question_length, answer_length, levels=("easy", "medium", "hard")):
   }
 
 
-def _published(training, search, *lengths):
+def _published(data, training, search):
   """Returns the changes for one row of the published table."""
   return {
     "base_seeds": (0, 1, 2, 3, 4),
-    "data": _data(*lengths),
+    "data": data,
     "training": {
       "learning_rate": 1e-4,
       "clip_norm": 0.1,
@@ -90,10 +90,45 @@ _VARIANTS = {
     "add_or_sub",
     _TRANSFORMER,
     _published(
+      _data(72, 24),
       _steps(30_000, 256),
       _steps(30_000, 256, learning_rates=(3e-2,), betas=(2e-5,)),
-      161,
-      31,
+    ),
+  ),
+  "linear_1d": (
+    "linear_1d",
+    _TRANSFORMER,
+    _published(
+      _data(80, 8),
+      _steps(200_000, 512, warmup_steps=5000),
+      _steps(50_000, 400, learning_rates=(2e-2,), betas=(1e-6,)),
+    ),
+  ),
+  "differentiate": (
+    "differentiate",
+    _TRANSFORMER,
+    _published(
+      _data(161, 31),
+      _steps(40_000, 128),
+      _steps(40_000, 128, learning_rates=(3e-2,), betas=(1e-5,)),
+    ),
+  ),
+  "sort": (
+    "sort",
+    _TRANSFORMER,
+    _published(
+      _data(64, 31),
+      _steps(30_000, 256),
+      _steps(30_000, 256, learning_rates=(3e-2,), betas=(3e-6,)),
+    ),
+  ),
+  "collect": (
+    "collect",
+    _TRANSFORMER,
+    _published(
+      _data(128, 31),
+      _steps(200_000, 128, warmup_steps=5000),
+      _steps(50_000, 256, learning_rates=(2e-2,), betas=(1e-6,)),
     ),
   ),
   "small": (

@@ -5,9 +5,9 @@ Vaswani et al. 2017 with attention without biases, keys and values of one
 matrix, and norms that divide by a standard deviation (`transformer.StdNorm`).
 Other than that of the LSTMs, its encoder reads the end token of the source.
 
-With `ties_embeddings` it is the one that they train on DeepMind Mathematics: one
-table of vectors is the embedding of source and target, and the output layer,
-whose logits are divided by the square root of the width.
+With `ties_embeddings` it is the one that they train on DeepMind Mathematics: a
+single table of vectors is the embedding of source and target, and the output
+layer, whose logits are divided by the square root of the width.
 
 `Seq2SeqTransformer` is a `staged.Staged` network with the stages
 encoder_embedding, encoder_layer_0, ..., decoder.

@@ -20,7 +20,7 @@ EXPERIMENTS = tuple(f"mathematics_{name}" for name in mathematics.MODULES)
 EASY = "easy"
 _ALL = "all"
 CHOICES = {
-  "data.policy": ("generated",),
+  "data.policy": mathematics.POLICIES,
   "data.levels": mathematics.LEVELS,
   "model.family": ("seq2seq_transformer",),
   "regimes": ("scratch", "random_init"),
@@ -33,6 +33,7 @@ class Mathematics:
 
   Attributes:
     dataset: its data set, without the name of the builder.
+    data_dir: below which an archive lies.
     levels: of the questions that networks learn.
     lengths: of questions and answers with their ends, in characters.
   """
@@ -40,6 +41,7 @@ class Mathematics:
   network: Seq2SeqNetwork
   frozen_network: Seq2SeqNetwork
   dataset: str
+  data_dir: str
   levels: tuple[str, ...]
   lengths: tuple[int, int]
   subroutines: Mapping[str, str] = dataclasses.field(
@@ -60,7 +62,7 @@ class Mathematics:
     return f"mathematics/{self.dataset}"
 
   def available(self, task: str) -> Mapping[str, int]:
-    return mathematics.sizes(self.dataset)
+    return mathematics.sizes(self.dataset, self.data_dir)
 
   def encode(self, task: str, problems: np.ndarray) -> types.Batch:
     wanted = self.levels if task == _ALL else (task,)
@@ -115,17 +117,28 @@ def make(config: ConfigDict) -> Mathematics:
     ),
     always_forced=True,
   )
-  module = config.experiment.removeprefix("mathematics_")
-  one_level = "" if len(levels) > 1 else f".{levels[0]}"
   return Mathematics(
     network=network.in_dtype("float32"),
     frozen_network=network.without_dropout().in_dtype(
       config.search.compute_dtype
     ),
-    dataset=module + one_level,
+    dataset=_dataset(config, levels),
+    data_dir=config.runtime.data_dir,
     levels=levels,
     lengths=(config.data.question_length, config.data.answer_length),
   )
+
+
+def _dataset(config: ConfigDict, levels: tuple[str, ...]) -> str:
+  if config.data.policy != mathematics.GENERATED and (
+    not config.runtime.data_dir
+  ):
+    raise types.UserError(
+      f"data.policy {config.data.policy} reads files below the data directory,"
+      " which is not given; set runtime.data_dir"
+    )
+  module = config.experiment.removeprefix("mathematics_")
+  return mathematics.name_of(module, levels, config.data.policy)
 
 
 def _levels(config: ConfigDict) -> tuple[str, ...]:

@@ -2,8 +2,11 @@
 
 from structcomp_jax.tasks.mathematics.levels import LEVELS, MODULES
 from structcomp_jax.tasks.mathematics.problems import (
+  GENERATED,
   NAMES,
+  POLICIES,
   make_problems,
+  name_of,
   separation,
   sizes,
 )
@@ -15,12 +18,15 @@ from structcomp_jax.tasks.mathematics.vocabulary import (
 
 __all__ = [
   "CHARACTERS",
+  "GENERATED",
   "LEVELS",
   "MODULES",
   "NAMES",
   "NUM_TOKENS",
+  "POLICIES",
   "encode",
   "make_problems",
+  "name_of",
   "separation",
   "sizes",
 ]

@@ -17,7 +17,8 @@ class Mathematics(
 ):
   """One config per name in `problems.NAMES`; feature: `texts`.
 
-  A problem is a question, its answer and its level.
+  A problem is a question, its answer and its level. Those of an archive read
+  files that lie below the data directory, see `archive`.
   `info.metadata["separation"]` holds the lines of `problems.separation`.
   """
 
@@ -44,10 +45,12 @@ three levels of difficulty.
   )
 
   def available_problems(self) -> dict[str, int]:
-    return problems.sizes(self.builder_config.name)
+    return problems.sizes(self.builder_config.name, self._data_dir_root)
 
   def make_problems(self, split: str, count: int) -> Iterable[np.ndarray]:
-    return problems.make_problems(self.builder_config.name, split, count)
+    return problems.make_problems(
+      self.builder_config.name, split, count, self._data_dir_root
+    )
 
   def feature(self) -> tuple[str, tfds.features.FeatureConnector]:
     return "texts", tfds.features.Tensor(shape=(3,), dtype=np.str_)

@@ -4,6 +4,7 @@ Of `random.Random` only `random` and `getrandbits` are used: what these yield
 for a seed never changes.
 """
 
+import itertools
 import random
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -60,4 +61,4 @@ class Draws:
     """Returns parts of a total, all divisions equally likely."""
     cuts = sorted(self.uniform(0, total) for _ in range(count - 1))
     ends = [0.0, *cuts, total]
-    return [high - low for low, high in zip(ends[:-1], ends[1:], strict=True)]
+    return [high - low for low, high in itertools.pairwise(ends)]

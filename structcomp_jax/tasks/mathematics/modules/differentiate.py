@@ -1,7 +1,7 @@
 """Derivatives of polynomials in up to four variables (calculus__differentiate).
 
-Terms that survive and terms that vanish are drawn, then their coefficients. Both
-kinds of terms share the same entropy among themselves.
+Terms that survive and terms that vanish are drawn, then their coefficients.
+Both kinds of terms share the same entropy among themselves.
 """
 
 import itertools
