@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -115,7 +115,9 @@ def separation(name: str) -> list[str]:
   return [line]
 
 
-def _of_archive(source: _Source, data_dir: str | os.PathLike[str]):
+def _of_archive(
+  source: _Source, data_dir: str | os.PathLike[str]
+) -> Mapping[str, Sequence[archive.Row]]:
   root = pathlib.Path(data_dir) / archive.MANUAL / archive.FOLDER
   return archive.splits(
     root, source.module, source.levels, _ARCHIVES[source.policy]

@@ -8,6 +8,8 @@ from structcomp_jax.tasks.mathematics import numbers
 from structcomp_jax.tasks.mathematics.draws import Draws
 from structcomp_jax.tasks.mathematics.polynomials import (
   LETTERS,
+  Exponents,
+  Term,
   joined,
   written,
 )
@@ -44,7 +46,8 @@ def draw(draws: Draws, entropy: float) -> tuple[str, str]:
   cancelled = _cancelled(draws, counts, chance=1 - 0.05 * entropy)
   drawn = num_terms - len(cancelled)
   shares = iter(draws.shares(entropy, drawn))
-  terms, result = [], {}
+  terms: list[Term] = []
+  result: dict[Exponents, int] = {}
   for power, count in counts.items():
     total = 0
     if power not in cancelled:

@@ -5,6 +5,7 @@ Both kinds of terms share the same entropy among themselves.
 """
 
 import itertools
+from collections.abc import Sequence
 
 from structcomp_jax.tasks.mathematics import numbers
 from structcomp_jax.tasks.mathematics.draws import Draws
@@ -48,11 +49,12 @@ def _exponents(
   draws: Draws, count: int, about: int, order: int
 ) -> tuple[list[Exponents], list[Exponents]]:
   """Draws terms that survive and that vanish; every variable occurs."""
-  if count == 1:
-    surviving, vanishing = _NUM_SURVIVING, draws.whole(1, order)
-  else:
-    surviving = _NUM_SURVIVING_OF_SEVERAL
-    vanishing = draws.whole(count - 1, count + 2)
+  is_one = count == 1
+  weights: Sequence[float] = (
+    _NUM_SURVIVING if is_one else _NUM_SURVIVING_OF_SEVERAL
+  )
+  fewest, most = (1, order) if is_one else (count - 1, count + 2)
+  vanishing = draws.whole(fewest, most)
   degrees = [draws.whole(1, _MAX_OTHER_DEGREE) for _ in range(count)]
   degrees[about] = order + draws.whole(0, _MAX_DEGREE_LEFT)
   every = list(itertools.product(*(range(degree + 1) for degree in degrees)))
@@ -62,7 +64,7 @@ def _exponents(
   while True:
     first = draws.choice(top)
     others = draws.shuffled([one for one in survives if one != first])
-    kept = [first, *others[: draws.place(surviving)]]
+    kept = [first, *others[: draws.place(weights)]]
     lost = draws.shuffled(vanishes)[:vanishing]
     if all(max(powers) for powers in zip(*kept, *lost, strict=True)):
       return kept, lost

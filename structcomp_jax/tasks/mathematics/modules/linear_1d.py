@@ -5,6 +5,7 @@ sums of several terms, which stand on either side of the equation.
 """
 
 import math
+from collections.abc import Sequence
 
 from structcomp_jax.tasks.mathematics import numbers
 from structcomp_jax.tasks.mathematics.draws import Draws
@@ -58,7 +59,9 @@ def _parts(draws: Draws, total: int, shares: list[float]) -> list[int]:
   return parts
 
 
-def _side(terms: list[tuple[bool, Term]], is_left: bool, variable: str) -> str:
+def _side(
+  terms: Sequence[tuple[bool, Term]], is_left: bool, variable: str
+) -> str:
   """Writes one side of the equation; constants that are 0 are left out."""
   shown = [
     (coefficient if is_left else -coefficient, power)
