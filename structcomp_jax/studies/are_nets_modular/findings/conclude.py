@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from structcomp_jax.report import workdir
+from structcomp_jax.studies.are_nets_modular import mathematics
 from structcomp_jax.studies.are_nets_modular.arithmetic import (
   END_LEAVES,
   EXPERIMENTS,
@@ -15,6 +16,7 @@ from structcomp_jax.studies.are_nets_modular.findings import (
   evidence as evidence_module,
 )
 from structcomp_jax.studies.are_nets_modular.findings import (
+  harder,
   left_out,
   reuse,
   specialisation,
@@ -40,6 +42,7 @@ _CONTROL_SENTENCES = {
 RULES = {
   "arithmetic": (*specialisation.RULES, *reuse.RULES),
   "scan": left_out.RULES,
+  "mathematics": harder.RULES,
 }
 
 
@@ -91,6 +94,8 @@ def conclude(evidence: Evidence) -> Findings:
 
 def kind(experiment: str) -> str:
   """Returns which rules an experiment has: a key of `RULES`."""
+  if experiment in mathematics.EXPERIMENTS:
+    return "mathematics"
   return "arithmetic" if experiment in EXPERIMENTS else "scan"
 
 
@@ -105,6 +110,8 @@ def end_leaves(experiment: str) -> frozenset[str]:
 def _judged(evidence: Evidence, regime: str) -> list[Verdict]:
   if kind(evidence.experiment) == "scan":
     return left_out.judge(evidence, regime)
+  if kind(evidence.experiment) == "mathematics":
+    return harder.judge(evidence, regime)
   return [
     specialisation.judge(evidence, regime),
     reuse.judge(evidence, regime, end_leaves(evidence.experiment)),

@@ -1,6 +1,6 @@
 """The part of the page about one work directory: figures and tables."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -38,10 +38,7 @@ def section(findings: Findings) -> str:
     f"<p>{wording.TASKS.get(evidence.experiment, '')}</p>",
     _beta(evidence),
   ]
-  if conclude.kind(evidence.experiment) == "scan":
-    parts += _scan(evidence)
-  else:
-    parts += _arithmetic(evidence)
+  parts += _KINDS[conclude.kind(evidence.experiment)](evidence)
   parts += _process(evidence)
   return "\n".join(part for part in parts if part)
 
@@ -138,6 +135,22 @@ def _scan(evidence: Evidence) -> Iterator[str]:
       tables.output_table(table),
       "Share of the weights lost per output",
     )
+
+
+def _mathematics(evidence: Evidence) -> Iterator[str]:
+  yield _shown(
+    scan_figures.levels_figure(evidence),
+    "levels",
+    tables.left_out_table(left_out.accuracy_table(evidence)),
+    "Accuracy on the questions of every level",
+  )
+
+
+_KINDS: Mapping[str, Callable[[Evidence], Iterator[str]]] = {
+  "arithmetic": _arithmetic,
+  "scan": _scan,
+  "mathematics": _mathematics,
+}
 
 
 def _process(evidence: Evidence) -> Iterator[str]:
