@@ -149,8 +149,16 @@ def _by_turns(parts: Sequence[Sequence[Row]]) -> Iterator[Row]:
     yield from (row for row in rows if row is not None)
 
 
+def read_part(root: pathlib.Path, module: str, part: str) -> list[Question]:
+  """Returns the questions of one part, as they are stored.
+
+  Raises:
+    UserError: a file is missing or is no such file.
+  """
+  return list(_stored(root, module, part))
+
+
 def _stored(root: pathlib.Path, module: str, part: str) -> Iterator[Question]:
-  """Yields the questions of one part, as they are stored."""
   name = MODULES[module].published
   folder = root / _FOLDERS[part]
   if part == _EXTRAPOLATE:

@@ -2,7 +2,7 @@
 
 The network has learned questions of all levels, and the mask of easy ones those
 alone. What it loses of harder questions, compared with the control mask and
-beyond what it loses of easy ones, is done by weights that easy ones do not need.
+beyond what it loses of easy ones, takes weights that easy ones do not need.
 """
 
 from structcomp_jax.report.grades import Grade
@@ -25,14 +25,15 @@ from structcomp_jax.studies.are_nets_modular.findings.verdict import (
 from structcomp_jax.studies.are_nets_modular.mathematics import EASY
 
 RULES = (
-  "<b>Harder questions.</b> The drop is the accuracy on the questions of a level"
-  " under the control mask, minus that under the mask of easy questions of the"
-  " same seed. Networks count whose control mask solves this level and the easy"
-  f" one. <b>{LOSES.capitalize()}</b>: the mean drop is at least"
+  "<b>Harder questions.</b> The drop is the accuracy on the questions of a"
+  " level under the control mask, minus that under the mask of easy questions"
+  " of the same seed. Networks count whose control mask solves this level and"
+  f" the easy one. <b>{LOSES.capitalize()}</b>: the mean drop is at least"
   f" {MINIMUM_EFFECT:g} and its 95 % t interval is above 0 (“probably”: every"
-  " network's is), and so is the drop beyond that on easy questions, which tells"
-  f" a specific loss from a damaged network. <b>{KEEPS.capitalize()}</b>: the"
-  f" interval is below {MINIMUM_EFFECT:g}. Otherwise <b>{UNCLEAR}</b>.",
+  " network's is), and so is the drop beyond that on easy questions, which"
+  " tells a specific loss from a damaged network."
+  f" <b>{KEEPS.capitalize()}</b>: the interval is below {MINIMUM_EFFECT:g}."
+  f" Otherwise <b>{UNCLEAR}</b>.",
 )
 
 
@@ -48,7 +49,7 @@ def judge(evidence: Evidence, regime: str) -> list[Verdict]:
       "What do easy questions leave out?",
       network,
       verdict.CANNOT,
-      "The network has learned easy questions alone, so a mask of easy questions"
+      "The network has learned easy questions alone, so a mask of easy ones"
       " leaves nothing out: it shows how far two searches for one thing lie"
       " apart. Give data.levels harder ones.",
     )

@@ -38,12 +38,13 @@ def draw(draws: Draws, entropy: float) -> tuple[str, str]:
   num_terms = _FEWEST + draws.place(_weights(entropy))
   degree = draws.whole(1, _MAX_DEGREE)
   num_powers = min(1 + draws.place(_NUM_POWERS[num_terms]), degree + 1)
-  # The degree is among the powers.
-  powers = [degree, *draws.shuffled(range(degree))[: num_powers - 1]]
-  counts = dict.fromkeys(powers, 1)
-  for _ in range(num_terms - num_powers):
-    counts[draws.choice(powers)] += 1
-  cancelled = _cancelled(draws, counts, chance=1 - 0.05 * entropy)
+  others = draws.shuffled(range(degree))[: num_powers - 1]
+  cancelled = _cancelled(draws, others, num_terms, chance=1 - 0.05 * entropy)
+  counts = {degree: 1} | {
+    power: 2 if power in cancelled else 1 for power in others
+  }
+  for _ in range(num_terms - sum(counts.values())):
+    counts[draws.choice(list(counts))] += 1
   drawn = num_terms - len(cancelled)
   shares = iter(draws.shares(entropy, drawn))
   terms: list[Term] = []
@@ -70,14 +71,15 @@ def _split(draws: Draws, parts: list[int], entropy: float) -> None:
   parts.append(part)
 
 
-def _cancelled(draws: Draws, counts: dict[int, int], chance: float) -> set[int]:
-  """Returns the powers whose terms cancel: not all of them."""
-  candidates = draws.shuffled(
-    [power for power, count in counts.items() if count > 1]
-  )
-  if len(candidates) == len(counts):
-    candidates = candidates[1:]
-  return {power for power in candidates if draws.chance(chance)}
+def _cancelled(
+  draws: Draws, others: list[int], num_terms: int, chance: float
+) -> set[int]:
+  """Returns the powers whose terms cancel, of those below the degree.
+
+  They have two terms at least, the others one.
+  """
+  most = num_terms - len(others) - 1
+  return {power for power in others[:most] if draws.chance(chance)}
 
 
 def _weights(entropy: float) -> list[float]:
