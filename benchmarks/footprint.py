@@ -47,6 +47,8 @@ CONFIGS = (
   "configs/arithmetic/double_addition.py:lstm_together",
   "configs/scan/scan.py:lstm",
   "configs/scan/scan.py:transformer",
+  "configs/mathematics/mathematics.py:linear_1d",
+  "configs/mathematics/mathematics.py:differentiate",
 )
 
 

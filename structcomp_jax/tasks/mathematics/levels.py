@@ -56,10 +56,10 @@ MODULES = {
     "algebra__linear_1d", linear_1d.draw, (3, 10), longest=(79, 7)
   ),
   "differentiate": Module(
-    "calculus__differentiate", differentiate.draw, (3, 10)
+    "calculus__differentiate", differentiate.draw, (2.7, 9.6)
   ),
   "sort": Module("comparison__sort", sort.draw, (3, 10), longest=(63, 30)),
   "collect": Module(
-    "polynomials__collect", collect.draw, (3, 10), longest=(127, 30)
+    "polynomials__collect", collect.draw, (3, 11), longest=(127, 30)
   ),
 }

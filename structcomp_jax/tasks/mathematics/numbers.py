@@ -97,14 +97,14 @@ def decimal_text(value: Fraction) -> str:
 
 
 def part(draws: Draws, total: int, entropy: float) -> int:
-  """Draws one of two numbers with a sum; both are about as large as it.
+  """Draws one of two numbers with a sum; both are up to twice as large as it.
 
   Args:
     draws: where from.
     total: the sum.
     entropy: of what the parts have beyond it.
   """
-  most = abs(total) + _most(entropy, signed=True)
+  most = 2 * abs(total) + _most(entropy, signed=True)
   return draws.whole(-most, most)
 
 

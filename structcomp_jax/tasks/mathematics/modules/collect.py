@@ -27,9 +27,9 @@ _NUM_POWERS = {
 }
 # Entropy -> weights of 3, 4, ... terms, at the middle of every level.
 _NUM_TERMS = (
-  (4.2, (0.38, 0.45, 0.17, 0.00, 0.00)),
-  (6.5, (0.23, 0.34, 0.30, 0.13, 0.00)),
-  (8.8, (0.15, 0.27, 0.27, 0.21, 0.10)),
+  (4.3, (0.38, 0.45, 0.17, 0.00, 0.00)),
+  (7.0, (0.23, 0.34, 0.30, 0.13, 0.00)),
+  (9.7, (0.15, 0.27, 0.27, 0.21, 0.10)),
 )
 
 
@@ -39,7 +39,7 @@ def draw(draws: Draws, entropy: float) -> tuple[str, str]:
   degree = draws.whole(1, _MAX_DEGREE)
   num_powers = min(1 + draws.place(_NUM_POWERS[num_terms]), degree + 1)
   others = draws.shuffled(range(degree))[: num_powers - 1]
-  cancelled = _cancelled(draws, others, num_terms, chance=1 - 0.05 * entropy)
+  cancelled = _cancelled(draws, others, num_terms, chance=1 - 0.045 * entropy)
   counts = {degree: 1} | {
     power: 2 if power in cancelled else 1 for power in others
   }
