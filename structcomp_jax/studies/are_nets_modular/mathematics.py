@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from structcomp_jax import types
 from structcomp_jax.models.seq2seq import transformer
+from structcomp_jax.pipeline import checks
 from structcomp_jax.pipeline.sizes import make_sizes
 from structcomp_jax.studies.are_nets_modular.domain import CONTROL
 from structcomp_jax.studies.are_nets_modular.seq2seq_network import (
@@ -105,6 +106,8 @@ def make(config: ConfigDict) -> Mathematics:
     UserError: its sizes, levels or lengths fit nothing.
   """
   levels = _levels(config)
+  for field in ("question_length", "answer_length"):
+    checks.integers(config, f"data.{field}", 1)
   network = Seq2SeqNetwork(
     transformer.Seq2SeqTransformer(
       make_sizes(
