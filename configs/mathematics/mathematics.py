@@ -142,18 +142,21 @@ _VARIANTS = {
         "num_problems": {"train": 0, "validation": 500, "test": 1000},
       },
       "training": {
-        "num_steps": 30_000,
+        "num_steps": 10_000,
         "batch_size": 64,
         "learning_rate": 1e-3,
         "warmup_steps": 1000,
+        "cooldown_steps": 3000,
         "b2": 0.995,
         "epsilon": 1e-9,
         "keep": "best",
       },
       "search": {
-        "num_steps": 2000,
+        "num_steps": 1000,
         "batch_size": 64,
+        "learning_rates": (3e-2,),
         "betas": (2e-5,),
+        "look_every": 250,
       },
       "runtime": {
         "cpu_devices": 2,
@@ -169,7 +172,7 @@ _VARIANTS = {
     {
       **smoke((2e-5,), num_steps=10),
       "data": {
-        **_data(161, 31),
+        **_data(72, 24),
         "num_problems": {"train": 512, "validation": 64, "test": 64},
       },
     },

@@ -19,6 +19,8 @@ class Adam:
       larger; 0: never.
     warmup_steps: the step size grows in equal parts over so many steps, the
       first of which has the first part; then it is constant.
+    cooldown: (first step, steps), of the end: from then on the step size falls
+      in equal parts, and the step after the last one would have none.
     b2: decay of the mean of squared gradients.
     epsilon: is added to its root.
   """
@@ -26,6 +28,7 @@ class Adam:
   learning_rate: float
   clip_norm: float = 0.0
   warmup_steps: int = 0
+  cooldown: tuple[int, int] = (0, 0)
   b2: float = 0.999
   epsilon: float = 1e-8
 
@@ -45,8 +48,15 @@ class Adam:
 
   def _step_size(self) -> Any:
     """Returns a number, or a function of the steps that were taken before."""
-    if not self.warmup_steps:
+    first, num_falling = self.cooldown
+    if not self.warmup_steps and not num_falling:
       return self.learning_rate
-    part = self.learning_rate / self.warmup_steps
-    most = self.warmup_steps
-    return lambda count: part * jnp.minimum(count + 1, most).astype(float)
+
+    def at(count: Any) -> Any:
+      count = count.astype(jnp.float32)
+      part = jnp.minimum((count + 1) / max(self.warmup_steps, 1), 1.0)
+      if num_falling:
+        part = jnp.minimum(part, (first + num_falling - count) / num_falling)
+      return self.learning_rate * part
+
+    return at

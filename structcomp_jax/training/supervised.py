@@ -30,6 +30,7 @@ class TrainConfig(Plan, Machine):
   Attributes (besides those of `engine.Plan` and `engine.Machine`):
     learning_rate: Adam's step size.
     warmup_steps, b2, epsilon: see `optimisers.Adam`.
+    cooldown_steps: in the last of `num_steps`, the step size falls to zero.
     patience: looks (epochs, by default) without a lower validation loss before
       a seed stops. Lepori et al. 2023 used 30 for language and 75 for vision.
     clip_norm: the gradient of a network is scaled down to this Euclidean norm
@@ -41,6 +42,7 @@ class TrainConfig(Plan, Machine):
   num_epochs: int = 100
   learning_rate: float = 1e-4
   warmup_steps: int = 0
+  cooldown_steps: int = 0
   b2: float = 0.999
   epsilon: float = 1e-8
   patience: int = 30
@@ -54,6 +56,12 @@ class TrainConfig(Plan, Machine):
     settings.whole("patience", self.patience, 1)
     settings.real("learning_rate", self.learning_rate, above=0)
     settings.whole("warmup_steps", self.warmup_steps)
+    settings.whole("cooldown_steps", self.cooldown_steps)
+    if self.cooldown_steps > self.num_steps:
+      raise types.UserError(
+        f"cooldown_steps {self.cooldown_steps} is more than num_steps "
+        f"{self.num_steps}; lower it"
+      )
     settings.real("b2", self.b2, least=0, most=0.99999)
     settings.real("epsilon", self.epsilon, above=0)
     settings.real("clip_norm", self.clip_norm, least=0)
@@ -333,6 +341,9 @@ def _adam(config: TrainConfig) -> Adam:
     learning_rate=config.learning_rate,
     clip_norm=config.clip_norm,
     warmup_steps=config.warmup_steps,
+    cooldown=(config.num_steps - config.cooldown_steps, config.cooldown_steps)
+    if config.cooldown_steps
+    else (0, 0),
     b2=config.b2,
     epsilon=config.epsilon,
   )

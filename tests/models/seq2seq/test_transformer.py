@@ -125,9 +125,7 @@ def test_one_table_is_used_three_times(tied):
 def test_a_tied_network_reads_its_own_tokens(tied):
   """What it says is what it would say if that were the target."""
   model, variables = tied
-  said = jax.jit(
-    lambda: model.apply(variables, COMMANDS, 6, method="decode")
-  )()
+  said = jax.jit(lambda: model.apply(variables, COMMANDS, 6, method="decode"))()
   assert len(np.unique(said)) > 1
   inputs = {**COMMANDS, "target": said}
   forced = jax.jit(model.apply)(variables, inputs)
