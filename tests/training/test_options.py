@@ -158,6 +158,22 @@ def test_steps_warm_up_in_equal_parts():
   )
 
 
+def test_steps_cool_down_at_the_end():
+  config = dataclasses.replace(
+    CONFIG, num_steps=8, cooldown_steps=4, warmup_steps=2, learning_rate=0.4
+  )
+  adam = training.supervised._adam(config)
+  params, gradient = {"w": jnp.zeros(())}, {"w": jnp.array(2.0)}
+  state, lengths = adam.init(params), []
+  for _ in range(8):
+    updates, state = adam.update(gradient, state, params)
+    lengths.append(-float(updates["w"]))
+  wanted = [0.2, 0.4, 0.4, 0.4, 0.4, 0.3, 0.2, 0.1]
+  np.testing.assert_allclose(lengths, wanted, rtol=1e-4)
+  with pytest.raises(UserError, match="cooldown_steps 9 is more than num_st"):
+    dataclasses.replace(config, cooldown_steps=9)
+
+
 def test_second_moments_and_epsilon_are_those_of_the_config():
   """After gradients 1 and 3, from Adam's formulas."""
   config = dataclasses.replace(CONFIG, b2=0.75, epsilon=0.5, warmup_steps=0)
