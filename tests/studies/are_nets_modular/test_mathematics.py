@@ -58,7 +58,7 @@ def test_networks_learn_the_levels_of_the_config_alone():
 
 
 def test_a_level_without_problems_is_refused(domain):
-  with pytest.raises(UserError, match="level medium; raise data.num_problems"):
+  with pytest.raises(UserError, match=r"level medium; raise data\.num"):
     domain.encode("medium", PROBLEMS[:2])
 
 
