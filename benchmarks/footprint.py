@@ -49,6 +49,8 @@ CONFIGS = (
   "configs/images/cifar10.py:resnet110",
   "configs/scan/scan.py:lstm",
   "configs/scan/scan.py:transformer",
+  "configs/mathematics/mathematics.py:linear_1d",
+  "configs/mathematics/mathematics.py:differentiate",
 )
 
 

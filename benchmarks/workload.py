@@ -24,10 +24,12 @@ from structcomp_jax.engine.plan import Machine, Plan
 from structcomp_jax.pipeline.staged_network import StagedNetwork
 from structcomp_jax.pipeline.study import fresh_params
 from structcomp_jax.studies import registry
+from structcomp_jax.studies.are_nets_modular import mathematics
 from structcomp_jax.studies.are_nets_modular.study import AreNetsModular
 from structcomp_jax.studies.break_it_down import regimes
 from structcomp_jax.studies.break_it_down.study import BreakItDown
 from structcomp_jax.tasks import arithmetic, images
+from structcomp_jax.tasks.mathematics import make_problems
 from structcomp_jax.tasks.odd_one_out import syntax
 from structcomp_jax.tasks.odd_one_out.shapes import drawing
 from structcomp_jax.tasks.scan import splits
@@ -56,6 +58,9 @@ def stored_problems(study: Any, num_problems: int) -> np.ndarray:
       return _noise_pictures(config.data.source, num_problems)
     if config.experiment == "scan":
       return splits.make_datasets("simple")["train"][:num_problems]
+    if config.experiment in mathematics.EXPERIMENTS:
+      made = make_problems(study.domain.dataset, "train", num_problems)
+      return np.array(list(made), dtype=object)
     return arithmetic.make_problems(config.experiment, "train")[:num_problems]
   if reads(study) == "images":
     shape = (num_problems, 4, drawing.SIDE, drawing.SIDE, 3)

@@ -31,7 +31,7 @@ SHORT_SUITE = (
   "tests/masks",
   "tests/search",
   "tests/studies/break_it_down/test_golden.py",
-  "tests/studies/are_nets_modular/test_scan_network.py",
+  "tests/studies/are_nets_modular/test_seq2seq_network.py",
   "tests/studies/are_nets_modular/test_wiring_of_tasks.py",
 )
 # What the tests read; `structcomp_jax` itself is the installed one.

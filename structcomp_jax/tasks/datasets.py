@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _BUILDERS = {
   "arithmetic": ("structcomp_jax.tasks.arithmetic.builder", "Arithmetic"),
   "images": ("structcomp_jax.tasks.images.builder", "Images"),
+  "mathematics": ("structcomp_jax.tasks.mathematics.builder", "Mathematics"),
   "scan": ("structcomp_jax.tasks.scan.builder", "Scan"),
   "shape_subroutines": (
     "structcomp_jax.tasks.shape_subroutines",

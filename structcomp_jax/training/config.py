@@ -12,8 +12,11 @@ class TrainConfig(Plan, Machine):
   """How base networks are trained.
 
   Attributes (besides those of `engine.Plan` and `engine.Machine`):
-    optimizer: "adam", with a constant step size; "sgd", see `optimisers.Sgd`.
+    optimizer: "adam"; "sgd", see `optimisers.Sgd`.
     learning_rate: the step size, at the beginning.
+    warmup_steps, b2, epsilon: of "adam", see `optimisers.Adam`.
+    cooldown_steps: of "adam": in the last of `num_steps`, the step size falls
+      to zero.
     momentum, weight_decay, drops: of "sgd".
     patience: looks (epochs, by default) without a lower validation loss before
       a seed stops. Lepori et al. 2023 used 30 for language and 75 for vision.
@@ -26,6 +29,10 @@ class TrainConfig(Plan, Machine):
   num_epochs: int = 100
   optimizer: str = "adam"
   learning_rate: float = 1e-4
+  warmup_steps: int = 0
+  cooldown_steps: int = 0
+  b2: float = 0.999
+  epsilon: float = 1e-8
   momentum: float = 0.9
   weight_decay: float = 0.0
   drops: tuple[int, ...] = ()
@@ -39,6 +46,15 @@ class TrainConfig(Plan, Machine):
     Machine.__post_init__(self)
     settings.whole("patience", self.patience, 1)
     settings.real("learning_rate", self.learning_rate, above=0)
+    settings.whole("warmup_steps", self.warmup_steps)
+    settings.whole("cooldown_steps", self.cooldown_steps)
+    if self.cooldown_steps > self.num_steps:
+      raise types.UserError(
+        f"cooldown_steps {self.cooldown_steps} is more than num_steps "
+        f"{self.num_steps}; lower it"
+      )
+    settings.real("b2", self.b2, least=0, most=0.99999)
+    settings.real("epsilon", self.epsilon, above=0)
     settings.real("clip_norm", self.clip_norm, least=0)
     settings.real("momentum", self.momentum, least=0, most=1)
     settings.real("weight_decay", self.weight_decay, least=0)
@@ -57,7 +73,17 @@ class TrainConfig(Plan, Machine):
 def make_optimizer(config: TrainConfig) -> Adam | Sgd:
   """Returns the optimiser that a config names."""
   if config.optimizer == "adam":
-    return Adam(config.learning_rate, config.clip_norm)
+    first = config.num_steps - config.cooldown_steps
+    return Adam(
+      learning_rate=config.learning_rate,
+      clip_norm=config.clip_norm,
+      warmup_steps=config.warmup_steps,
+      cooldown=(first, config.cooldown_steps)
+      if config.cooldown_steps
+      else (0, 0),
+      b2=config.b2,
+      epsilon=config.epsilon,
+    )
   return Sgd(
     config.learning_rate,
     config.clip_norm,

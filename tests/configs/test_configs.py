@@ -98,6 +98,16 @@ VARIANTS = {
     "digits",
     "smoke",
   ),
+  "mathematics/mathematics": (
+    "",
+    "add_or_sub",
+    "linear_1d",
+    "differentiate",
+    "sort",
+    "collect",
+    "small",
+    "smoke",
+  ),
   "scan/scan": (
     "",
     "lstm",
@@ -109,6 +119,7 @@ VARIANTS = {
     "smoke",
   ),
 }
+MODULES = ("add_or_sub", "linear_1d", "differentiate", "sort", "collect")
 ALL = [(name, variant) for name in VARIANTS for variant in VARIANTS[name]]
 
 
@@ -152,7 +163,11 @@ def test_plain_json_values(name, variant):
 @pytest.mark.parametrize(("name", "variant"), ALL)
 def test_named_after_its_experiment(name, variant):
   expected = name.rpartition("/")[2].replace("quickstart", "sv_singular")
-  assert get_config(name, variant).experiment == expected
+  experiment = get_config(name, variant).experiment
+  if expected == "mathematics":  # An experiment for every module.
+    experiment, _, module = experiment.partition("_")
+    assert module == (variant if variant in MODULES else "add_or_sub")
+  assert experiment == expected
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,7 @@ ADD_MUL = "configs/arithmetic/add_mul.py:smoke"
 DOUBLE_ADDITION = "configs/arithmetic/double_addition.py:smoke"
 LSTM = "configs/arithmetic/double_addition.py:lstm_together"
 SCAN = "configs/scan/scan.py:smoke"
+MATHEMATICS = "configs/mathematics/mathematics.py:smoke"
 MODULAR_FIELDS = [
   (LSTM, "model.mode", "apart", ["model.mode 'apart'", "only_one_io"]),
   (DOUBLE_ADDITION, "model.family", "lstm", ["needs model.mode", "variant"]),
@@ -207,6 +208,12 @@ MODULAR_FIELDS = [
   (ADD_MUL, "search.masked_from", "()", ["masked_from", "one value"]),
   (ADD_MUL, "search.masked_from", "('layer_9',)", ["'layer_9'", "layer_0"]),
   (SCAN, "search.masked_from", "('decodr',)", ["'decodr'", "decoder"]),
+  (MATHEMATICS, "data.policy", "published", ["'published'", "archive"]),
+  (MATHEMATICS, "data.policy", "archive", ["archive", "runtime.data_dir"]),
+  (MATHEMATICS, "data.levels", "('hard',)", ["data.levels", "lacks easy"]),
+  (MATHEMATICS, "data.levels", "('easiest',)", ["'easiest'", "medium"]),
+  (MATHEMATICS, "data.question_length", "0", ["data.question_length 0"]),
+  (MATHEMATICS, "regimes", "('only_jump',)", ["'only_jump'", "scratch"]),
   (SCAN, "runtime.data_devices", "2", ["runtime.data_devices 2", "to 1"]),
 ]
 

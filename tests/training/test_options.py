@@ -144,6 +144,55 @@ def test_the_last_weights_are_kept_where_that_is_asked_for():
     dataclasses.replace(CONFIG, keep="first")
 
 
+def test_steps_warm_up_in_equal_parts():
+  """On a constant gradient, Adam's steps are as long as its rate."""
+  adam = training.Adam(0.4, warmup_steps=4, b2=0.5, epsilon=1e-30)
+  params, gradient = {"w": jnp.zeros(2)}, {"w": jnp.array([1.0, -3.0])}
+  state, lengths = adam.init(params), []
+  for _ in range(6):
+    updates, state = adam.update(gradient, state, params)
+    lengths.append(np.asarray(updates["w"]))
+  wanted = np.array([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
+  np.testing.assert_allclose(
+    lengths, np.stack([-wanted, wanted], axis=1), rtol=1e-5
+  )
+
+
+def test_steps_cool_down_at_the_end():
+  config = dataclasses.replace(
+    CONFIG, num_steps=8, cooldown_steps=4, warmup_steps=2, learning_rate=0.4
+  )
+  adam = training.supervised._adam(config)
+  params, gradient = {"w": jnp.zeros(())}, {"w": jnp.array(2.0)}
+  state, lengths = adam.init(params), []
+  for _ in range(8):
+    updates, state = adam.update(gradient, state, params)
+    lengths.append(-float(updates["w"]))
+  wanted = [0.2, 0.4, 0.4, 0.4, 0.4, 0.3, 0.2, 0.1]
+  np.testing.assert_allclose(lengths, wanted, rtol=1e-4)
+  with pytest.raises(UserError, match="cooldown_steps 9 is more than num_st"):
+    dataclasses.replace(config, cooldown_steps=9)
+
+
+def test_second_moments_and_epsilon_are_those_of_the_config():
+  """After gradients 1 and 3, from Adam's formulas."""
+  config = dataclasses.replace(CONFIG, b2=0.75, epsilon=0.5, warmup_steps=0)
+  state = training.init_state(jnp.int32(0), {"w": jnp.zeros(())}, config)
+  adam = training.supervised._adam(config)
+  opt_state = state.opt_state
+  for value in (1.0, 3.0):
+    updates, opt_state = adam.update(
+      {"w": jnp.array(value)}, opt_state, {"w": jnp.zeros(())}
+    )
+  mean = (0.9 * 0.1 * 1 + 0.1 * 3) / (1 - 0.9**2)
+  square = (0.75 * 0.25 * 1 + 0.25 * 9) / (1 - 0.75**2)
+  clipped = config.clip_norm in (0, None)
+  assert clipped  # The gradients are as given.
+  np.testing.assert_allclose(
+    updates["w"], -config.learning_rate * mean / (square**0.5 + 0.5), rtol=1e-5
+  )
+
+
 def test_equal_settings_are_equal_learners():
   """Then programs are found again, whoever asks for them."""
   first, second = (
@@ -164,6 +213,9 @@ def test_equal_settings_are_equal_learners():
   ("fields", "message"),
   [
     ({"clip_norm": -1.0}, r"clip_norm -1\.0 must be at least 0"),
+    ({"warmup_steps": -1}, "warmup_steps -1 must be"),
+    ({"b2": 1.0}, r"b2 1\.0 must be at least 0 and at most"),
+    ({"epsilon": 0.0}, r"epsilon 0\.0 must be a positive number"),
     ({"data_devices": 3}, "data_devices 3 cannot share 32 examples"),
     ({"feed": "disk"}, "unknown feed 'disk'; choose device or host"),
   ],

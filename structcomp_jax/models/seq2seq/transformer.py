@@ -5,6 +5,10 @@ Vaswani et al. 2017 with attention without biases, keys and values of one
 matrix, and norms that divide by a standard deviation (`transformer.StdNorm`).
 Other than that of the LSTMs, its encoder reads the end token of the source.
 
+With `ties_embeddings` it is the one that they train on DeepMind Mathematics: a
+single table of vectors is the embedding of source and target, and the output
+layer, whose logits are divided by the square root of the width.
+
 `Seq2SeqTransformer` is a `staged.Staged` network with the stages
 encoder_embedding, encoder_layer_0, ..., decoder.
 """
@@ -25,7 +29,7 @@ from structcomp_jax.models.layers.dense import glorot_dense
 from structcomp_jax.models.layers.dropout import Dropout
 from structcomp_jax.models.layers.transformer import position_vectors
 from structcomp_jax.models.seq2seq import base
-from structcomp_jax.types import Batch
+from structcomp_jax.types import Batch, UserError
 
 # Keys and values, each float[N, tokens, hidden]: what an attention reads.
 KeysValues: TypeAlias = tuple[jax.Array, jax.Array]
@@ -45,6 +49,8 @@ class Seq2SeqTransformerConfig:
     dropout: share of values that is set to zero, if there is an rng named
       "dropout": of embeddings, attention weights, inside the feed-forward part,
       and of what each part adds to the residual stream.
+    ties_embeddings: source, target and output share one table of vectors, which
+      lies where that of the source does. Both vocabularies must be one.
   """
 
   source_vocabulary: int = 14
@@ -54,11 +60,20 @@ class Seq2SeqTransformerConfig:
   num_heads: int = 4
   intermediate_size: int = 200
   dropout: sizes.Rate = 0.1
+  ties_embeddings: bool = False
 
   def __post_init__(self):
     name = "transformer encoder-decoder"
     sizes.check(self, name)
     sizes.check_multiple(self, name, "hidden_size", "num_heads")
+    if self.ties_embeddings and self.source_vocabulary != (
+      self.target_vocabulary
+    ):
+      raise UserError(
+        f"{name} config: ties_embeddings needs one vocabulary, but there are "
+        f"{self.source_vocabulary} source and {self.target_vocabulary} target "
+        "tokens; make them equal"
+      )
 
 
 class Attention(nn.Module):
@@ -155,35 +170,53 @@ class Embedding(nn.Module):
   vocabulary: int
   dtype: Any = jnp.float32
 
-  @nn.compact
+  def setup(self):
+    self.embedding = self.param(
+      "embedding",
+      nn.initializers.normal(1.0),
+      (self.vocabulary, self.config.hidden_size),
+    )
+    self.dropout = Dropout(self.config.dropout)
+
   def __call__(
     self,
     tokens: Int[Array, "batch length"],
     positions: Float[Array, "length hidden"],
   ) -> Float[Array, "batch length hidden"]:
-    table = self.param(
-      "embedding",
-      nn.initializers.normal(1.0),
-      (self.vocabulary, self.config.hidden_size),
-    )
-    vectors = (table[tokens] + positions).astype(self.dtype)
-    return Dropout(self.config.dropout)(vectors)
+    vectors = (self.embedding[tokens] + positions).astype(self.dtype)
+    return self.dropout(vectors)
+
+  def logits(
+    self, hidden: Float[Array, "batch length hidden"]
+  ) -> Float[Array, "batch length vocabulary"]:
+    """Returns the products with all vectors, for networks that tie them."""
+    table = self.embedding.astype(self.dtype) * self.config.hidden_size**-0.5
+    return hidden @ table.T
 
 
 class Decoder(nn.Module):
-  """Reads all target tokens at once, or its own one by one."""
+  """Reads all target tokens at once, or its own one by one.
+
+  Attributes:
+    config: sizes.
+    dtype: of the computation.
+    tied: the embedding of the source, which is that of the target and the
+      output layer, too; None: they have tables of their own.
+  """
 
   config: Seq2SeqTransformerConfig
   dtype: Any = jnp.float32
+  tied: Embedding | None = None
 
   def setup(self):
     config = self.config
-    self.embedding = Embedding(config, config.target_vocabulary, self.dtype)
     # linen names the entries of a list attribute layer_0, layer_1, ...
     self.layer = [
       Layer(config, True, self.dtype) for _ in range(config.num_layers)
     ]
-    self.output = glorot_dense(config.target_vocabulary, self.dtype)
+    if self.tied is None:
+      self.embedding = Embedding(config, config.target_vocabulary, self.dtype)
+      self.output = glorot_dense(config.target_vocabulary, self.dtype)
 
   def __call__(
     self,
@@ -215,11 +248,11 @@ class Decoder(nn.Module):
     """Returns the logits after given tokens."""
     length = tokens.shape[1]
     is_before = jnp.tril(jnp.ones((1, length, length), bool))
-    hidden = self.embedding(tokens, position_vectors(length, self._size))
+    hidden = self._embed(tokens, position_vectors(length, self._size))
     for layer, memory in zip(self.layer, encoder, strict=True):
       own = layer.self_attention.read(hidden), is_before
       hidden = layer(hidden, own, memory)
-    return self.output(hidden)
+    return self._logits(hidden)
 
   def read_own(self, tokens, encoder):
     """Returns the logits after the first token and its own; a step for each.
@@ -247,7 +280,7 @@ class Decoder(nn.Module):
     """Computes the logits after one token; for `nn.scan`."""
     token, kept = carry
     time, position = at_step
-    hidden = self.embedding(token[:, None], position[None])
+    hidden = self._embed(token[:, None], position[None])
     after = []
     for layer, (keys, values), memory in zip(
       self.layer, kept, encoder, strict=True
@@ -256,8 +289,17 @@ class Decoder(nn.Module):
       after.append((_put(keys, key, time), _put(values, value, time)))
       is_before = jnp.arange(keys.shape[1]) <= time
       hidden = layer(hidden, (after[-1], is_before[None, None]), memory)
-    logits = self.output(hidden)[:, 0]
+    logits = self._logits(hidden)[:, 0]
     return (base.most_likely(logits), after), logits
+
+  def _embed(self, tokens, positions):
+    embedding = self.embedding if self.tied is None else self.tied
+    return embedding(tokens, positions)
+
+  def _logits(self, hidden):
+    if self.tied is None:
+      return self.output(hidden)
+    return self.tied.logits(hidden)
 
   @property
   def _size(self) -> int:
@@ -298,7 +340,8 @@ class Seq2SeqTransformer(base.EncoderDecoder):
     self.encoder_layer = [
       Layer(config, False, self.dtype) for _ in range(config.num_layers)
     ]
-    self.decoder = Decoder(config, self.dtype)
+    tied = self.encoder_embedding if config.ties_embeddings else None
+    self.decoder = Decoder(config, self.dtype, tied)
 
   @property
   def stages(self) -> tuple[str, ...]:

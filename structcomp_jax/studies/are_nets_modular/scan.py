@@ -15,7 +15,9 @@ from structcomp_jax.studies.are_nets_modular.arithmetic import random_halves
 from structcomp_jax.studies.are_nets_modular.columns import SCHEMAS
 from structcomp_jax.studies.are_nets_modular.domain import CONTROL, WEIGHTS
 from structcomp_jax.studies.are_nets_modular.mask_tests import Tests
-from structcomp_jax.studies.are_nets_modular.scan_network import ScanNetwork
+from structcomp_jax.studies.are_nets_modular.seq2seq_network import (
+  Seq2SeqNetwork,
+)
 from structcomp_jax.tasks.scan import splits, vocabulary
 
 EXPERIMENTS = ("scan",)
@@ -47,8 +49,8 @@ class Scan:
     family: kind of the model.
   """
 
-  network: ScanNetwork
-  frozen_network: ScanNetwork
+  network: Seq2SeqNetwork
+  frozen_network: Seq2SeqNetwork
   family: str
   subroutines: Mapping[str, str] = dataclasses.field(
     default_factory=lambda: {
@@ -123,7 +125,7 @@ def make(config: ConfigDict) -> Scan:
   """
   model_class, sizes_class = _FAMILIES[config.model.family]
   model: Any = model_class(make_sizes(config.model, sizes_class))
-  network = ScanNetwork(
+  network = Seq2SeqNetwork(
     model, always_forced=config.model.family == "seq2seq_transformer"
   )
   return Scan(

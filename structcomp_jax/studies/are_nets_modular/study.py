@@ -25,6 +25,7 @@ from structcomp_jax.studies.are_nets_modular import (
   arithmetic,
   holding,
   images,
+  mathematics,
   regimes,
   scan,
 )
@@ -32,7 +33,7 @@ from structcomp_jax.studies.are_nets_modular import config as sections
 from structcomp_jax.studies.are_nets_modular.domain import Domain
 from structcomp_jax.studies.are_nets_modular.page import report
 
-DOMAINS = (arithmetic, scan, images)
+DOMAINS = (arithmetic, scan, images, mathematics)
 EXPERIMENTS = tuple(name for domain in DOMAINS for name in domain.EXPERIMENTS)
 
 

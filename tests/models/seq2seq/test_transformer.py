@@ -15,6 +15,7 @@ from structcomp_jax.models.seq2seq.transformer import (
 from structcomp_jax.types import UserError
 
 from .. import tiny
+from . import formula
 from .networks import COMMANDS, run, weights
 
 MASKED = ("kernel", "norm/scale", "norm/bias")
@@ -79,9 +80,78 @@ def test_the_encoder_reads_the_end_token():
   assert float(jnp.abs(gradient[5]).max()) > 1e-4
 
 
+# Six tokens on both sides.
+TIED = dataclasses.replace(
+  tiny.SEQ2SEQ_TRANSFORMER, target_vocabulary=6, ties_embeddings=True
+)
+
+
+@pytest.fixture(scope="module")
+def tied():
+  """A network that ties its embeddings, and weights that tell sources apart."""
+  model = Seq2SeqTransformer(TIED)
+  initial = jax.jit(model.init)(jax.random.key(0), COMMANDS)
+  return model, tiny.spread(jax.tree.map(lambda leaf: 2 * leaf, initial), 0.4)
+
+
+def test_one_table_is_used_three_times(tied):
+  """As if it were the tables of both sides, and the output layer scaled."""
+  model, variables = tied
+  leaves = {
+    path: np.asarray(leaf)
+    for path, leaf in trees.leaves_by_path(variables["params"]).items()
+  }
+  assert not [path for path in leaves if path.startswith("decoder/embedding")]
+  assert not [path for path in leaves if path.startswith("decoder/output")]
+  table = leaves["encoder_embedding/embedding"]
+  assert table.shape == (6, 12)
+  apart = {
+    **leaves,
+    "decoder/embedding/embedding": table,
+    "decoder/output/kernel": table.T / 12**0.5,
+    "decoder/output/bias": np.zeros(6),
+  }
+  # The end token of both sides is the last one.
+  target = np.where(COMMANDS["target"] == 4, 5, COMMANDS["target"])
+  inputs = {"source": COMMANDS["source"], "target": target}
+  logits = jax.jit(model.apply)(variables, inputs)
+  assert logits.shape == (4, 9, 6)
+  for row, source, words in zip(logits, *inputs.values(), strict=True):
+    source, words = source[source >= 0], words[words >= 0]
+    wanted = formula.of_transformer(apart, source, words, num_heads=3)
+    np.testing.assert_allclose(row[: len(words)], wanted, atol=2e-4)
+
+
+def test_a_tied_network_reads_its_own_tokens(tied):
+  """What it says is what it would say if that were the target."""
+  model, variables = tied
+  said = jax.jit(lambda: model.apply(variables, COMMANDS, 6, method="decode"))()
+  assert len(np.unique(said)) > 1
+  inputs = {**COMMANDS, "target": said}
+  forced = jax.jit(model.apply)(variables, inputs)
+  np.testing.assert_array_equal(np.argmax(forced, -1), said)
+
+
+def test_the_network_of_mathematics_has_the_published_sizes():
+  """Csordás et al. 2021: 44.15 million weights, 44.07 million masked."""
+  config = Seq2SeqTransformerConfig(
+    source_vocabulary=96,
+    target_vocabulary=96,
+    hidden_size=512,
+    num_layers=6,
+    num_heads=8,
+    intermediate_size=2048,
+    ties_embeddings=True,
+  )
+  model = Seq2SeqTransformer(config)
+  assert tiny.num_weights(model, COMMANDS, MASKED) == 44_070_912
+  assert tiny.num_weights(model, COMMANDS, ("",)) == 44_150_784
+
+
 @pytest.mark.parametrize(
   ("change", "message"),
   [
+    ({"ties_embeddings": True}, "needs one vocabulary, but there are 6 source"),
     ({"num_heads": 5}, "hidden_size 12 is no multiple of num_heads 5"),
     ({"intermediate_size": 0}, "intermediate_size is 0"),
   ],

@@ -15,8 +15,14 @@ SUBTASKS = {
   "add_mul": ("add", "mul"),
   "double_addition": ("pair_1", "pair_2"),
   "scan": ("jump", "length", "turn_left"),
+  "mathematics_sort": ("easy",),
 }
-TESTS = {**SUBTASKS, "scan": ("simple", *SUBTASKS["scan"])}
+LEVELS = ("easy", "medium", "hard")
+TESTS = {
+  **SUBTASKS,
+  "scan": ("simple", *SUBTASKS["scan"]),
+  "mathematics_sort": LEVELS,
+}
 LEAVES = {
   "layer_0/kernel": 10_000,
   "layer_1/kernel": 40_000,
@@ -59,6 +65,7 @@ REGIMES = {
   "add_mul": ("scratch", "random_init"),
   "double_addition": ("scratch", "copy_weight", "random_init"),
   "scan": ("scratch", "only_jump"),
+  "mathematics_sort": ("scratch",),
 }
 
 
@@ -168,6 +175,22 @@ def scan(networks=3, seeds=(0,)):
   return found | _mask_tables("scan", networks, seeds, ("scratch",))
 
 
+def mathematics(networks=3, seeds=(0,)):
+  """Returns {table: rows}: the mask of easy questions loses the hard ones."""
+  found = {"results": [], "controls": []}
+  head = ("mathematics_sort", "scratch")
+  for seed, level in itertools.product(range(networks), LEVELS):
+    found["results"].append(_row(*head, seed, "", 0, "none", level, 0.99))
+    for mask_seed, name in itertools.product(seeds, ("control", "easy")):
+      is_lost = (name, level) == ("easy", "hard")
+      acc = 0.5 if is_lost else 0.96 if name == "easy" else 0.97
+      row = _row(*head, seed, name, mask_seed, "none", level, acc)
+      found["results"].append(row)
+      random = {**row, "accuracy": 0.0, "control": "random_matched"}
+      found["controls"].append(random)
+  return found | _mask_tables("mathematics_sort", networks, seeds)
+
+
 def _mask_tables(experiment, networks, seeds, regimes=None):
   """Returns overlaps.csv, densities.csv and histograms.csv."""
   found = {"overlaps": [], "densities": [], "histograms": []}
@@ -236,6 +259,8 @@ def make(experiment, **sizes):
   """Returns {table: rows} of an experiment."""
   if experiment == "scan":
     return scan(**sizes)
+  if experiment == "mathematics_sort":
+    return mathematics(**sizes)
   return two_subtasks(experiment, **sizes)
 
 

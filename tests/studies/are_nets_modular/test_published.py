@@ -6,10 +6,12 @@ The numbers are those of the paper's code and of its sweep files.
 import pytest
 
 from configs.arithmetic import add_mul, double_addition
+from configs.mathematics import mathematics
 from configs.scan import scan
 from structcomp_jax import masks, trees
 from structcomp_jax.pipeline.study import param_shapes
 from structcomp_jax.studies import registry
+from structcomp_jax.tasks.mathematics import MODULES
 
 CONFIGS = {
   "add_mul": add_mul,
@@ -278,3 +280,46 @@ def test_dropout_is_that_of_the_published_networks():
     domain = registry.make_study(get_config("scan", variant)).domain
     assert domain.network.model.config.dropout == rate
     assert domain.frozen_network.model.config.dropout == 0
+
+
+# {variant: (steps and batch of networks, of masks, mask rate, beta, warm-up)}
+MATHEMATICS = {
+  "": ((30_000, 256), (30_000, 256), 3e-2, 2e-5, 0),
+  "add_or_sub": ((30_000, 256), (30_000, 256), 3e-2, 2e-5, 0),
+  "linear_1d": ((200_000, 512), (50_000, 400), 2e-2, 1e-6, 5000),
+  "differentiate": ((40_000, 128), (40_000, 128), 3e-2, 1e-5, 0),
+  "sort": ((30_000, 256), (30_000, 256), 3e-2, 3e-6, 0),
+  "collect": ((200_000, 128), (50_000, 256), 2e-2, 1e-6, 5000),
+}
+
+
+@pytest.mark.parametrize("variant", MATHEMATICS)
+def test_published_variants_of_mathematics(variant):
+  study = registry.make_study(mathematics.get_config(variant).lock())
+  trained, searched, rate, beta, warmup = MATHEMATICS[variant]
+  assert num_masked(study) == 44_070_912
+  training, search = study.train_config(), study.search_config()
+  assert (training.num_steps, training.batch_size) == trained
+  assert (search.num_steps, search.batch_size) == searched
+  assert search.learning_rates == (rate,)
+  # Divided by the batch of the networks, whatever that of the masks is.
+  assert search.penalties == (beta / trained[1],)
+  assert search.num_mask_samples == 8
+  assert search.clip_scope == "reference"
+  assert training.clip_norm == search.clip_norm == 0.1
+  assert training.learning_rate == 1e-4
+  assert (training.b2, training.epsilon) == (0.995, 1e-9)
+  assert (training.warmup_steps, training.cooldown_steps) == (warmup, 0)
+  assert study.config.base_seeds == (0, 1, 2, 3, 4)
+  assert study.config.model.sizes.dropout == 0.1
+  assert set(study.config.data.num_problems.values()) == {0}
+  assert study.subroutines == ("control", "easy")
+  assert study.test_tasks == ("easy", "medium", "hard")
+  # No generated question is longer than what the network reads.
+  domain = study.domain
+  longest = domain_module(study).longest
+  assert tuple(length - 1 for length in domain.lengths) == longest
+
+
+def domain_module(study):
+  return MODULES[study.domain.dataset]

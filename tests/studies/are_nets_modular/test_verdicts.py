@@ -418,3 +418,53 @@ def test_a_row_must_lose_more_than_every_other_one(tmp_path):
   ]
   one = synthetic.verdicts(tmp_path / "run", "scan", rows)[ROW]
   assert one.label == "the row of I_JUMP is not cut"
+
+
+LEVEL = {name: ("scratch", f"left out: {name}") for name in ("medium", "hard")}
+
+
+def test_what_the_mask_of_easy_questions_loses(tmp_path):
+  found = synthetic.verdicts(tmp_path / "run", "mathematics_sort")
+  assert {which: one.label for which, one in found.items()} == {
+    LEVEL["medium"]: "keeps what was left out",
+    LEVEL["hard"]: "loses what was left out",
+  }
+  hard = found[LEVEL["hard"]]
+  assert hard.effects[0].mean == pytest.approx(0.47)
+  assert "control mask 97%, mask of easy questions 50%" in hard.sentence
+  assert hard.floor == "drop on easy questions +1.0 points"
+
+
+def test_a_mask_that_loses_easy_questions_is_damaged(tmp_path):
+  rows = change(
+    synthetic.make("mathematics_sort"),
+    0.5,
+    subroutine="easy",
+    test_task="easy",
+  )
+  found = synthetic.verdicts(tmp_path / "run", "mathematics_sort", rows)
+  assert found[LEVEL["hard"]].label == "unclear"
+
+
+def test_a_control_mask_must_do_the_level_and_easy_questions(tmp_path):
+  for level, left in (("hard", "medium"), ("easy", None)):
+    rows = change(
+      synthetic.make("mathematics_sort"),
+      0.8,
+      subroutine="control",
+      test_task=level,
+    )
+    found = synthetic.verdicts(tmp_path / level, "mathematics_sort", rows)
+    assert found[LEVEL["hard"]].label == "cannot be told"
+    is_told = found[LEVEL["medium"]].label != "cannot be told"
+    assert is_told == (left == "medium")
+
+
+def test_easy_questions_alone_leave_nothing_out(tmp_path):
+  rows = synthetic.make("mathematics_sort")
+  for table in ("results", "controls"):
+    rows[table] = [row for row in rows[table] if row["test_task"] == "easy"]
+  found = synthetic.verdicts(tmp_path / "run", "mathematics_sort", rows)
+  (one,) = found.values()
+  assert one.label == "cannot be told"
+  assert "leaves nothing out" in one.sentence

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from structcomp_jax.report import workdir
-from structcomp_jax.studies.are_nets_modular import images
+from structcomp_jax.studies.are_nets_modular import images, mathematics
 from structcomp_jax.studies.are_nets_modular.arithmetic import (
   END_LEAVES,
   EXPERIMENTS,
@@ -17,6 +17,7 @@ from structcomp_jax.studies.are_nets_modular.columns import (
 )
 from structcomp_jax.studies.are_nets_modular.findings import (
   class_removal,
+  harder,
   left_out,
   reuse,
   specialisation,
@@ -48,6 +49,7 @@ RULES = {
   "scan": left_out.RULES,
   images.REMOVE_CLASS: class_removal.RULES,
   images.CLASS_PAIR: stability.RULES,
+  "mathematics": harder.RULES,
 }
 
 
@@ -107,6 +109,8 @@ def kind(evidence: Evidence) -> str:
   """Returns which rules an experiment has: a key of `RULES`."""
   if evidence.experiment in images.EXPERIMENTS:
     return str(evidence.workdir.config["data"]["subtasks"])
+  if evidence.experiment in mathematics.EXPERIMENTS:
+    return "mathematics"
   return "arithmetic" if evidence.experiment in EXPERIMENTS else "scan"
 
 
@@ -126,6 +130,8 @@ def _judged(evidence: Evidence, regime: str) -> list[Verdict]:
     return [class_removal.judge(evidence, regime)]
   if which == images.CLASS_PAIR:
     return [stability.judge(evidence, regime)]
+  if which == "mathematics":
+    return harder.judge(evidence, regime)
   return [
     specialisation.judge(evidence, regime),
     reuse.judge(evidence, regime, end_leaves(evidence.experiment)),

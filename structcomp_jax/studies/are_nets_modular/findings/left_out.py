@@ -72,10 +72,10 @@ def _of_split(evidence: Evidence, regime: str, split: str) -> Verdict:
   networks = verdict.networks(evidence.results, regime, tests)
   table = drops(networks.kept, split)
   drop, of_whole = table["drop"], table["drop_whole"]
-  obstacle = verdict.too_few(networks, tests) or _too_few(drop, split)
+  obstacle = verdict.too_few(networks, tests) or too_few(drop, split)
   if obstacle:
     return verdict.stopped(question, words, network, obstacle, networks)
-  effect = _effect(
+  effect = effect_of(
     "drop",
     split,
     f"drop on the commands left out by {split}",
@@ -98,24 +98,29 @@ def _of_split(evidence: Evidence, regime: str, split: str) -> Verdict:
     network,
     label,
     sentence,
-    effect=f"drop {_signed(drop)} ({numbers})",
-    floor=f"drop on all commands {_signed(of_whole)}",
+    effect=f"drop {signed(drop)} ({numbers})",
+    floor=f"drop on all commands {signed(of_whole)}",
     notes=(*networks.notes, *effects.notes((effect,))),
     effects=(effect,),
   )
 
 
-def drops(masks: pd.DataFrame, split: str) -> pd.DataFrame:
+def drops(
+  masks: pd.DataFrame, split: str, mask: str = "", whole: str = WHOLE
+) -> pd.DataFrame:
   """Returns what the masks of a split lose against the control mask.
 
   Args:
     masks: of `accuracies.wide`; masks of one network and seed are compared.
-    split: the name of the masks and of the test of what they left out.
+    split: the test of what the masks left out.
+    mask: the name of the masks; default: that of the test.
+    whole: the test of what they did not leave out.
 
   Returns:
     One row per mask, by `base_seed` and `mask_seed`: `control`, `accuracy`,
-    `drop` on what was left out, `drop_whole` on all commands.
+    `drop` on what was left out, `drop_whole` on the other test.
   """
+  mask = mask or split
   names = ["control", "accuracy", "drop", "drop_whole"]
   keys = ["base_seed", "mask_seed"]
   if masks.empty:
@@ -131,8 +136,8 @@ def drops(masks: pd.DataFrame, split: str) -> pd.DataFrame:
   table = pd.DataFrame(
     {
       "control": of(CONTROL, split),
-      "accuracy": of(split, split),
-      "whole": of(CONTROL, WHOLE) - of(split, WHOLE),
+      "accuracy": of(mask, split),
+      "whole": of(CONTROL, whole) - of(mask, whole),
     }
   )
   drop = table["control"] - table["accuracy"]
@@ -140,7 +145,7 @@ def drops(masks: pd.DataFrame, split: str) -> pd.DataFrame:
   return table[names].dropna(subset=["drop"])
 
 
-def _too_few(values: pd.Series, split: str) -> str:
+def too_few(values: pd.Series, split: str) -> str:
   count = len(effects.by_network(values))
   if count < 2:
     return (
@@ -150,7 +155,7 @@ def _too_few(values: pd.Series, split: str) -> str:
   return ""
 
 
-def _effect(
+def effect_of(
   name: str,
   about: str,
   words: str,
@@ -177,7 +182,7 @@ def _drop_answer(effect: Effect, split: str, numbers: str) -> tuple[str, str]:
       f"The commands that {split} leaves out need weights of their own: without"
       f" them in training, the mask loses what the network can do ({numbers})."
     )
-  if _is_below(effect):
+  if is_below(effect):
     return KEEPS, (
       f"The weights that are kept without the commands of {split} still do them"
       f" ({numbers}). A short search that has hardly begun to prune looks the"
@@ -189,7 +194,7 @@ def _drop_answer(effect: Effect, split: str, numbers: str) -> tuple[str, str]:
   )
 
 
-def _is_below(effect: Effect) -> bool:
+def is_below(effect: Effect) -> bool:
   """Returns whether an effect is too small to matter."""
   compared = effect.against["zero"]
   if compared is None or compared.estimate is None:
@@ -197,7 +202,7 @@ def _is_below(effect: Effect) -> bool:
   return compared.estimate.interval[1] < MINIMUM_EFFECT
 
 
-def _signed(values: pd.Series) -> str:
+def signed(values: pd.Series) -> str:
   means = pd.Series(effects.by_network(values), dtype=float)
   return f"{100 * means.mean():+.1f} points"
 
@@ -260,7 +265,7 @@ def _of_row(evidence: Evidence, regime: str) -> Verdict:
   alive = networks.kept.index.unique("base_seed") if networks.count else []
   table = table[table.index.get_level_values("base_seed").isin(alive)]
   beyond = table["row"] - table["others"]
-  obstacle = verdict.too_few(networks, tests) or _too_few(
+  obstacle = verdict.too_few(networks, tests) or too_few(
     beyond, SIGNATURE_SPLIT
   )
   if obstacle:
@@ -269,7 +274,7 @@ def _of_row(evidence: Evidence, regime: str) -> Verdict:
   untrained = effects.above_other(
     beyond, theirs["row"] - theirs["others"], MINIMUM_EFFECT
   )
-  effect = _effect(
+  effect = effect_of(
     "row beyond others",
     SIGNATURE_OUTPUT,
     f"share of {SIGNATURE_OUTPUT} lost, beyond the largest other one",
@@ -305,7 +310,7 @@ def _row_answer(effect: Effect, numbers: str) -> tuple[str, str]:
       "The mask that saw “jump” alone loses more of the weights of the action"
       f" {SIGNATURE_OUTPUT} than of any other output ({numbers})."
     )
-  if _is_below(effect):
+  if is_below(effect):
     return NOT_CUT, (
       f"The weights of the action {SIGNATURE_OUTPUT} are lost no more than"
       f" those of other outputs ({numbers})."

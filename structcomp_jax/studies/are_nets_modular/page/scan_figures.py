@@ -1,5 +1,6 @@
-"""Figures of SCAN: what is lost of the commands that a split leaves out."""
+"""Figures of SCAN and mathematics: what is lost of what a mask left out."""
 
+import functools
 from collections.abc import Mapping
 
 import pandas as pd
@@ -11,6 +12,7 @@ from structcomp_jax.studies.are_nets_modular.findings.evidence import Evidence
 from structcomp_jax.studies.are_nets_modular.findings.left_out import (
   with_share,
 )
+from structcomp_jax.studies.are_nets_modular.mathematics import EASY
 from structcomp_jax.studies.are_nets_modular.page import figures
 from structcomp_jax.studies.are_nets_modular.regimes import LABELS
 
@@ -19,6 +21,11 @@ _COLOURS = {
   "control mask": style.PALETTE[0],
   "mask of the split": style.PALETTE[2],
   "trained on the split only": style.PALETTE[4],
+}
+_LEVEL_COLOURS = {
+  "whole network": style.GREY,
+  "control mask": style.PALETTE[0],
+  "mask of easy questions": style.PALETTE[2],
 }
 
 
@@ -35,23 +42,14 @@ def left_out_figure(
   regimes = evidence.masked_regimes
   splits = list(evidence.subtasks)
   figure, axes = style.panels(len(regimes), 1, width=8.5, height=2.6)
-  results = evidence.results[evidence.results["ablation"] == "none"]
-
-  def values(regime: str, subroutine: str, split: str) -> dict[int, float]:
-    rows = results[
-      (results["regime"] == regime)
-      & (results["subroutine"] == subroutine)
-      & (results["test_task"] == split)
-    ]
-    return bars.by_network(rows, "accuracy")
-
+  of = functools.partial(_values, evidence)
   for axis, regime in zip(axes[:, 0], regimes, strict=True):
     columns = {
-      "whole network": [values(regime, "", one) for one in splits],
-      "control mask": [values(regime, CONTROL, one) for one in splits],
-      "mask of the split": [values(regime, one, one) for one in splits],
+      "whole network": [of(regime, "", one) for one in splits],
+      "control mask": [of(regime, CONTROL, one) for one in splits],
+      "mask of the split": [of(regime, one, one) for one in splits],
       "trained on the split only": [
-        values(only_regimes.get(one, ""), "", one)
+        of(only_regimes.get(one, ""), "", one)
         if regime in evidence.judged
         else {}
         for one in splits
@@ -62,6 +60,42 @@ def left_out_figure(
     axis.set(title=LABELS.name(regime), ylabel="accuracy", ylim=(-0.03, 1.05))
   seeds = evidence.results["base_seed"].unique()
   figures.legend(figure, _COLOURS, "", figures.network_marks(seeds))
+  return figure
+
+
+def _values(
+  evidence: Evidence, regime: str, subroutine: str, test: str
+) -> dict[int, float]:
+  """Returns the accuracy of every network, whole or under a mask."""
+  results = evidence.results
+  rows = results[
+    (results["ablation"] == "none")
+    & (results["regime"] == regime)
+    & (results["subroutine"] == subroutine)
+    & (results["test_task"] == test)
+  ]
+  return bars.by_network(rows, "accuracy")
+
+
+@style.styled
+def levels_figure(evidence: Evidence) -> Figure:
+  """Draws accuracies on the questions of every level.
+
+  Args:
+    evidence: the tables of an experiment with mathematics.
+  """
+  regimes, levels = evidence.masked_regimes, list(evidence.tests)
+  figure, axes = style.panels(len(regimes), 1, width=8.5, height=2.6)
+  masks = dict(zip(_LEVEL_COLOURS, ("", CONTROL, EASY), strict=True))
+  for axis, regime in zip(axes[:, 0], regimes, strict=True):
+    series = {
+      name: [_values(evidence, regime, mask, level) for level in levels]
+      for name, mask in masks.items()
+    }
+    bars.grouped(axis, levels, series, _LEVEL_COLOURS)
+    axis.set(title=LABELS.name(regime), ylabel="accuracy", ylim=(-0.03, 1.05))
+  seeds = evidence.results["base_seed"].unique()
+  figures.legend(figure, _LEVEL_COLOURS, "", figures.network_marks(seeds))
   return figure
 
 

@@ -1,6 +1,6 @@
 """The part of the page about one work directory: figures and tables."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
 
@@ -40,15 +40,7 @@ def section(findings: Findings) -> str:
     f"<p>{wording.TASKS.get(evidence.experiment, '')}</p>",
     _beta(evidence),
   ]
-  kind = conclude.kind(evidence)
-  if kind == "scan":
-    parts += _scan(evidence)
-  elif kind == images.REMOVE_CLASS:
-    parts += image_sections.class_removal_parts(evidence)
-  elif kind == images.CLASS_PAIR:
-    parts += image_sections.stability_parts(evidence)
-  else:
-    parts += _arithmetic(evidence)
+  parts += _KINDS[conclude.kind(evidence)](evidence)
   parts += _process(evidence)
   return "\n".join(part for part in parts if part)
 
@@ -138,6 +130,24 @@ def _scan(evidence: Evidence) -> Iterator[str]:
       tables.output_table(table),
       "Share of the weights lost per output",
     )
+
+
+def _mathematics(evidence: Evidence) -> Iterator[str]:
+  yield shown(
+    scan_figures.levels_figure(evidence),
+    "levels",
+    tables.left_out_table(left_out.accuracy_table(evidence)),
+    "Accuracy on the questions of every level",
+  )
+
+
+_KINDS: Mapping[str, Callable[[Evidence], Iterator[str]]] = {
+  "arithmetic": _arithmetic,
+  "scan": _scan,
+  "mathematics": _mathematics,
+  images.REMOVE_CLASS: image_sections.class_removal_parts,
+  images.CLASS_PAIR: image_sections.stability_parts,
+}
 
 
 def _process(evidence: Evidence) -> Iterator[str]:

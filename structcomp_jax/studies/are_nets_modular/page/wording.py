@@ -1,5 +1,6 @@
 """Texts of the report that do not depend on a run."""
 
+from structcomp_jax.studies.are_nets_modular import mathematics
 from structcomp_jax.studies.are_nets_modular.findings.evidence import SOLVED
 
 DONE = (
@@ -36,6 +37,13 @@ TASKS = {
   " learn without the pictures of one class, or from those of two classes"
   " alone, and are tested on all. A random answer is right in 10 % of all"
   " cases.",
+  **dict.fromkeys(
+    mathematics.EXPERIMENTS,
+    "The network reads a question of DeepMind Mathematics, character by"
+    " character, and writes the answer; all of it must be right. It has learned"
+    " questions of several levels. A mask learns with the easy ones alone. If"
+    " the weights for harder ones were the same, the mask would keep them.",
+  ),
 }
 
 CAPTIONS = {
@@ -115,6 +123,13 @@ CAPTIONS = {
     " the second is lost by the mask alone: the network can do it. Noise floor:"
     " the points, how far networks lie apart, and the drop on all commands in"
     " the verdict."
+  ),
+  "levels": (
+    "<b>Questions of every level.</b> The mask of easy questions has learned"
+    " with those alone, the control mask with all. What the first does worse on"
+    " harder questions than the second, beyond what it does worse on easy ones,"
+    " is lost by the mask alone. Noise floor: the points, how far networks lie"
+    " apart, and the drop on easy questions."
   ),
   "output": (
     "<b>Weights lost per output.</b> Of the weights that lead to an output and"

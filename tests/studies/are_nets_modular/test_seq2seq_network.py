@@ -10,7 +10,9 @@ import pytest
 from configs.scan import scan as scan_config
 from structcomp_jax.pipeline.study import param_shapes
 from structcomp_jax.studies.are_nets_modular import scan
-from structcomp_jax.studies.are_nets_modular.scan_network import ScanNetwork
+from structcomp_jax.studies.are_nets_modular.seq2seq_network import (
+  Seq2SeqNetwork,
+)
 
 SIZES = {
   "seq2seq_lstm": {
@@ -136,7 +138,7 @@ def test_the_transformer_always_reads_the_target():
   np.testing.assert_allclose(losses, losses_of(logits).mean(), rtol=1e-5)
 
 
-class Says(ScanNetwork):
+class Says(Seq2SeqNetwork):
   """Says what it is told, if it reads its own words."""
 
   def apply(self, params, inputs, **options):

@@ -1,4 +1,4 @@
-"""The network that translates SCAN commands into actions."""
+"""Networks that translate one sequence into another: SCAN, mathematics."""
 
 import dataclasses
 from typing import Any
@@ -10,14 +10,13 @@ import optax
 from structcomp_jax import types
 from structcomp_jax.models.seq2seq import base
 from structcomp_jax.pipeline.staged_network import StagedNetwork
-from structcomp_jax.tasks.scan import vocabulary
 
 # How often the decoder reads the target, in one half of all training batches.
 _FORCED = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
-class ScanNetwork(StagedNetwork):
+class Seq2SeqNetwork(StagedNetwork):
   """An encoder-decoder; batches are {"source", "target"}, see `seq2seq.base`.
 
   Attributes (besides those of `StagedNetwork`):
@@ -29,9 +28,9 @@ class ScanNetwork(StagedNetwork):
 
   def init(self, key: jax.Array) -> types.Params:
     """Returns fresh weights."""
+    # Weights do not depend on lengths.
     inputs = {
-      "source": jnp.zeros((1, vocabulary.COMMAND_LENGTH), jnp.int32),
-      "target": jnp.zeros((1, 2), jnp.int32),
+      name: jnp.zeros((1, 2), jnp.int32) for name in ("source", "target")
     }
     params: types.Params = self.model.init(key, inputs)["params"]
     return params
@@ -77,7 +76,7 @@ class ScanNetwork(StagedNetwork):
     )
     return features
 
-  def without_dropout(self) -> "ScanNetwork":
+  def without_dropout(self) -> "Seq2SeqNetwork":
     """Returns the network whose loss drops nothing; it still draws forcing."""
     config: Any = dataclasses.replace(self.model.config, dropout=0.0)
     return dataclasses.replace(self, model=self.model.clone(config=config))

@@ -1,0 +1,1 @@
+"""The modules of questions; each draws a question and its answer."""
