@@ -11,13 +11,10 @@ masked as any other leaf is, beside them in one search:
     result = search.run(gates.wrap(loss_fn), gated, spec, ...)
     kept   = gates.expand(result.mask, gated)  # {path: bool[...]} of `params`
 
-A gate multiplies weights where a unit ends alone (`Gate.scaled`): a head's rows
-of the output, a neuron's outgoing weights. So the network is linear in it, as
-it is in a gate on what the unit returns. A gate on all of the unit's weights
-would be the same switch, but a product of its factors: where a drawn mask is 0,
-its gradient would be 0, too, and the unit could never come back.
-
-Where units lie in the networks of this package, `models.units` knows.
+A gate multiplies the weights with which a unit writes (`Gate.scaled`), as a
+head's rows of the output. Were it to multiply all of the unit's weights, a gate
+at 0 would have no gradient, and the unit could never come back. `models.units`
+knows where units of this package's networks lie.
 """
 
 import dataclasses
