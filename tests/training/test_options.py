@@ -162,7 +162,7 @@ def test_steps_cool_down_at_the_end():
   config = dataclasses.replace(
     CONFIG, num_steps=8, cooldown_steps=4, warmup_steps=2, learning_rate=0.4
   )
-  adam = training.supervised._adam(config)
+  adam = training.config.make_optimizer(config)
   params, gradient = {"w": jnp.zeros(())}, {"w": jnp.array(2.0)}
   state, lengths = adam.init(params), []
   for _ in range(8):
@@ -178,7 +178,7 @@ def test_second_moments_and_epsilon_are_those_of_the_config():
   """After gradients 1 and 3, from Adam's formulas."""
   config = dataclasses.replace(CONFIG, b2=0.75, epsilon=0.5, warmup_steps=0)
   state = training.init_state(jnp.int32(0), {"w": jnp.zeros(())}, config)
-  adam = training.supervised._adam(config)
+  adam = training.config.make_optimizer(config)
   opt_state = state.opt_state
   for value in (1.0, 3.0):
     updates, opt_state = adam.update(

@@ -7,10 +7,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from structcomp_jax import types
+from structcomp_jax.io.tables import Schema
 from structcomp_jax.models.seq2seq import transformer
 from structcomp_jax.pipeline import checks
 from structcomp_jax.pipeline.sizes import make_sizes
-from structcomp_jax.studies.are_nets_modular.domain import CONTROL
+from structcomp_jax.studies.are_nets_modular.columns import SCHEMAS
+from structcomp_jax.studies.are_nets_modular.domain import CONTROL, WEIGHTS
+from structcomp_jax.studies.are_nets_modular.mask_tests import Tests
 from structcomp_jax.studies.are_nets_modular.seq2seq_network import (
   Seq2SeqNetwork,
 )
@@ -50,6 +53,11 @@ class Mathematics:
   )
   only_tasks: Mapping[str, str] = dataclasses.field(default_factory=dict)
   loss_draws: bool = True
+  masked: str = WEIGHTS
+  tests: type[Tests] = Tests
+  tables: Mapping[str, Schema] = dataclasses.field(
+    default_factory=lambda: SCHEMAS
+  )
 
   @property
   def test_tasks(self) -> tuple[str, ...]:
@@ -94,6 +102,10 @@ class Mathematics:
   def outputs(self) -> tuple[str, Sequence[str]]:
     """None: the output layer is the embedding, which has no mask."""
     return "", ()
+
+  def output_leaves(self) -> tuple[str, ...]:
+    """None: see `outputs`."""
+    return ()
 
   def copied(self, params: types.Params) -> types.Params | None:
     return None
