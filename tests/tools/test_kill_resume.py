@@ -12,6 +12,7 @@ from tools import kill_resume
     (CONFIG, "num_epochs"),
     ("configs/arithmetic/double_addition.py:smoke", "num_steps"),
     ("configs/scan/scan.py:smoke", "num_steps"),
+    ("configs/mathematics/mathematics.py:smoke", "num_steps"),
   ],
 )
 def test_a_run_is_made_longer_whatever_counts_its_length(

@@ -1,4 +1,4 @@
-"""The network of SCAN: its loss, what its loss draws, and when it is right."""
+"""Networks of sequences, with SCAN: loss, draws, and when they are right."""
 
 import functools
 
