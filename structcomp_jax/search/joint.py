@@ -135,6 +135,9 @@ def _only_free(gradient: types.Params, fixed: types.Mask) -> types.Params:
 def start(params: types.Params, mask_logits: types.AnyMask) -> JointState:
   """Returns the state of one row before its first step.
 
+  >>> start({"kernel": jnp.ones(2)}, {"kernel": jnp.zeros(2)}).step.item()
+  0
+
   Args:
     params: weights.
     mask_logits: {path: f32[...]}.
@@ -168,6 +171,29 @@ def run_together(
   devices: Sequence[Any] | None = None,
 ) -> JointState:
   """Learns weights and masks of all rows until the plan ends.
+
+  >>> params = {"kernel": jnp.array([0.5, 0.5])}
+  >>> inputs = jnp.repeat(jnp.eye(2), 8, axis=0)
+  >>> data = {"x": inputs, "y": inputs[:, 0]}
+  >>> def metrics_fn(params, batch):
+  ...   loss = (batch["x"] @ params["kernel"] - batch["y"]) ** 2
+  ...   return {"loss": loss, "accuracy": loss}
+  >>> config = SearchConfig(num_epochs=9, batch_size=8, learning_rates=(0.1,))
+  >>> final = run_together(
+  ...   lambda params, batch: metrics_fn(params, batch)["loss"].mean(),
+  ...   metrics_fn,
+  ...   trees.stack([start(params, {"kernel": jnp.ones(2)})]),
+  ...   masks.select(params, [(".*", "weight")]),
+  ...   data,
+  ...   data,
+  ...   config,
+  ...   fixed={"kernel": jnp.array([[False, True]])},
+  ...   rows=config.candidates(),
+  ...   key=jax.random.key(0),
+  ... )
+  >>> before, after = final.params["kernel"][0].tolist()
+  >>> before > 0.9, after  # The second weight stays.
+  (True, 0.5)
 
   Args:
     loss_fn: (params, batch) -> mean loss.
