@@ -8,6 +8,7 @@ import pytest
 
 from structcomp_jax.studies.are_nets_modular.findings import (
   accuracies,
+  class_drops,
   class_removal,
   stability,
 )
@@ -60,7 +61,7 @@ def evidence(table):
 
 def test_drops_are_relative_to_the_control_of_the_same_seed():
   masks = accuracies.wide(results(0.9, 0.05))
-  table = class_removal.removals(masks, CLASSES)
+  table = class_drops.removals(masks, CLASSES)
   assert len(table) == len(SEEDS) * 2 * len(CLASSES)
   row = table[(table["removed"] == "dog") & (table["base_seed"] == 2)].iloc[0]
   assert row["target"] == pytest.approx(0.902)
@@ -72,18 +73,18 @@ def test_others_that_gain_are_no_loss():
   rows = results(0.9, 0.0)
   gains = (rows["subroutine"] != "control") & (rows["accuracy"] > 0.5)
   rows.loc[gains, "accuracy"] = 0.9
-  table = class_removal.removals(accuracies.wide(rows), CLASSES)
+  table = class_drops.removals(accuracies.wide(rows), CLASSES)
   assert not table["others"].any()
 
 
 def test_two_control_masks_tell_what_a_seed_changes():
   masks = accuracies.wide(results(0.9, 0.05, noise=0.02))
-  floor = class_removal.between_controls(masks, CLASSES)
+  floor = class_drops.between_controls(masks, CLASSES)
   assert len(floor) == len(SEEDS)
   # One direction loses 2 %, the other one nothing.
   np.testing.assert_allclose(floor, 0.01)
   alone = accuracies.wide(results(0.9, 0.05, seeds=(0,)))
-  assert not len(class_removal.between_controls(alone, CLASSES))
+  assert not len(class_drops.between_controls(alone, CLASSES))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_changes_of_answers_are_against_the_control():
         }
         for predicted, share in (("cat", right), ("dog", 1 - right))
       ]
-  found = class_removal.confusion_differences(pd.DataFrame(rows))
+  found = class_drops.confusion_differences(pd.DataFrame(rows))
   changes = found.set_index("predicted")["change_mean"]
   assert changes["cat"] == pytest.approx(0.2 - 0.9)
   assert changes["dog"] == pytest.approx(0.9 - 0.2)

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from structcomp_jax.report import bars, style
 from structcomp_jax.studies.are_nets_modular.findings import (
-  class_removal,
+  class_drops,
   overlaps,
 )
 from structcomp_jax.studies.are_nets_modular.findings.evidence import Evidence
@@ -32,8 +32,8 @@ def removal_figure(evidence: Evidence) -> Figure:
   colours = {_TARGET: style.PALETTE[0], _OTHERS: style.PALETTE[1]}
   columns = {_TARGET: "target", _OTHERS: "others"}
   for axis, regime in zip(axes[:, 0], regimes, strict=True):
-    masks = class_removal.of_regime(evidence, regime)
-    table = class_removal.removals(masks, evidence.tests)
+    masks = class_drops.of_regime(evidence, regime)
+    table = class_drops.removals(masks, evidence.tests)
     series = {
       name: [
         bars.by_network(table[table["removed"] == one], column)
@@ -41,7 +41,7 @@ def removal_figure(evidence: Evidence) -> Figure:
       ]
       for name, column in columns.items()
     }
-    floor = class_removal.between_controls(masks, evidence.tests)
+    floor = class_drops.between_controls(masks, evidence.tests)
     marks = {_OTHERS: [float(floor.mean())] * len(classes)}
     bars.grouped(
       axis, [f"without\n{one}" for one in classes], series, colours, marks=marks
@@ -61,7 +61,7 @@ def confusion_change_figure(
   """Draws how masks of subtasks change the answers of the control mask.
 
   Args:
-    changes: of `class_removal.confusion_differences`.
+    changes: of `class_drops.confusion_differences`.
     regime: of the networks.
     classes: in their order.
   """

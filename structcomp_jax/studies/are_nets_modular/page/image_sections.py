@@ -9,7 +9,7 @@ from structcomp_jax.report.markup import escape, number
 from structcomp_jax.structure import overlap
 from structcomp_jax.studies.are_nets_modular.findings import (
   accuracies,
-  class_removal,
+  class_drops,
   overlaps,
   stability,
 )
@@ -35,10 +35,10 @@ def class_removal_parts(evidence: Evidence) -> Iterator[str]:
   yield shown(
     image_figures.removal_figure(evidence),
     "removal",
-    _removal_table(class_removal.by_class(evidence)),
+    _removal_table(class_drops.by_class(evidence)),
     "Drop of the removed class and of the largest other one",
   )
-  changes = class_removal.confusion_differences(evidence.confusions)
+  changes = class_drops.confusion_differences(evidence.confusions)
   for regime in evidence.judged:
     yield shown(
       image_figures.confusion_change_figure(changes, regime, evidence.tests),
@@ -96,7 +96,7 @@ def _statistics(evidence: Evidence) -> str:
   header = ("network", "statistics", "control mask (%)", *_DROPS.values())
   lines = []
   for ablation, said in words.items():
-    drops = class_removal.by_class(evidence, ablation)
+    drops = class_drops.by_class(evidence, ablation)
     control = accuracies.between_networks(
       results[
         (results["subroutine"] == "control") & (results["ablation"] == ablation)
