@@ -52,7 +52,8 @@ RULES = (
   f" <b>{CHANCE.capitalize()}</b>: the interval lies within"
   f" ±{MINIMUM_EFFECT:g}. Otherwise <b>{UNCLEAR}</b>. Shown beside it, in"
   " pairs of one base seed: chains where the weights that stay were drawn anew,"
-  " so that nothing that was learned can be used again. Base seeds count whose"
+  " so that nothing that was learned can be used again: only a share beyond"
+  " theirs tells that what was learned is of use. Base seeds count whose"
   f" masks solve their permutations (mean accuracy at least {LEAST:g}).",
 )
 
@@ -225,7 +226,6 @@ def _effect(
   new_init: float, table: pd.DataFrame, theirs: pd.DataFrame
 ) -> Effect:
   beyond = table["share"] - table["chance"]
-  other = theirs["share"] - theirs["chance"]
   by_network = effects.by_network(beyond)
   return Effect(
     name="beyond_chance",
@@ -237,7 +237,10 @@ def _effect(
     against={
       "random masks": effects.above_zero(beyond, MINIMUM_EFFECT),
       "fewer than random masks": effects.above_zero(-beyond, MINIMUM_EFFECT),
-      "weights drawn anew": effects.above_other(beyond, other, MINIMUM_EFFECT),
+      # Not beyond chance, which depends on what is used already.
+      "weights drawn anew": effects.above_other(
+        table["share"], theirs["share"], MINIMUM_EFFECT
+      ),
     },
     deciding=("random masks",),
   )
