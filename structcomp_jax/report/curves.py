@@ -36,8 +36,11 @@ def density_figure(
   colours = style.Labels().colours_of(names)
   shifts = np.linspace(-0.12, 0.12, len(names)) if len(names) > 1 else [-0.12]
   height = max(2.0, 0.24 * len(groups) + 0.8)
+  # Long names of leaves stand left of the first panel.
+  beside = 0.07 * max(max(map(len, groups)) - 20, 0)
+  width = 4.2 + beside / len(regimes)
   figure, axes = style.panels(
-    1, len(regimes), width=4.2, height=height, sharey=True
+    1, len(regimes), width=width, height=height, sharey=True
   )
   for axis, regime in zip(axes[0], regimes, strict=True):
     for place, name in enumerate(names):
