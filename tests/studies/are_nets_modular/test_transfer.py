@@ -178,6 +178,24 @@ def test_verdicts_compare_with_random_masks(both, label):
   assert found.label == "cannot be told"
 
 
+def test_reuse_where_nothing_was_learned_is_no_use_of_what_was_learned():
+  shares = transfer_sharing.counted(
+    pd.DataFrame(shares_of(16) + shares_of(16, "redrawn"))
+  )
+  results = pd.DataFrame(
+    [
+      {"regime": "transfer", "base_seed": seed, "mask_init": 2.0,
+       "test_task": "permutation_1", "accuracy": 0.95}
+      for seed in (0, 1)
+    ]
+  )  # fmt: skip
+  found = transfer_sharing._judge(("e", "m", "transfer"), results, shares, 2.0)
+  assert found.label == transfer_sharing.HABIT
+  alone = shares[shares["regime"] == "transfer"]
+  found = transfer_sharing._judge(("e", "m", "transfer"), results, alone, 2.0)
+  assert found.label == transfer_sharing.HABIT
+
+
 def test_fingerprints_of_the_two_regimes_differ():
   """What is drawn for a permutation depends on the seed and its number."""
   keys = [jax.random.key(number) for number in (0, 1)]

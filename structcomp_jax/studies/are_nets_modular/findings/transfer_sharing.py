@@ -38,6 +38,7 @@ LEAST = 0.7
 MINIMUM_EFFECT = 0.05
 
 REUSED = "used again beyond chance"
+HABIT = "used again, learned or not"
 CHANCE = "no more than chance"
 AVOIDED = "avoided"
 UNCLEAR = "unclear"
@@ -48,12 +49,12 @@ RULES = (
   " identity, minus that of random masks with as many weights in every layer."
   f" <b>{REUSED.capitalize()}</b>: the mean over base seeds is at least"
   f" {MINIMUM_EFFECT:g} and its 95 % t interval is above 0 (“probably”: every"
-  f" base seed's is). <b>{AVOIDED.capitalize()}</b>: the same below 0."
+  " base seed's is), and the same holds against chains of the same base seeds"
+  " where the weights that stay were drawn anew, so that nothing that was"
+  f" learned can be used again. <b>{HABIT.capitalize()}</b>: only the first of"
+  f" both holds. <b>{AVOIDED.capitalize()}</b>: the same below 0."
   f" <b>{CHANCE.capitalize()}</b>: the interval lies within"
-  f" ±{MINIMUM_EFFECT:g}. Otherwise <b>{UNCLEAR}</b>. Shown beside it, in"
-  " pairs of one base seed: chains where the weights that stay were drawn anew,"
-  " so that nothing that was learned can be used again: only a share beyond"
-  " theirs tells that what was learned is of use. Base seeds count whose"
+  f" ±{MINIMUM_EFFECT:g}. Otherwise <b>{UNCLEAR}</b>. Base seeds count whose"
   f" masks solve their permutations (mean accuracy at least {LEAST:g}).",
 )
 
@@ -249,15 +250,15 @@ def _effect(
 def _answer(effect: Effect, numbers: str) -> tuple[str, str]:
   above, below, drawn = effect.against.values()
   if above is not None and above.grade >= Grade.CONSISTENT:
-    learned = drawn is not None and drawn.grade >= Grade.CONSISTENT
-    more = (
-      "more than where these were drawn anew, so what was learned is used"
-      if learned
-      else "but not clearly more than where these were drawn anew"
-    )
-    return verdict.probably(REUSED, above.grade), (
-      "Masks keep weights of earlier permutations more often than chance,"
-      f" {more} ({numbers})."
+    often = "Masks keep weights of earlier permutations more often than chance,"
+    if drawn is None or drawn.grade < Grade.CONSISTENT:
+      return HABIT, (
+        f"{often} but not clearly more than where these were drawn anew"
+        f" ({numbers})."
+      )
+    return verdict.probably(REUSED, min(above.grade, drawn.grade)), (
+      f"{often} more than where these were drawn anew, so what was learned is"
+      f" used ({numbers})."
     )
   if below is not None and below.grade >= Grade.CONSISTENT:
     return verdict.probably(AVOIDED, below.grade), (

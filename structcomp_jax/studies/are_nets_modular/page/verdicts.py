@@ -38,6 +38,7 @@ _KINDS = {
   stability.UNSPECIFIC: "middle",
   stability.CHANCE: "bad",
   transfer_sharing.REUSED: "good",
+  transfer_sharing.HABIT: "middle",
   transfer_sharing.AVOIDED: "bad",
 }
 
