@@ -75,35 +75,21 @@ class JointLearner:
     norm, factor = clipping.norm_and_factor(
       gradient, None, self.masks.config.clip_norm
     )
-    finite = (
-      state.finite
-      & jnp.isfinite(loss)
-      & jnp.isfinite(norm)
-      & jnp.isfinite(optax.tree.norm(learned))
-    )
-    is_first = now.steps_since_look == 0
-    state = state.replace(
-      finite=finite,
-      loss_sum=jnp.where(is_first, 0, state.loss_sum),
-      size_sum=jnp.where(is_first, 0, state.size_sum),
+    state = state.before_step(
+      learned, loss, norm, is_first=now.steps_since_look == 0
     )
 
     def update(state: JointState) -> JointState:
-      direction, opt_state = ADAM.update(
-        optax.tree.scale(factor, gradient), state.opt_state
+      moved, state = state.moved(
+        learned,
+        optax.tree.scale(factor, gradient),
+        learning_rate=row.learning_rate,
+        task_loss=task_loss,
+        size=size,
       )
-      moved = optax.apply_updates(
-        learned, optax.tree.scale(-row.learning_rate, direction)
-      )
-      return state.replace(
-        mask_logits=moved["logits"],
-        params=moved["params"],
-        opt_state=opt_state,
-        loss_sum=state.loss_sum + task_loss,
-        size_sum=state.size_sum + size,
-      )
+      return state.replace(mask_logits=moved["logits"], params=moved["params"])
 
-    return jax.lax.cond(finite, update, lambda state: state, state)
+    return jax.lax.cond(state.finite, update, lambda state: state, state)
 
   def look(
     self,

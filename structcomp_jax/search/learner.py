@@ -13,7 +13,7 @@ from structcomp_jax.engine import batching
 from structcomp_jax.engine.learner import Now
 from structcomp_jax.search import candidates, clipping, schedules
 from structcomp_jax.search.config import SearchConfig
-from structcomp_jax.search.state import ADAM, SearchState, learned_logits
+from structcomp_jax.search.state import SearchState, learned_logits
 from structcomp_jax.search.two_sided import HALVES
 
 # Folded into the key of a step, this is the key of a loss that draws. The noise
@@ -131,39 +131,28 @@ class MaskLearner:
     norm, factor = clipping.norm_and_factor(
       gradient, piled_up, self.config.clip_norm
     )
-    # One number that is not finite makes a norm so. A finite gradient moves
-    # logits by a few learning rates; theirs stops a candidate that runs away.
-    finite = (
-      state.finite
-      & jnp.isfinite(loss)
-      & jnp.isfinite(norm)
-      & jnp.isfinite(optax.tree.norm(learned))
-    )
-    is_first = now.steps_since_look == 0
-    state = state.replace(
-      finite=finite,
-      loss_sum=jnp.where(is_first, 0, state.loss_sum),
-      size_sum=jnp.where(is_first, 0, state.size_sum),
+    state = state.before_step(
+      learned, loss, norm, is_first=now.steps_since_look == 0
     )
 
     def update(state: SearchState) -> SearchState:
       # Here, where gradients lie in memory: before, XLA would compute them once
       # for the norm and once more for the product.
-      direction, opt_state = ADAM.update(
-        optax.tree.scale(factor, gradient), state.opt_state
-      )
-      moved = optax.apply_updates(
-        learned, optax.tree.scale(-row.learning_rate, direction)
+      moved, state = state.moved(
+        learned,
+        optax.tree.scale(factor, gradient),
+        learning_rate=row.learning_rate,
+        task_loss=task_loss,
+        size=size,
       )
       return state.replace(
         mask_logits={**state.mask_logits, **moved},
-        opt_state=opt_state,
         stale=None if piled_up is None else clipping.Stale(piled_up, factor),
-        loss_sum=state.loss_sum + task_loss,
-        size_sum=state.size_sum + size,
       )
 
-    goes_on = finite if state.best is None else finite & state.best.active
+    goes_on = state.finite
+    if state.best is not None:
+      goes_on &= state.best.active
     # `where` would write the new state, read both states and write again.
     return jax.lax.cond(goes_on, update, lambda state: state, state)
 

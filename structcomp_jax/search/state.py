@@ -1,7 +1,7 @@
 """The state of a search, and how it begins."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import flax.struct
 import jax
@@ -41,6 +41,60 @@ class SearchState(flax.struct.PyTreeNode):
   size_sum: jax.Array
   best: Best | None = None
   stale: clipping.Stale | None = None
+
+  def before_step(
+    self, learned: Any, loss: jax.Array, norm: jax.Array, *, is_first: jax.Array
+  ) -> Self:
+    """Returns the state that knows whether a step can be taken.
+
+    Args:
+      learned: what the step would change.
+      loss: of the step.
+      norm: of its gradient.
+      is_first: the step is the first one since a look; sums begin anew.
+    """
+    # One number that is not finite makes a norm so. A finite gradient moves
+    # logits by a few learning rates; theirs stops a candidate that runs away.
+    finite = (
+      self.finite
+      & jnp.isfinite(loss)
+      & jnp.isfinite(norm)
+      & jnp.isfinite(optax.tree.norm(learned))
+    )
+    return self.replace(
+      finite=finite,
+      loss_sum=jnp.where(is_first, 0, self.loss_sum),
+      size_sum=jnp.where(is_first, 0, self.size_sum),
+    )
+
+  def moved(
+    self,
+    learned: Any,
+    gradient: Any,
+    *,
+    learning_rate: jax.Array,
+    task_loss: jax.Array,
+    size: jax.Array,
+  ) -> tuple[Any, Self]:
+    """Takes one step of Adam.
+
+    Args:
+      learned: what the step changes.
+      gradient: of the same structure, clipped.
+      learning_rate: f32.
+      task_loss: f32, added to its sum.
+      size: f32, expected kept weights, likewise.
+
+    Returns:
+      What was learned, and the state but for that.
+    """
+    direction, opt_state = ADAM.update(gradient, self.opt_state)
+    updates = optax.tree.scale(-learning_rate, direction)
+    return optax.apply_updates(learned, updates), self.replace(
+      opt_state=opt_state,
+      loss_sum=self.loss_sum + task_loss,
+      size_sum=self.size_sum + size,
+    )
 
 
 def learned_logits(
