@@ -7,6 +7,7 @@ import pytest
 
 from structcomp_jax.studies.are_nets_modular.findings import (
   accuracies,
+  drops,
   left_out,
 )
 from structcomp_jax.studies.are_nets_modular.findings.evidence import reported
@@ -155,5 +156,5 @@ def test_drops_compare_masks_of_one_seed(tmp_path):
     rows, 0.5, subroutine="control", mask_seed=1, test_task="jump"
   )
   one = synthetic.evidence(tmp_path / "run", "scan", rows)
-  table = left_out.drops(accuracies.wide(one.results), "jump")
+  table = drops.drops(accuracies.wide(one.results), "jump", "jump", "simple")
   assert table["drop"].tolist() == pytest.approx([0.6, 0.5 - 0.366])

@@ -180,12 +180,7 @@ def _answer(
       "A mask that learned without a class loses it, and other classes lose"
       f" more than a tenth of that ({words})."
     )
-  compared = target.against["zero"]
-  if (
-    compared is not None
-    and compared.estimate is not None
-    and compared.estimate.interval[1] < SMALL_EFFECT
-  ):
+  if target.is_below("zero", SMALL_EFFECT):
     return KEPT, (
       "The weights that are kept without a class still know it"
       f" ({words}). A short search that has hardly begun to prune looks the"

@@ -41,6 +41,13 @@ class Effect:
     found = [self.against[name] for name in self.deciding]
     return min((one.grade for one in found if one), default=Grade.UNCLEAR)
 
+  def is_below(self, name: str, limit: float) -> bool:
+    """Returns whether the interval of a comparison lies below a limit."""
+    compared = self.against[name]
+    if compared is None or compared.estimate is None:
+      return False
+    return compared.estimate.interval[1] < limit
+
   @property
   def largest(self) -> float:
     """The largest mean of one network."""

@@ -5,23 +5,15 @@ alone. What it loses of harder questions, compared with the control mask and
 beyond what it loses of easy ones, takes weights that easy ones do not need.
 """
 
-from structcomp_jax.report.grades import Grade
-from structcomp_jax.studies.are_nets_modular.findings import (
-  effects,
-  left_out,
-  verdict,
-)
-from structcomp_jax.studies.are_nets_modular.findings.evidence import Evidence
-from structcomp_jax.studies.are_nets_modular.findings.left_out import (
+from structcomp_jax.studies.are_nets_modular.findings import drops, verdict
+from structcomp_jax.studies.are_nets_modular.findings.drops import (
   KEEPS,
   LOSES,
   MINIMUM_EFFECT,
   UNCLEAR,
 )
-from structcomp_jax.studies.are_nets_modular.findings.verdict import (
-  Verdict,
-  percent,
-)
+from structcomp_jax.studies.are_nets_modular.findings.evidence import Evidence
+from structcomp_jax.studies.are_nets_modular.findings.verdict import Verdict
 from structcomp_jax.studies.are_nets_modular.mathematics import EASY
 
 RULES = (
@@ -41,7 +33,7 @@ def judge(evidence: Evidence, regime: str) -> list[Verdict]:
   """Returns one verdict per level that the mask of easy questions left out."""
   harder = [level for level in evidence.tests if level != EASY]
   if harder:
-    return [_of_level(evidence, regime, level) for level in harder]
+    return [drops.judge(evidence, regime, _of_level(level)) for level in harder]
   network = (evidence.experiment, evidence.model, regime)
   return [
     Verdict(
@@ -56,63 +48,18 @@ def judge(evidence: Evidence, regime: str) -> list[Verdict]:
   ]
 
 
-def _of_level(evidence: Evidence, regime: str, level: str) -> Verdict:
-  network = (evidence.experiment, evidence.model, regime)
-  question, words = f"left out: {level}", f"Without “{level}”: is it lost?"
-  tests = (level, EASY)
-  networks = verdict.networks(evidence.results, regime, tests)
-  table = left_out.drops(networks.kept, level, mask=EASY, whole=EASY)
-  drop, of_easy = table["drop"], table["drop_whole"]
-  obstacle = verdict.too_few(networks, tests) or left_out.too_few(drop, EASY)
-  if obstacle:
-    return verdict.stopped(question, words, network, obstacle, networks)
-  effect = left_out.effect_of(
-    "drop",
-    level,
-    f"drop on {level} questions",
-    drop,
-    {
-      "zero": effects.above_zero(drop, MINIMUM_EFFECT),
-      "the drop on easy questions": effects.above_zero(
-        drop - of_easy, MINIMUM_EFFECT
-      ),
-    },
-  )
-  numbers = (
-    f"control mask {percent(table['control'].mean())}, mask of easy questions"
-    f" {percent(table['accuracy'].mean())}"
-  )
-  label, sentence = _answer(effect, level, numbers)
-  return Verdict(
-    question,
-    words,
-    network,
-    label,
-    sentence,
-    effect=f"drop {left_out.signed(drop)} ({numbers})",
-    floor=f"drop on easy questions {left_out.signed(of_easy)}",
-    notes=(*networks.notes, *effects.notes((effect,))),
-    effects=(effect,),
-  )
-
-
-def _answer(
-  effect: effects.Effect, level: str, numbers: str
-) -> tuple[str, str]:
-  support = effect.support()
-  if support >= Grade.CONSISTENT:
-    return verdict.probably(LOSES, support), (
-      f"Questions of level {level} need weights of their own: the weights that"
-      f" easy questions need do not do them ({numbers})."
-    )
-  if left_out.is_below(effect):
-    return KEEPS, (
-      f"The weights that easy questions need do those of level {level}, too"
-      f" ({numbers}). A short search that has hardly begun to prune looks the"
-      " same."
-    )
-  return UNCLEAR, (
-    f"Whether the mask of easy questions loses those of level {level} in"
-    f" particular depends on the network, or easy ones suffer as much"
-    f" ({numbers})."
+def _of_level(level: str) -> drops.LeftOut:
+  return drops.LeftOut(
+    test=level,
+    mask=EASY,
+    whole=EASY,
+    words=f"{level} questions",
+    mask_words="easy questions",
+    whole_words="easy questions",
+    loses=f"Questions of level {level} need weights of their own: the weights"
+    " that easy questions need do not do them",
+    keeps="The weights that easy questions need do those of level"
+    f" {level}, too",
+    unclear=f"Whether the mask of easy questions loses those of level {level}"
+    " in particular depends on the network, or easy ones suffer as much",
   )

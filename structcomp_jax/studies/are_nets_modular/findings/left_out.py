@@ -11,34 +11,30 @@ from structcomp_jax.report.grades import Comparison, Grade
 from structcomp_jax.studies.are_nets_modular.domain import CONTROL
 from structcomp_jax.studies.are_nets_modular.findings import (
   accuracies,
+  drops,
   effects,
   verdict,
 )
 from structcomp_jax.studies.are_nets_modular.findings.accuracies import (
   between_networks,
 )
+from structcomp_jax.studies.are_nets_modular.findings.drops import (
+  KEEPS,
+  LOSES,
+  MINIMUM_EFFECT,
+  UNCLEAR,
+)
 from structcomp_jax.studies.are_nets_modular.findings.effects import Effect
 from structcomp_jax.studies.are_nets_modular.findings.evidence import (
   UNTRAINED,
   Evidence,
 )
-from structcomp_jax.studies.are_nets_modular.findings.verdict import (
-  Verdict,
-  percent,
-)
+from structcomp_jax.studies.are_nets_modular.findings.verdict import Verdict
 
 # What all commands are tested on.
 WHOLE = "simple"
 # The split whose mask must lose the weights of one action, and that action.
 SIGNATURE_SPLIT, SIGNATURE_OUTPUT = "jump", "I_JUMP"
-# A smaller difference is not worth a claim, however consistent.
-MINIMUM_EFFECT = 0.05
-
-LOSES, KEEPS, UNCLEAR = (
-  "loses what was left out",
-  "keeps what was left out",
-  "unclear",
-)
 CUT, NOT_CUT = "the row of I_JUMP is cut", "the row of I_JUMP is not cut"
 
 RULES = (
@@ -59,152 +55,30 @@ RULES = (
 
 def judge(evidence: Evidence, regime: str) -> list[Verdict]:
   """Returns one verdict per split, and one about the row of I_JUMP."""
-  found = [_of_split(evidence, regime, split) for split in evidence.subtasks]
+  found = [
+    drops.judge(evidence, regime, _of_split(split))
+    for split in evidence.subtasks
+  ]
   if SIGNATURE_SPLIT in evidence.subtasks:
     found.append(_of_row(evidence, regime))
   return found
 
 
-def _of_split(evidence: Evidence, regime: str, split: str) -> Verdict:
-  network = (evidence.experiment, evidence.model, regime)
-  question, words = f"left out: {split}", f"Without “{split}”: is it lost?"
-  tests = list(dict.fromkeys((split, WHOLE)))
-  networks = verdict.networks(evidence.results, regime, tests)
-  table = drops(networks.kept, split)
-  drop, of_whole = table["drop"], table["drop_whole"]
-  obstacle = verdict.too_few(networks, tests) or too_few(drop, split)
-  if obstacle:
-    return verdict.stopped(question, words, network, obstacle, networks)
-  effect = effect_of(
-    "drop",
-    split,
-    f"drop on the commands left out by {split}",
-    drop,
-    {
-      "zero": effects.above_zero(drop, MINIMUM_EFFECT),
-      "the drop on all commands": effects.above_zero(
-        drop - of_whole, MINIMUM_EFFECT
-      ),
-    },
+def _of_split(split: str) -> drops.LeftOut:
+  return drops.LeftOut(
+    test=split,
+    mask=split,
+    whole=WHOLE,
+    words=f"the commands left out by {split}",
+    mask_words=split,
+    whole_words="all commands",
+    loses=f"The commands that {split} leaves out need weights of their own:"
+    " without them in training, the mask loses what the network can do",
+    keeps=f"The weights that are kept without the commands of {split} still do"
+    " them",
+    unclear=f"Whether the mask loses the commands of {split} in particular"
+    " depends on the network, or other commands suffer as much",
   )
-  numbers = (
-    f"control mask {percent(table['control'].mean())}, mask of {split}"
-    f" {percent(table['accuracy'].mean())}"
-  )
-  label, sentence = _drop_answer(effect, split, numbers)
-  return Verdict(
-    question,
-    words,
-    network,
-    label,
-    sentence,
-    effect=f"drop {signed(drop)} ({numbers})",
-    floor=f"drop on all commands {signed(of_whole)}",
-    notes=(*networks.notes, *effects.notes((effect,))),
-    effects=(effect,),
-  )
-
-
-def drops(
-  masks: pd.DataFrame, split: str, mask: str = "", whole: str = WHOLE
-) -> pd.DataFrame:
-  """Returns what the masks of a split lose against the control mask.
-
-  Args:
-    masks: of `accuracies.wide`; masks of one network and seed are compared.
-    split: the test of what the masks left out.
-    mask: the name of the masks; default: that of the test.
-    whole: the test of what they did not leave out.
-
-  Returns:
-    One row per mask, by `base_seed` and `mask_seed`: `control`, `accuracy`,
-    `drop` on what was left out, `drop_whole` on the other test.
-  """
-  mask = mask or split
-  names = ["control", "accuracy", "drop", "drop_whole"]
-  keys = ["base_seed", "mask_seed"]
-  if masks.empty:
-    index = pd.MultiIndex.from_arrays([[], []], names=keys)
-    return pd.DataFrame(columns=names, index=index, dtype=float)
-
-  def of(subroutine: str, test: str) -> pd.Series:
-    is_its = masks.index.get_level_values("subroutine") == subroutine
-    wanted = pd.MultiIndex.from_tuples([("none", test)])
-    found = masks[is_its].reindex(columns=wanted)["none", test]
-    return found.groupby(keys, sort=False).mean()
-
-  table = pd.DataFrame(
-    {
-      "control": of(CONTROL, split),
-      "accuracy": of(mask, split),
-      "whole": of(CONTROL, whole) - of(mask, whole),
-    }
-  )
-  drop = table["control"] - table["accuracy"]
-  table = table.assign(drop=drop, drop_whole=table["whole"])
-  return table[names].dropna(subset=["drop"])
-
-
-def too_few(values: pd.Series, split: str) -> str:
-  count = len(effects.by_network(values))
-  if count < 2:
-    return (
-      f"Masks of {split} and of the control with the same seed are there in"
-      f" {count} networks; two are needed."
-    )
-  return ""
-
-
-def effect_of(
-  name: str,
-  about: str,
-  words: str,
-  values: pd.Series,
-  against: dict[str, Comparison | None],
-) -> Effect:
-  per_network = effects.by_network(values)
-  return Effect(
-    name=name,
-    about=about,
-    words=words,
-    mean=float(pd.Series(per_network, dtype=float).mean()),
-    by_network=per_network,
-    num_masks=int(values.notna().sum()),
-    against=against,
-    deciding=tuple(name for name in against if name != "untrained networks"),
-  )
-
-
-def _drop_answer(effect: Effect, split: str, numbers: str) -> tuple[str, str]:
-  support = effect.support()
-  if support >= Grade.CONSISTENT:
-    return verdict.probably(LOSES, support), (
-      f"The commands that {split} leaves out need weights of their own: without"
-      f" them in training, the mask loses what the network can do ({numbers})."
-    )
-  if is_below(effect):
-    return KEEPS, (
-      f"The weights that are kept without the commands of {split} still do them"
-      f" ({numbers}). A short search that has hardly begun to prune looks the"
-      " same."
-    )
-  return UNCLEAR, (
-    f"Whether the mask loses the commands of {split} in particular depends on"
-    f" the network, or other commands suffer as much ({numbers})."
-  )
-
-
-def is_below(effect: Effect) -> bool:
-  """Returns whether an effect is too small to matter."""
-  compared = effect.against["zero"]
-  if compared is None or compared.estimate is None:
-    return False
-  return compared.estimate.interval[1] < MINIMUM_EFFECT
-
-
-def signed(values: pd.Series) -> str:
-  means = pd.Series(effects.by_network(values), dtype=float)
-  return f"{100 * means.mean():+.1f} points"
 
 
 def output_table(outputs: pd.DataFrame) -> pd.DataFrame:
@@ -265,7 +139,7 @@ def _of_row(evidence: Evidence, regime: str) -> Verdict:
   alive = networks.kept.index.unique("base_seed") if networks.count else []
   table = table[table.index.get_level_values("base_seed").isin(alive)]
   beyond = table["row"] - table["others"]
-  obstacle = verdict.too_few(networks, tests) or too_few(
+  obstacle = verdict.too_few(networks, tests) or drops.too_few(
     beyond, SIGNATURE_SPLIT
   )
   if obstacle:
@@ -274,7 +148,7 @@ def _of_row(evidence: Evidence, regime: str) -> Verdict:
   untrained = effects.above_other(
     beyond, theirs["row"] - theirs["others"], MINIMUM_EFFECT
   )
-  effect = effect_of(
+  effect = drops.effect_of(
     "row beyond others",
     SIGNATURE_OUTPUT,
     f"share of {SIGNATURE_OUTPUT} lost, beyond the largest other one",
@@ -310,7 +184,7 @@ def _row_answer(effect: Effect, numbers: str) -> tuple[str, str]:
       "The mask that saw “jump” alone loses more of the weights of the action"
       f" {SIGNATURE_OUTPUT} than of any other output ({numbers})."
     )
-  if is_below(effect):
+  if effect.is_below("zero", MINIMUM_EFFECT):
     return NOT_CUT, (
       f"The weights of the action {SIGNATURE_OUTPUT} are lost no more than"
       f" those of other outputs ({numbers})."

@@ -157,11 +157,7 @@ def _answer(effect: Effect, table: pd.DataFrame) -> tuple[str, str]:
       "Two searches keep the same weights more often than chance, but for the"
       f" same classes hardly more than for others ({numbers})."
     )
-  if (
-    chance is not None
-    and chance.estimate is not None
-    and chance.estimate.interval[1] < MINIMUM_EFFECT
-  ):
+  if effect.is_below("random masks", MINIMUM_EFFECT):
     return CHANCE, (
       "Two searches for the same classes share what random masks do"
       f" ({numbers})."

@@ -8,6 +8,7 @@ from structcomp_jax.report.estimate import Estimate
 from structcomp_jax.report.markup import escape, number
 from structcomp_jax.studies.are_nets_modular.findings import (
   class_removal,
+  drops,
   left_out,
   reuse_score,
   specialisation,
@@ -28,8 +29,8 @@ _KINDS = {
   reuse_score.REUSES: "good",
   reuse_score.PARTLY: "middle",
   reuse_score.DOES_NOT: "bad",
-  left_out.LOSES: "bad",
-  left_out.KEEPS: "good",
+  drops.LOSES: "bad",
+  drops.KEEPS: "good",
   left_out.CUT: "middle",
   class_removal.ALONE: "good",
   class_removal.LOST: "middle",
