@@ -2,7 +2,7 @@
 
     pip install "jax[tpu]"
     python -m benchmarks.compiled [--configs=FILE.py:VARIANT,...]
-      [--steps=search,cached,training] [--masked_from=0]
+      [--steps=search,cached] [--masked_from=0]
       [--topologies=v5e:1,...] [--candidates=1,16] [--dtypes=bfloat16]
       [--json=FILE]
 
@@ -37,7 +37,7 @@ import numpy as np
 
 from benchmarks import chips, measure
 from benchmarks.steps import Steps
-from benchmarks.workload import Workload, load_study, loss_draws, train_config
+from benchmarks.workload import Workload, load_study, loss_draws
 from structcomp_jax import target, trees
 from structcomp_jax.report.text import text_table
 
@@ -49,6 +49,7 @@ CONFIGS = (
   "configs/arithmetic/double_addition.py:lstm_together",
   "configs/scan/scan.py:transformer",
 )
+STEPS = ("search", "cached")
 # Bytes of a masked weight that a step of Adam reads and writes: its logit and
 # two moments in float32.
 _STATE_BYTES = 2 * 3 * 4
@@ -65,8 +66,8 @@ class Case:
 
   Attributes:
     config: of the network and its settings.
-    step: "search", "cached" (a search that reads what enters its first masked
-      stage) or "training".
+    step: "search", or "cached": one that reads what enters its first masked
+      stage.
     masked_from: number of the first masked stage among those of the config.
     topology: kind and number of chips, as "v5e:4".
     num_candidates: masks at once, on all chips together.
@@ -119,6 +120,10 @@ def _arguments() -> argparse.Namespace:
 
 
 def _cases(arguments: argparse.Namespace) -> Iterator[Case]:
+  """Yields every combination of what was asked for."""
+  unknown = set(arguments.steps.split(",")) - set(STEPS)
+  if unknown:
+    raise SystemExit(f"error: unknown step {min(unknown)}; use {STEPS}")
   for config, step, stage, topology, number, dtype in itertools.product(
     arguments.configs.split(","),
     arguments.steps.split(","),
@@ -136,16 +141,16 @@ def compile_case(case: Case) -> dict[str, Any]:
     study = load_study(case.config, _changes(case))
     stage = study.mask_search.masked_from[case.masked_from]
     batch_size = study.search_config().batch_size
-    if case.step == "training":
-      batch_size = train_config(study).batch_size
     workload = Workload.make(study, batch_size, num_batches=1)
-    steps = _steps(workload, case, stage)
+    is_cached = case.step == "cached"
+    steps = workload.search(
+      stage, is_cached=is_cached, num_candidates=case.num_candidates
+    )
     job = dataclasses.replace(steps.job, devices=chips.devices(case.topology))
     started = time.perf_counter()
     compiled = Steps(job).compiled
     seconds = time.perf_counter() - started
     cost = compiled.cost_analysis()
-    is_cached = case.step == "cached"
     return {
       **dataclasses.asdict(case),
       "stage": str(stage),
@@ -165,16 +170,6 @@ def _changes(case: Case) -> dict[str, Any]:
   if case.dtype == "float32":
     return {}
   return {"search": {"compute_dtype": case.dtype}}
-
-
-def _steps(workload: Workload, case: Case, stage: Any) -> Steps:
-  if case.step == "training":
-    return workload.training()
-  return workload.search(
-    stage,
-    is_cached=case.step == "cached",
-    num_candidates=case.num_candidates,
-  )
 
 
 def fewest_bytes(
@@ -223,9 +218,7 @@ def _line(one: dict[str, Any]) -> tuple[str, ...]:
   kind = one["topology"].partition(":")[0]
   chip = chips.CHIPS[kind]
   # The compiler counts what one chip does.
-  rows = one["num_candidates"] // one["chips_used"] or 1
-  if one["step"] == "training":
-    rows = 1
+  rows = one["num_candidates"] // one["chips_used"]
   useful, fewest = rows * one["useful_flops"], one["fewest"]
   fewest = fewest["once"] + rows * fewest["each"]
   by_flops = max(one["counted_flops"], useful) / chip.flops
