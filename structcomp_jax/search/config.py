@@ -27,6 +27,9 @@ class SearchConfig(Plan, Machine):
       head was in the vision searches of Lepori et al. 2023; default: none.
     num_mask_samples: the batch is cut into as many equal chunks, each of
       which sees its own sample of a stochastic relaxation.
+    micro_batches: equal parts of a batch, one after the other, whose gradients
+      are added up, see `engine.micro_batches`. It changes no result beyond
+      rounding: a batch takes the memory of a part.
     clip_norm: the gradient of all logits of a candidate is scaled down to this
       Euclidean norm where it is larger; 0: never.
     clip_scope: over what that norm is taken: "masks", the logits; "reference",
@@ -52,6 +55,7 @@ class SearchConfig(Plan, Machine):
   max_beta: float = 200.0
   constant_beta: tuple[str, ...] = ()
   num_mask_samples: int = 1
+  micro_batches: int = 1
   clip_norm: float = 0.0
   clip_scope: str = "masks"
   patience: int = 0
@@ -74,7 +78,8 @@ class SearchConfig(Plan, Machine):
     settings.real("max_beta", self.max_beta, least=1, most=_LARGEST_BETA)
     settings.real("clip_norm", self.clip_norm, least=0)
     settings.whole("patience", self.patience)
-    settings.whole("num_mask_samples", self.num_mask_samples, 1)
+    for name in ("num_mask_samples", "micro_batches"):
+      settings.whole(name, getattr(self, name), 1)
     for name in ("loss_draws", "two_sided"):
       settings.switch(name, getattr(self, name))
     regexes = settings.sequence(
@@ -89,12 +94,21 @@ class SearchConfig(Plan, Machine):
         f"unknown clip_scope {self.clip_scope!r}; choose from "
         f"{', '.join(clipping.SCOPES)}"
       )
-    check_parts(
-      self.batch_size,
-      self.num_mask_samples,
-      self.data_devices,
-      "num_mask_samples",
-    )
+    what = "num_mask_samples"
+    if self.micro_batches > 1:
+      what += " times micro_batches,"
+    check_parts(self.batch_size, self.num_parts, self.data_devices, what)
+    if self.clips_all and self.micro_batches > 1:
+      raise types.UserError(
+        f"micro_batches {self.micro_batches} has no gradient of the frozen "
+        "weights, which clip_scope 'reference' needs; set one of them to its "
+        "default"
+      )
+
+  @property
+  def num_parts(self) -> int:
+    """Parts of a batch: mask samples, and micro-batches of each."""
+    return self.num_mask_samples * self.micro_batches
 
   @property
   def clips_all(self) -> bool:
@@ -117,8 +131,8 @@ class SearchConfig(Plan, Machine):
     beside = [field.name for part in (Plan, Machine)
               for field in dataclasses.fields(part)]  # fmt: skip
     cleared = {name: getattr(default, name) for name in (*beside, *_AXES)}
-    # A batch has to be a multiple of the number of samples.
-    cleared["batch_size"] = self.num_mask_samples
+    # A batch has to be a multiple of the number of its parts.
+    cleared["batch_size"] = self.num_parts
     own = {
       field.name: getattr(self, field.name)
       for field in dataclasses.fields(SearchConfig)

@@ -206,6 +206,11 @@ def run_together(
   """
   trees.check_key(key)
   problems.check(config, dataset, validation)
+  if config.micro_batches > 1:
+    raise types.UserError(
+      f"micro_batches {config.micro_batches} has no gradient of the weights, "
+      "which are learned together with the masks; set it to 1"
+    )
   objective = dataclasses.replace(config.objective(), clip_scope="masks")
   job = loop.Job(
     learner=JointLearner(MaskLearner(loss_fn, metrics_fn, spec, objective)),

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from structcomp_jax import masks, trees, types
-from structcomp_jax.engine import batching
+from structcomp_jax.engine import batching, micro_batches
 from structcomp_jax.engine.learner import Now
 from structcomp_jax.search import candidates, clipping, schedules
 from structcomp_jax.search.config import SearchConfig
@@ -80,22 +80,14 @@ class MaskLearner:
       ).example_keys()
       batch = self._with_keys(batch, keys)
 
-    num_samples = self.config.num_mask_samples
-    if num_samples == 1:
-      soft_mask = self._soft_mask(mask_logits, betas, now.key)
-      task_loss = self._task_loss(frozen, masks.merge(frozen, soft_mask), batch)
+    leaves = self._masked_leaves(mask_logits, frozen, betas, now.key)
+    num_parts = self.config.micro_batches
+    if num_parts == 1:
+      task_loss = self._mean_loss(leaves, frozen, batch)
     else:
-      keys = jax.random.split(now.key, num_samples)
-      leaves = self._masked_leaves(mask_logits, frozen, betas, keys)
-      chunks = jax.tree.map(
-        lambda array: array.reshape(num_samples, -1, *array.shape[1:]), batch
+      task_loss = micro_batches.mean_loss(
+        self._mean_loss, leaves, frozen, self.parts(batch, num_parts)
       )
-      losses = jax.vmap(
-        lambda leaves, chunk: self._task_loss(
-          frozen, trees.replace_leaves(frozen, leaves), chunk
-        )
-      )(leaves, chunks)
-      task_loss = jnp.mean(losses)
     if now.setup.data_axis:
       # The transpose of a mean over devices averages the gradient, too.
       task_loss = jax.lax.pmean(task_loss, now.setup.data_axis)
@@ -261,25 +253,62 @@ class MaskLearner:
       for metric, values in means.items()
     }
 
-  def _masked_leaves(self, mask_logits, frozen, betas, keys):
-    """Returns {path: [samples, ...]}: masked weights, one draw for each key.
+  def _mean_loss(self, leaves, frozen, batch):
+    """Returns the mean loss over mask samples; see `_masked_leaves`."""
 
-    The draws are written out, not mapped: XLA then adds up their gradients in
-    one pass over the weights. They are drawn again for the gradient, which
+    def loss_of(leaves, chunk):
+      masked = trees.replace_leaves(frozen, leaves)
+      return self._task_loss(frozen, masked, chunk)
+
+    num_samples = self.config.num_mask_samples
+    if num_samples == 1:
+      return loss_of(leaves, batch)
+    chunks = jax.tree.map(
+      lambda array: array.reshape(num_samples, -1, *array.shape[1:]), batch
+    )
+    return jnp.mean(jax.vmap(loss_of)(leaves, chunks))
+
+  def parts(self, batch: types.Batch, num_parts: int) -> types.Batch:
+    """Cuts a batch so that every mask sample sees in all parts what it would.
+
+    Args:
+      batch: {name: array [samples * parts * examples, ...]}.
+      num_parts: micro-batches.
+
+    Returns:
+      {name: array [parts, samples * examples, ...]}.
+    """
+    num_samples = self.config.num_mask_samples
+
+    def cut(array):
+      shape = array.shape[1:]
+      array = array.reshape(num_samples, num_parts, -1, *shape)
+      return array.swapaxes(0, 1).reshape(num_parts, -1, *shape)
+
+    return jax.tree.map(cut, batch)
+
+  def _masked_leaves(self, mask_logits, frozen, betas, key):
+    """Returns {path: masked weights}, [samples, ...] if there are several.
+
+    Several draws are written out, not mapped: XLA then adds up their gradients
+    in one pass over the weights. They are drawn again for the gradient, which
     costs less than to keep a mask for every sample.
     """
     weights = trees.leaves_by_path(frozen)
     weights = {path: weights[path] for path in mask_logits}
 
-    def draw(mask_logits, weights):
-      return trees.stack(
-        [
-          masks.merge(weights, self._soft_mask(mask_logits, betas, key))
-          for key in keys
-        ]
-      )
+    def draw(mask_logits, weights, key):
+      return masks.merge(weights, self._soft_mask(mask_logits, betas, key))
 
-    return jax.checkpoint(draw)(mask_logits, weights)
+    num_samples = self.config.num_mask_samples
+    if num_samples == 1:
+      return draw(mask_logits, weights, key)
+    keys = jax.random.split(key, num_samples)
+    return jax.checkpoint(
+      lambda mask_logits, weights: trees.stack(
+        [draw(mask_logits, weights, key) for key in keys]
+      )
+    )(mask_logits, weights)
 
   def _soft_mask(self, mask_logits, betas, key):
     """Draws a mask; that of a held leaf is hard."""

@@ -56,9 +56,7 @@ def check_functions(
     metrics: the metrics, and the validation data; or None and None.
   """
   loss_fn, dataset = loss
-  batch_size = (
-    config.batch_size // config.num_mask_samples // config.data_devices
-  )
+  batch_size = config.batch_size // config.num_parts // config.data_devices
   datasets = _halves(config, "dataset", dataset)
   if config.loss_draws:
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 1))

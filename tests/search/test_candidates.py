@@ -86,6 +86,16 @@ def test_arrays_and_lists_are_axes_too():
       {"batch_size": 6, "num_mask_samples": 4},
       "batch_size 6 is not a multiple of num_mask_samples 4; change one",
     ),
+    (
+      {"batch_size": 12, "num_mask_samples": 2, "micro_batches": 4},
+      "batch_size 12 is not a multiple of num_mask_samples times micro_batches"
+      ", 8; change one",
+    ),
+    ({"micro_batches": 0}, "micro_batches 0 must be at least 1"),
+    (
+      {"micro_batches": 2, "clip_norm": 1.0, "clip_scope": "reference"},
+      "micro_batches 2 has no gradient of the frozen weights",
+    ),
     ({"num_mask_samples": 0}, "num_mask_samples 0 must be at least 1"),
     ({"num_epochs": 1.5}, r"num_epochs 1\.5 must be an integer"),
     ({"num_epochs": "3"}, "num_epochs '3' must be an integer"),
