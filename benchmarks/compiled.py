@@ -2,25 +2,30 @@
 
     pip install "jax[tpu]"
     python -m benchmarks.compiled [--configs=FILE.py:VARIANT,...]
-      [--steps=search,cached] [--masked_from=0]
-      [--topologies=v5e:1,...] [--candidates=1,16] [--dtypes=bfloat16]
-      [--json=FILE]
+      [--steps=search,cached,training] [--masked_from=0]
+      [--topologies=v5e:1,...] [--candidates=1,16] [--widths=0]
+      [--micro_batches=1] [--dtypes=bfloat16] [--json=FILE] [--page=FILE]
 
 No chip is needed, and nothing is run: the compiler says what a program holds,
 computes and moves. Printed are, for each program and chip,
 
 - memory: arguments, temporary, and whether both fit;
 - useful arithmetic (see docs/design/speed.md) and what the compiler counts;
-- bytes moved, as the compiler counts them, beside the fewest possible: frozen
-  weights read once, mask logits and Adam's moments read and written once, the
-  batch read, and what the gradient needs of the forward pass written and read
-  once;
-- the roofline time, max(arithmetic / peak, bytes / bandwidth), and which of the
-  two bounds it; the share of the peak that useful arithmetic would have then;
+- bytes moved between the chip and its main memory (`benchmarks.traffic`) beside
+  the fewest: frozen weights read once, mask logits and Adam's moments read and
+  written once, the batch read, and what the gradient needs of the forward pass
+  written and read once, although some of it may stay inside of the chip;
+- bytes that instructions read and write wherever they lie, as the compiler
+  counts them;
+- the roofline time, max(arithmetic / peak, bytes moved / bandwidth), and which
+  of the two bounds it; the share of the peak that useful arithmetic would have
+  then;
 - collectives; seconds of compiling.
 
-The loop over the steps of a call counts once, so that all numbers are those of
-one step, and of what a call does beside its steps, which is little.
+All numbers are those of one step of all candidates, and of what a call does
+beside its steps, which is little. What the compiler counts once although it is
+in a loop over candidates or micro-batches is multiplied, with what little lies
+beside it.
 """
 
 import argparse
@@ -35,9 +40,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks import chips, measure
+from benchmarks import chips, measure, traffic
 from benchmarks.steps import Steps
-from benchmarks.workload import Workload, load_study, loss_draws
+from benchmarks.workload import (
+  Workload,
+  load_study,
+  loss_draws,
+  train_config,
+)
 from structcomp_jax import target, trees
 from structcomp_jax.report.text import text_table
 
@@ -49,14 +59,14 @@ CONFIGS = (
   "configs/arithmetic/double_addition.py:lstm_together",
   "configs/scan/scan.py:transformer",
 )
-STEPS = ("search", "cached")
-# Bytes of a masked weight that a step of Adam reads and writes: its logit and
-# two moments in float32.
+STEPS = ("search", "cached", "training")
+# Bytes that Adam reads and writes of a number that it learns: itself and two
+# moments in float32.
 _STATE_BYTES = 2 * 3 * 4
 _HEAD = (
-  "program", "chips", "K", "dtype", "holds", "fits", "useful", "counted",
-  "moved", "fewest", "ratio", "roofline", "bound by", "MFU", "collectives",
-  "compiling",
+  "program", "chips", "K", "at once", "parts", "dtype", "holds", "fits",
+  "useful", "counted", "moved", "fewest", "ratio", "anywhere", "roofline",
+  "bound by", "MFU", "collectives", "compiling",
 )  # fmt: skip
 
 
@@ -66,11 +76,13 @@ class Case:
 
   Attributes:
     config: of the network and its settings.
-    step: "search", or "cached": one that reads what enters its first masked
-      stage.
+    step: "search"; "cached": one that reads what enters its first masked
+      stage; "training": of one network, without masks.
     masked_from: number of the first masked stage among those of the config.
     topology: kind and number of chips, as "v5e:4".
     num_candidates: masks at once, on all chips together.
+    width: of them, computed at once on a chip; 0: all.
+    micro_batches: parts of a batch, one after the other.
     dtype: of the frozen network.
   """
 
@@ -79,6 +91,8 @@ class Case:
   masked_from: int
   topology: str
   num_candidates: int
+  width: int
+  micro_batches: int
   dtype: str
 
 
@@ -111,6 +125,8 @@ def _arguments() -> argparse.Namespace:
     ("masked_from", "0"),
     ("topologies", "v5e:1"),
     ("candidates", "1,16"),
+    ("widths", "0"),
+    ("micro_batches", "1"),
     ("dtypes", "bfloat16"),
   ):
     parser.add_argument(f"--{name}", default=default, help="comma-separated")
@@ -124,46 +140,111 @@ def _cases(arguments: argparse.Namespace) -> Iterator[Case]:
   unknown = set(arguments.steps.split(",")) - set(STEPS)
   if unknown:
     raise SystemExit(f"error: unknown step {min(unknown)}; use {STEPS}")
-  for config, step, stage, topology, number, dtype in itertools.product(
+  for (
+    config,
+    step,
+    stage,
+    topology,
+    number,
+    width,
+    micro_batches,
+    dtype,
+  ) in itertools.product(
     arguments.configs.split(","),
     arguments.steps.split(","),
     map(int, arguments.masked_from.split(",")),
     arguments.topologies.split(","),
     map(int, arguments.candidates.split(",")),
+    map(int, arguments.widths.split(",")),
+    map(int, arguments.micro_batches.split(",")),
     arguments.dtypes.split(","),
   ):
-    yield Case(config, step, stage, topology, number, dtype)
+    yield Case(
+      config, step, stage, topology, number, width, micro_batches, dtype
+    )
 
 
 def compile_case(case: Case) -> dict[str, Any]:
   """Returns all numbers of one program."""
   with target.compiling_for("tpu"):
     study = load_study(case.config, _changes(case))
-    stage = study.mask_search.masked_from[case.masked_from]
-    batch_size = study.search_config().batch_size
-    workload = Workload.make(study, batch_size, num_batches=1)
-    is_cached = case.step == "cached"
-    steps = workload.search(
-      stage, is_cached=is_cached, num_candidates=case.num_candidates
+    program = (
+      _training(study) if case.step == "training" else _search(study, case)
     )
-    job = dataclasses.replace(steps.job, devices=chips.devices(case.topology))
+    job = dataclasses.replace(
+      program.steps.job, devices=chips.devices(case.topology)
+    )
     started = time.perf_counter()
     compiled = Steps(job).compiled
     seconds = time.perf_counter() - started
-    cost = compiled.cost_analysis()
+    text, times = compiled.as_text(), repeats(case, job.setup.mesh.size)
     return {
       **dataclasses.asdict(case),
-      "stage": str(stage),
+      "stage": program.stage,
       "chips_used": job.setup.mesh.size,
-      "useful_flops": workload.useful_flops(stage, is_cached=is_cached),
-      "counted_flops": cost["flops"],
-      "bytes": cost["bytes accessed"],
-      "fewest": fewest_bytes(workload, stage, is_cached=is_cached),
+      "useful_flops": program.useful_flops,
+      "counted_flops": times * compiled.cost_analysis()["flops"],
+      "bytes": traffic.bytes_moved(text),
+      "bytes_anywhere": traffic.bytes_moved(text, inside_too=True),
+      "fewest": program.fewest,
       "memory": measure.program_bytes(compiled),
-      "collectives": chips.collectives(compiled.as_text()),
+      "collectives": chips.collectives(text),
       "seconds": seconds,
       **measure.facts("libtpu"),
     }
+
+
+@dataclasses.dataclass(frozen=True)
+class _Compared:
+  """Steps, and what is the least that they need.
+
+  Attributes:
+    steps: not compiled yet.
+    stage: the first masked one; "everything" in a training.
+    useful_flops: of one row.
+    fewest: see `fewest_bytes`.
+  """
+
+  steps: Steps
+  stage: str
+  useful_flops: float
+  fewest: dict[str, int]
+
+
+def _search(study: Any, case: Case) -> _Compared:
+  stage = study.mask_search.masked_from[case.masked_from]
+  batch_size = study.search_config().batch_size
+  workload = Workload.make(study, batch_size, num_batches=1)
+  is_cached = case.step == "cached"
+  return _Compared(
+    workload.search(
+      stage,
+      is_cached=is_cached,
+      num_candidates=case.num_candidates,
+      width=case.width,
+      micro_batches=case.micro_batches,
+    ),
+    str(stage),
+    workload.useful_flops(stage, is_cached=is_cached),
+    fewest_bytes(workload, stage, is_cached=is_cached),
+  )
+
+
+def _training(study: Any) -> _Compared:
+  batch_size = train_config(study).batch_size
+  workload = Workload.make(study, batch_size, num_batches=1)
+  return _Compared(
+    workload.training(),
+    "everything",
+    workload.useful_training_flops(),
+    fewest_bytes_of_training(workload),
+  )
+
+
+def repeats(case: Case, chips_used: int) -> int:
+  """Returns how often the body of the inner loops runs in a step."""
+  rows = case.num_candidates // chips_used
+  return rows // (case.width or rows) * case.micro_batches
 
 
 def _changes(case: Case) -> dict[str, Any]:
@@ -182,12 +263,23 @@ def fewest_bytes(
     gradient needs of the forward pass, for every candidate}.
   """
   network, problems = workload.read(masked_from, is_cached)
+  return _fewest(workload, network, problems, workload.spec(masked_from).paths)
+
+
+def fewest_bytes_of_training(workload: Workload) -> dict[str, int]:
+  """Returns the same of a training step, which learns all weights."""
+  every = list(trees.leaves_by_path(workload.params))
+  return _fewest(workload, workload.network, workload.problems, every)
+
+
+def _fewest(
+  workload: Workload, network: Any, problems: Any, learned: Sequence[str]
+) -> dict[str, int]:
   batch = jax.tree.map(lambda rows: rows[: workload.batch_size], problems)
   if loss_draws(workload.study):
     batch["key"] = jax.random.split(jax.random.key(0), workload.batch_size)
-  spec = workload.spec(masked_from)
   leaves = trees.leaves_by_path(workload.params)
-  masked = {path: leaves[path] for path in spec.paths}
+  masked = {path: leaves[path] for path in learned}
 
   def needed(masked, batch):
     def loss(masked):
@@ -203,9 +295,10 @@ def fewest_bytes(
     for leaf in jax.eval_shape(needed, masked, batch)
     if leaf.shape not in weights
   ]
+  num_learned = sum(leaf.size for leaf in masked.values())
   return {
     "once": trees.num_bytes(workload.params) + trees.num_bytes(batch),
-    "each": _STATE_BYTES * spec.num_weights + 2 * trees.num_bytes(kept),
+    "each": _STATE_BYTES * num_learned + 2 * trees.num_bytes(kept),
   }
 
 
@@ -234,6 +327,8 @@ def _line(one: dict[str, Any]) -> tuple[str, ...]:
     f"{name} {one['step']} from {one['stage']}",
     f"{one['chips_used']} of {one['topology']}",
     f"{one['num_candidates']}",
+    f"{one['width'] or rows}",
+    f"{one['micro_batches']}",
     one["dtype"],
     f"{held / 1e9:.2f} GB",
     "yes" if held < chip.memory else "no",
@@ -242,6 +337,7 @@ def _line(one: dict[str, Any]) -> tuple[str, ...]:
     f"{one['bytes'] / 1e9:.2f} GB",
     f"{fewest / 1e9:.2f} GB",
     f"{one['bytes'] / fewest:.1f}",
+    f"{one['bytes_anywhere'] / 1e9:.2f} GB",
     f"{1e3 * roofline:.2f} ms",
     "arithmetic" if by_flops > by_bytes else "bytes",
     f"{useful / roofline / chip.flops:.2f}",

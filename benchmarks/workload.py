@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import importlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -287,8 +287,19 @@ class Workload:
       stage = self.first_stage(masked_from)
       network = network.from_stage(stage)
       problems = self.feature_shapes(masked_from)
+    return self._gradient_flops(network, problems, self.spec(masked_from).paths)
+
+  def useful_training_flops(self) -> float:
+    """Returns the same of a training step, whose gradient is in all weights."""
+    return self._gradient_flops(
+      self.network, self.problems, tuple(trees.leaves_by_path(self.params))
+    )
+
+  def _gradient_flops(
+    self, network: StagedNetwork, problems: types.Batch, paths: Sequence[str]
+  ) -> float:
     leaves = trees.leaves_by_path(self.params)
-    masked = {path: leaves[path] for path in self.spec(masked_from).paths}
+    masked = {path: leaves[path] for path in paths}
 
     def loss(masked, batch):
       return network.loss_fn(trees.replace_leaves(self.params, masked), batch)

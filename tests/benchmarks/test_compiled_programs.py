@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import chips, compiled, workload
-from structcomp_jax import target
+from structcomp_jax import target, trees
 
 TEXT = """
   %sum = f32[2,3]{1,0:T(2,128)} all-reduce(%y), channel_id=1, to_apply=%add
@@ -57,10 +57,13 @@ def test_fewest_bytes_are_those_of_a_count_by_hand(two_layers):
 
 
 def test_a_line_says_what_bounds_a_program():
-  case = compiled.Case("configs/a.py:b", "search", 0, "v5e:1", 2, "bfloat16")
+  case = compiled.Case(
+    "configs/a.py:b", "search", 0, "v5e:1", 2, 1, 4, "bfloat16"
+  )
   one = dataclasses.asdict(case) | {
     "stage": "0", "chips_used": 1, "useful_flops": 1e12, "counted_flops": 3e12,
-    "bytes": 8.19e9, "fewest": {"once": 19e7, "each": 2e9}, "seconds": 3.0,
+    "bytes": 8.19e9, "bytes_anywhere": 9e9,
+    "fewest": {"once": 19e7, "each": 2e9}, "seconds": 3.0,
     "memory": {"total": 17e9},
     "collectives": {"all-reduce": {"count": 2, "bytes": 3e6}},
   }  # fmt: skip
@@ -70,7 +73,35 @@ def test_a_line_says_what_bounds_a_program():
   # Two candidates of 1 TFLOP that are useful, 3 that are counted.
   assert cells["roofline"] == "15.23 ms" and cells["MFU"] == "0.67"
   assert cells["fewest"] == "4.19 GB" and cells["ratio"] == "2.0"
+  assert cells["anywhere"] == "9.00 GB"
+  assert cells["at once"] == "1" and cells["parts"] == "4"
   assert cells["collectives"] == "2 all-reduce (3 MB)"
   head, line = compiled.lines([one | {"bytes": 81.9e9, "topology": "v5p:1"}])
   cells = dict(zip(head, line, strict=True))
   assert cells["fits"] == "yes" and cells["bound by"] == "bytes"
+
+
+def test_what_the_compiler_counts_once_in_a_loop_is_multiplied():
+  def repeats(width, micro_batches, chips_used=1):
+    case = compiled.Case(
+      "a.py", "search", 0, "v5e:1", 8, width, micro_batches, "bfloat16"
+    )
+    return compiled.repeats(case, chips_used)
+
+  assert repeats(0, 1) == 1
+  assert repeats(2, 1) == 4
+  assert repeats(1, 4) == 32
+  assert repeats(1, 4, chips_used=4) == 8
+
+
+def test_a_training_step_learns_all_weights(two_layers):
+  stage = two_layers.study.mask_search.masked_from[0]
+  found = compiled.fewest_bytes_of_training(two_layers)
+  searched = compiled.fewest_bytes(two_layers, stage, is_cached=False)
+  rest = trees.num_elements(two_layers.params) - (
+    two_layers.spec(stage).num_weights
+  )
+  assert found["each"] - searched["each"] == 24 * rest
+  assert two_layers.useful_training_flops() >= two_layers.useful_flops(
+    stage, is_cached=False
+  )
