@@ -240,7 +240,7 @@ def test_features_on_an_accelerator_are_written_in_place():
 @pytest.mark.parametrize(
   "fields",
   [
-    {"cache_dtype": "bfloat16"},
+    {"cache": "device", "cache_dtype": "bfloat16"},
     {"compute_dtype": "bfloat16", "cache": "off"},
   ],
   ids=str,
@@ -262,9 +262,26 @@ def test_bfloat16_is_close_and_says_how_close(small_case, tmp_path, fields):
   assert not (tmp_path / "exact/precision.json").exists()
 
 
+@pytest.mark.parametrize(
+  ("name", "place"), [("language", "off"), ("vision", "device")]
+)
+def test_auto_keeps_what_is_dear_to_compute(cases, tmp_path, name, place):
+  """Convolutions are; embeddings are as fast to compute as to read."""
+  case = cases(name)
+  network = with_search(case, tmp_path, cache="auto")
+  _, _, masked_from, task = case
+  examples = network.examples(masked_from, task, "validation")
+  is_data = examples.keys() == case[0].load(task, "validation").keys()
+  assert is_data == (place == "off")
+  (choice,) = recorded.read(tmp_path / "cache.json").values()
+  assert choice["place"] == place
+
+
 def test_a_search_in_bfloat16_learns_float32_logits(small_case, tmp_path):
   _, params, masked_from, task = small_case
-  fields = {"cache_dtype": "bfloat16", "compute_dtype": "bfloat16"}
+  fields = {
+    "cache": "device", "cache_dtype": "bfloat16", "compute_dtype": "bfloat16"
+  }  # fmt: skip
   network = with_search(small_case, tmp_path, **fields)
   functions = network.network(masked_from)
   result = search.run(

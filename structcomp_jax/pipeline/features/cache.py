@@ -8,7 +8,8 @@ import contextlib
 import functools
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -68,9 +69,7 @@ class FeatureCache:
       self._places[stage] = self._choose_place(stage)
     return self._places[stage]
 
-  def program(
-    self, stage: str
-  ) -> Callable[[types.Params, types.Batch], types.Batch]:
+  def program(self, stage: str) -> jax.stages.Wrapped:
     """Returns (params, examples) -> features."""
     return _features_program(
       self._work.study.frozen_network, stage, self._settings.cache_dtype
@@ -111,7 +110,9 @@ class FeatureCache:
       space = place.Space.now(
         self._settings.cache_gigabytes, self._work.paths.workdir
       )
-      chosen, reason = place.choose(self._settings.cache, needed, space)
+      chosen, reason = place.choose(
+        self._settings.cache, needed, space, self._intensity(stage)
+      )
       if chosen == "disk":
         store.check_free(self._root, needed)
       return {"place": chosen, "reason": reason, "gigabytes": needed / 1e9}
@@ -131,6 +132,14 @@ class FeatureCache:
       sum(self._work.sizes(task)[split] for task, split in together)
       for together in self._work.study.used_together
     )
+
+  def _intensity(self, stage: str) -> float:
+    """Returns the floating-point operations per byte of features."""
+    one = trees.row(self._work.load_any(), slice(1))
+    program = self.program(stage).lower(self._params, one)
+    cost: Any = program.cost_analysis()
+    # A table that is looked up has none.
+    return cost.get("flops", 0.0) / trees.num_bytes(program.out_info)
 
   def _shapes(self, stage: str, num_examples: int) -> store.Shapes:
     """Returns the shapes of what enters a stage."""
@@ -179,7 +188,7 @@ class FeatureCache:
 @functools.lru_cache(maxsize=16)
 def _features_program(
   network: Network, stage: str, dtype: str
-) -> Callable[[types.Params, types.Batch], types.Batch]:
+) -> jax.stages.Wrapped:
   """Returns (params, examples) -> features, compiled once for all weights."""
 
   def narrowed(leaf):

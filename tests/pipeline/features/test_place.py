@@ -16,6 +16,8 @@ from structcomp_jax.studies import registry
 from structcomp_jax.types import UserError
 
 CPU = feature_place.Space(device=None, host=4e9, disk=50e9)
+# Operations a byte that are worth keeping.
+_DEAR = 1e3
 GPU = feature_place.Space(device=32e9, host=64e9, disk=500e9)
 
 
@@ -32,14 +34,20 @@ GPU = feature_place.Space(device=32e9, host=64e9, disk=500e9)
   ],
 )
 def test_auto_takes_the_first_that_has_room(space, gigabytes, place, reason):
-  found, why = feature_place.choose("auto", int(gigabytes * 1e9), space)
+  found, why = feature_place.choose("auto", int(gigabytes * 1e9), space, _DEAR)
   assert found == place
   assert re.match(reason, why), why
 
 
+def test_what_is_read_as_slowly_as_computed_is_not_kept():
+  found, why = feature_place.choose("auto", 10, GPU, intensity=2.25)
+  assert found == "off"
+  assert why == "2.2 operations a byte, as fast as reading them"
+
+
 @pytest.mark.parametrize("place", ["device", "host", "disk", "off"])
 def test_a_place_that_is_asked_for_is_taken(place):
-  assert feature_place.choose(place, 10**15, CPU)[0] == place
+  assert feature_place.choose(place, 10**15, CPU, 0.0)[0] == place
 
 
 def test_this_machine_has_space(tmp_path):
