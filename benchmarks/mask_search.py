@@ -66,6 +66,8 @@ NETWORKS = {
 _MOST_FLOPS = {"cpu": 0.25e12}
 # Steps that are timed together take so long.
 _LEAST_SECONDS = 0.5
+# Parts of a published batch whose memory is reported, besides whole batches.
+_MICRO_BATCHES = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,22 +275,22 @@ def _published_memory(workload, stage, numbers) -> list[dict[str, Any]]:
   """Returns the memory of a search at the batch size of the config.
 
   Programs are compiled and not run, for every number of candidates, all at once
-  and one by one.
+  and one by one, with whole batches and in micro-batches.
   """
   published = workload.study.config.search.batch_size
   whole = workload.with_batch(published)
   is_cached = whole.can_be_cached(stage)
   variants = [
-    Variant(stage, is_cached, number, width)
+    {
+      **dataclasses.asdict(Variant(stage, is_cached, number, width)),
+      "micro_batches": parts,
+    }
     for number in numbers
     for width in (0, 1)
+    for parts in (1, _MICRO_BATCHES)
   ]
   return [
-    {
-      **dataclasses.asdict(variant),
-      "batch_size": published,
-      **_bytes(whole.search(**dataclasses.asdict(variant))),
-    }
+    {**variant, "batch_size": published, **_bytes(whole.search(**variant))}
     for variant in variants
   ]
 

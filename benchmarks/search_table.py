@@ -48,6 +48,8 @@ def _line(network, row) -> tuple[str, ...]:
 def how(row: dict[str, Any]) -> str:
   """Says how the candidates of a row were computed."""
   text = f"by {row['width']}" if row["width"] else "at once"
+  if row.get("micro_batches", 1) > 1:
+    text += f", batches in {row['micro_batches']} parts"
   return text + (", auto" if row.get("is_auto") else "")
 
 

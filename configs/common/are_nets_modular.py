@@ -51,6 +51,9 @@ def are_nets_modular() -> ConfigDict:
         "schedule": "constant",
         # Mask samples per batch, each for a chunk of the batch.
         "num_mask_samples": 4,
+        # Parts of a batch, one after the other, for its memory; changes nothing
+        # but rounding.
+        "micro_batches": 1,
         "data_order": "per_candidate",
         "with_replacement": True,
         "look_every": 1000,

@@ -77,6 +77,9 @@ def break_it_down() -> ConfigDict:
         # Regexes of leaves whose beta stays 1.
         "constant_beta": (),
         "num_mask_samples": 1,
+        # Parts of a batch, one after the other, for its memory; changes nothing
+        # but rounding.
+        "micro_batches": 1,
         "data_order": "per_candidate",
         # Number of steps; 0: as many as num_epochs have.
         "num_steps": 0,
