@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmarks import chips, compiled, workload
+from benchmarks import chips, compiled, compiled_page, measure, workload
 from structcomp_jax import target, trees
 
 TEXT = """
@@ -105,3 +105,26 @@ def test_a_training_step_learns_all_weights(two_layers):
   assert two_layers.useful_training_flops() >= two_layers.useful_flops(
     stage, is_cached=False
   )
+
+
+def test_a_page_says_which_commits_compiled_its_programs(tmp_path):
+  def program(number, commit):
+    case = compiled.Case(
+      "configs/a.py:b", "search", 0, "v5e:1", number, 0, 1, "bfloat16"
+    )
+    return dataclasses.asdict(case) | {
+      "stage": "0", "chips_used": 1, "useful_flops": 1e12,
+      "counted_flops": 1e12, "bytes": 1e9, "bytes_anywhere": 2e9,
+      "fewest": {"once": 0, "each": 1e9}, "memory": {"total": 1e9},
+      "collectives": {}, "seconds": 1.0, "commit": commit, "changed": "",
+      "jax": "1.0", "libtpu": "2.0",
+    }  # fmt: skip
+
+  path = tmp_path / "found.json"
+  measure.store({"programs": [program(1, "aaa"), program(4, "bbb")]}, str(path))
+  found = compiled.read(str(path))
+  assert [case.num_candidates for case in found] == [1, 4]
+  text = compiled_page.tables(list(found.values()))
+  assert text.count("### a:b") == 1
+  assert "commit aaa, jax 1.0, libtpu 2.0; commit bbb" in text
+  assert compiled.read(str(tmp_path / "none.json")) == {}
