@@ -54,6 +54,8 @@ def are_nets_modular() -> ConfigDict:
         # Parts of a batch, one after the other, for its memory; changes nothing
         # but rounding.
         "micro_batches": 1,
+        # Dtype of Adam's moments: float32, or bfloat16 to save memory.
+        "moments": "float32",
         "data_order": "per_candidate",
         "with_replacement": True,
         "look_every": 1000,

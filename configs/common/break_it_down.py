@@ -80,6 +80,8 @@ def break_it_down() -> ConfigDict:
         # Parts of a batch, one after the other, for its memory; changes nothing
         # but rounding.
         "micro_batches": 1,
+        # Dtype of Adam's moments: float32, or bfloat16 to save memory.
+        "moments": "float32",
         "data_order": "per_candidate",
         # Number of steps; 0: as many as num_epochs have.
         "num_steps": 0,

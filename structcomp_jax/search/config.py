@@ -6,7 +6,7 @@ from typing import Any
 
 from structcomp_jax import masks, settings, types
 from structcomp_jax.engine.plan import Machine, Plan, check_parts
-from structcomp_jax.search import candidates, clipping, schedules
+from structcomp_jax.search import adam, candidates, clipping, schedules
 
 # Adam squares gradients, which beta multiplies; larger squares overflow.
 _LARGEST_BETA = 1e9
@@ -30,6 +30,8 @@ class SearchConfig(Plan, Machine):
     micro_batches: equal parts of a batch, one after the other, whose gradients
       are added up, see `engine.micro_batches`. It changes no result beyond
       rounding: a batch takes the memory of a part.
+    moments: dtype of Adam's moments, "float32" or "bfloat16", which takes 8
+      instead of 12 bytes for a masked weight, see `search.adam`.
     clip_norm: the gradient of all logits of a candidate is scaled down to this
       Euclidean norm where it is larger; 0: never.
     clip_scope: over what that norm is taken: "masks", the logits; "reference",
@@ -56,6 +58,7 @@ class SearchConfig(Plan, Machine):
   constant_beta: tuple[str, ...] = ()
   num_mask_samples: int = 1
   micro_batches: int = 1
+  moments: str = "float32"
   clip_norm: float = 0.0
   clip_scope: str = "masks"
   patience: int = 0
@@ -89,6 +92,10 @@ class SearchConfig(Plan, Machine):
     axes = candidates.check_axes({name: getattr(self, name) for name in _AXES})
     for name, values in axes.items():
       object.__setattr__(self, name, values)
+    if self.moments not in adam.DTYPES:
+      raise types.UserError(
+        f"unknown moments {self.moments!r}; choose float32 or bfloat16"
+      )
     if self.clip_scope not in clipping.SCOPES:
       raise types.UserError(
         f"unknown clip_scope {self.clip_scope!r}; choose from "

@@ -16,10 +16,10 @@ from structcomp_jax import masks, trees, types
 from structcomp_jax.engine import loop
 from structcomp_jax.engine.learner import Keys, Now
 from structcomp_jax.engine.plan import Machine, Plan
-from structcomp_jax.search import candidates, clipping, problems
+from structcomp_jax.search import adam, candidates, clipping, problems
 from structcomp_jax.search.config import SearchConfig
 from structcomp_jax.search.learner import MaskLearner
-from structcomp_jax.search.state import ADAM, SearchState
+from structcomp_jax.search.state import SearchState
 
 
 class JointState(SearchState):
@@ -86,6 +86,7 @@ class JointLearner:
         learning_rate=row.learning_rate,
         task_loss=task_loss,
         size=size,
+        key=now.key,
       )
       return state.replace(mask_logits=moved["logits"], params=moved["params"])
 
@@ -134,7 +135,7 @@ def start(params: types.Params, mask_logits: types.AnyMask) -> JointState:
     step=jnp.int32(0),
     mask_logits=logits,
     params=params,
-    opt_state=ADAM.init(learned),
+    opt_state=adam.init(learned),
     finite=jnp.bool_(True),
     loss_sum=jnp.float32(0),
     size_sum=jnp.float32(0),
@@ -210,6 +211,11 @@ def run_together(
     raise types.UserError(
       f"micro_batches {config.micro_batches} has no gradient of the weights, "
       "which are learned together with the masks; set it to 1"
+    )
+  if config.moments != "float32":
+    raise types.UserError(
+      f"moments {config.moments} are not kept so for weights, which are "
+      "learned together with the masks; set it to float32"
     )
   objective = dataclasses.replace(config.objective(), clip_scope="masks")
   job = loop.Job(

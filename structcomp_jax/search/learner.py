@@ -136,6 +136,7 @@ class MaskLearner:
         learning_rate=row.learning_rate,
         task_loss=task_loss,
         size=size,
+        key=now.key,
       )
       return state.replace(
         mask_logits={**state.mask_logits, **moved},

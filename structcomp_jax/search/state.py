@@ -10,11 +10,11 @@ import optax
 
 from structcomp_jax import masks, types
 from structcomp_jax.engine.best import Best
-from structcomp_jax.search import candidates, clipping
+from structcomp_jax.search import adam, candidates, clipping
 from structcomp_jax.search.config import SearchConfig
 
-# Adam as both published systems use it; the step size is a candidate's data.
-ADAM = optax.scale_by_adam(b1=0.9, b2=0.999, eps=1e-8)
+# Folded into the key of a step, this is the key that moments are rounded with.
+_MOMENTS = 0x6D6F6D73
 
 
 class SearchState(flax.struct.PyTreeNode):
@@ -75,6 +75,7 @@ class SearchState(flax.struct.PyTreeNode):
     learning_rate: jax.Array,
     task_loss: jax.Array,
     size: jax.Array,
+    key: jax.Array,
   ) -> tuple[Any, Self]:
     """Takes one step of Adam.
 
@@ -84,11 +85,14 @@ class SearchState(flax.struct.PyTreeNode):
       learning_rate: f32.
       task_loss: f32, added to its sum.
       size: f32, expected kept weights, likewise.
+      key: of the step, see `adam.update`.
 
     Returns:
       What was learned, and the state but for that.
     """
-    direction, opt_state = ADAM.update(gradient, self.opt_state)
+    direction, opt_state = adam.update(
+      gradient, self.opt_state, jax.random.fold_in(key, _MOMENTS)
+    )
     updates = optax.tree.scale(-learning_rate, direction)
     return optax.apply_updates(learned, updates), self.replace(
       opt_state=opt_state,
@@ -127,7 +131,8 @@ def initial_state(
   Args:
     candidate: the rows.
     spec: the masked leaves.
-    config: of the search; only its `patience` and `clip_scope` matter.
+    config: of the search; only its `patience`, `clip_scope` and `moments`
+      matter.
     start: see `search.run`.
     held: see `search.run`.
     params: one frozen network, or its shapes; needed where `clip_scope` is
@@ -148,7 +153,9 @@ def initial_state(
     return SearchState(
       step=jnp.int32(0),
       mask_logits=mask_logits,
-      opt_state=ADAM.init(learned_logits(mask_logits, held_paths)),
+      opt_state=adam.init(
+        learned_logits(mask_logits, held_paths), config.moments
+      ),
       finite=jnp.bool_(True),
       loss_sum=jnp.float32(0),
       size_sum=jnp.float32(0),

@@ -96,6 +96,7 @@ def test_arrays_and_lists_are_axes_too():
       {"micro_batches": 2, "clip_norm": 1.0, "clip_scope": "reference"},
       "micro_batches 2 has no gradient of the frozen weights",
     ),
+    ({"moments": "float16"}, "unknown moments 'float16'; choose float32 or"),
     ({"num_mask_samples": 0}, "num_mask_samples 0 must be at least 1"),
     ({"num_epochs": 1.5}, r"num_epochs 1\.5 must be an integer"),
     ({"num_epochs": "3"}, "num_epochs '3' must be an integer"),
