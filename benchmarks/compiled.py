@@ -25,10 +25,9 @@ computes and moves. Printed are, for each program and chip,
   then;
 - collectives; seconds of compiling.
 
-All numbers are those of one step of all candidates, and of what a call does
-beside its steps, which is little. What the compiler counts once although it is
-in a loop over candidates or micro-batches is multiplied, with what little lies
-beside it.
+All numbers are those of one step of all candidates. What the compiler counts is
+that of a call with one step; where it counts once what is in a loop over
+candidates or micro-batches, it is multiplied, with what little lies beside it.
 """
 
 import argparse
@@ -199,8 +198,8 @@ def compile_case(case: Case) -> dict[str, Any]:
       "chips_used": job.setup.mesh.size,
       "useful_flops": program.useful_flops,
       "counted_flops": times * compiled.cost_analysis()["flops"],
-      "bytes": traffic.bytes_moved(text),
-      "bytes_anywhere": traffic.bytes_moved(text, inside_too=True),
+      "bytes": traffic.bytes_per_step(text),
+      "bytes_anywhere": traffic.bytes_per_step(text, inside_too=True),
       "fewest": program.fewest,
       "memory": measure.program_bytes(compiled),
       "collectives": chips.collectives(text),

@@ -68,13 +68,15 @@ class _Instruction:
 _Computation = Mapping[str, _Instruction]
 
 
-def bytes_moved(text: str, *, inside_too: bool = False) -> int:
-  """Returns the bytes read from and written to main memory by a program.
+def bytes_per_step(text: str, *, inside_too: bool = False) -> int:
+  """Returns the bytes that a step reads from and writes to main memory.
 
-  A loop from 0 to a number that the program knows counts as often as it runs;
-  any other one, such as that over the steps of a call, counts once. Of several
-  branches the one that moves most counts. Of a large array of which a slice is
-  read or written the slice counts.
+  The steps are the turns of the loop whose number of turns a program does not
+  know; what it does beside them does not count. A program without such a loop
+  counts as a whole. A loop from 0 to a number that the program knows, around
+  the steps or inside of them, counts as often as it runs. Of several branches
+  the one that moves most counts. Of a large array of which a slice is read or
+  written the slice counts.
 
   Args:
     text: `jax.stages.Compiled.as_text()` of a TPU's program.
@@ -82,7 +84,9 @@ def bytes_moved(text: str, *, inside_too: bool = False) -> int:
       counts as well.
   """
   computations, entry = _parse(text)
-  return _Count(computations, inside_too).of_computation(entry)
+  count = _Count(computations, inside_too)
+  of_steps = count.of_steps(entry)
+  return count.of_computation(entry) if of_steps is None else of_steps
 
 
 def _parse(text: str) -> tuple[dict[str, dict[str, _Instruction]], str]:
@@ -145,11 +149,27 @@ class _Count:
       )
     return self._known[name]
 
+  def of_steps(self, name: str) -> int | None:
+    """Returns the bytes of the steps in a computation, None without them."""
+    for one in self._computations[name].values():
+      if one.kind == "while":
+        body, turns = self._loop(one)
+        if turns is None:
+          return self.of_computation(body)
+        of_turn = self.of_steps(body)
+        if of_turn is not None:
+          return turns * of_turn
+    return None
+
+  def _loop(self, one: _Instruction) -> tuple[str, int | None]:
+    """Returns the body of a loop, and how often it runs, if that is known."""
+    (body,), (condition,) = one.called("body"), one.called("condition")
+    return body, _num_turns(self._computations[condition])
+
   def _of_instruction(self, one: _Instruction, inside: _Computation) -> int:
     if one.kind == "while":
-      (body,), (condition,) = one.called("body"), one.called("condition")
-      trips = _num_trips(self._computations[condition])
-      return self.of_computation(body) * trips
+      body, turns = self._loop(one)
+      return self.of_computation(body) * (turns or 1)
     if one.kind == "conditional":
       branches = one.called(
         "branch_computations", "true_computation", "false_computation"
@@ -215,14 +235,14 @@ class _Count:
     return self._inside_too or "S(" not in shape
 
 
-def _num_trips(condition: _Computation) -> int:
-  """Returns how often a loop runs that counts from 0 to a constant, else 1."""
+def _num_turns(condition: _Computation) -> int | None:
+  """Returns how often a loop runs that counts from 0 to a constant."""
   (root,) = [each for each in condition.values() if each.is_root]
   limit = condition.get(root.operands[-1])
   is_counted = root.kind == "compare" and "direction=LT" in root.rest
   if is_counted and limit is not None and limit.kind == "constant":
     return int(limit.arguments)
-  return 1
+  return None
 
 
 def _read(name: str, body: _Computation) -> int:

@@ -1,7 +1,5 @@
 """Bytes moved are counted by where arrays lie, in a program written by hand."""
 
-import re
-
 from benchmarks import traffic
 
 # Arrays of [1000] float32 are 4000 bytes. %a lies in main memory, %near inside
@@ -59,7 +57,7 @@ LINES
 
 def moved(*lines, **options):
   text = _PROGRAM.replace("LINES", "\n".join(f"  {line}" for line in lines))
-  return traffic.bytes_moved(text, **options)
+  return traffic.bytes_per_step(text, **options)
 
 
 def test_operands_and_result_in_main_memory_count():
@@ -102,18 +100,25 @@ def test_what_is_updated_in_place_is_not_copied():
   assert moved(*lines) == 4000
 
 
+_LOOP = (
+  "%start = (s32[], f32[1000]{0}) tuple(%zero, %a)",
+  "%end = (s32[], f32[1000]{0}) while(%start), condition=%counted,"
+  " body=%loop_body",
+)
+_BESIDE = "%sum = f32[1000]{0} add(%a, %a)"
+
+
 def test_a_counted_loop_counts_as_often_as_it_runs():
-  loop = (
-    "%start = (s32[], f32[1000]{0}) tuple(%zero, %a)",
-    "%end = (s32[], f32[1000]{0}) while(%start), condition=%counted,"
-    " body=%loop_body",
+  assert moved(*_LOOP, _BESIDE) == 5 * 8000 + 12000
+
+
+def test_steps_count_without_what_lies_beside_them():
+  unknown = _PROGRAM.replace(
+    "%limit = s32[] constant(5)",
+    "%limit = s32[] get-tuple-element(%given), index=0",
   )
-  assert moved(*loop) == 5 * 8000
-  unknown = re.sub(
-    r"%limit = .*", "%limit = s32[] get-tuple-element(%given), index=0",
-    _PROGRAM,
-  ).replace("LINES", "\n".join(loop))  # fmt: skip
-  assert traffic.bytes_moved(unknown) == 8000
+  text = unknown.replace("LINES", "\n".join((*_LOOP, _BESIDE)))
+  assert traffic.bytes_per_step(text) == 8000
 
 
 def test_of_two_branches_the_larger_one_counts():
