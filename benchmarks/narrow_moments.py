@@ -1,14 +1,15 @@
 """What moments of Adam in bfloat16 change in masks.
 
     python -m benchmarks.narrow_moments --workdir=DIR --config=FILE.py:VARIANT
-      [--seeds=6] [--json=FILE]
+      [--seeds=6] [--json=FILE] [--page=docs/results/compiled.md]
 
 DIR is the work directory of a finished experiment of Break It Down. For every
 base network of its first regime and every subroutine, masks of some seeds are
 searched with moments in float32 and in bfloat16, at the first setting of the
 config. Printed are the intersection over union of masks of the same moments and
 of different ones, of the same seed and of others (`benchmarks.mask_agreement`),
-and the share of weights that masks keep.
+and the share of weights that masks keep. PAGE gets the table between its two
+comments.
 """
 
 import argparse
@@ -25,7 +26,11 @@ from benchmarks.mask_agreement import agreement, overlaps
 from benchmarks.workload import load_study
 from structcomp_jax import masks, search, types
 from structcomp_jax.pipeline.experiment import Experiment
-from structcomp_jax.report.text import text_table
+from structcomp_jax.report.text import (
+  markdown_table,
+  replace_between_markers,
+  text_table,
+)
 from structcomp_jax.search.adam import DTYPES
 
 _HEAD = (
@@ -43,6 +48,7 @@ def main() -> int:
   parser.add_argument("--config", required=True)
   parser.add_argument("--seeds", type=int, default=6)
   parser.add_argument("--json", help="also write all numbers to this file")
+  parser.add_argument("--page", type=pathlib.Path, help="write the table there")
   arguments = parser.parse_args()
   work = Experiment(load_study(arguments.config), arguments.workdir)
   results = {"command": measure.command(), **measure.facts(), "networks": []}
@@ -54,8 +60,22 @@ def main() -> int:
       found = compare(work, regime, base_seed, task, arguments.seeds)
       results["networks"].append(found)
       measure.store(results, arguments.json)
-  print(text_table([_HEAD, *map(_line, results["networks"])]))
+  lines = [_HEAD, *map(_line, results["networks"])]
+  print(text_table(lines))
+  if arguments.page:
+    content = f"{markdown_table(lines)}\n\n{_origin(results, arguments)}"
+    text = arguments.page.read_text()
+    arguments.page.write_text(replace_between_markers(text, "moments", content))
   return 0
+
+
+def _origin(facts: dict[str, Any], arguments: argparse.Namespace) -> str:
+  changed = " with changes" if facts["changed"] else ""
+  return (
+    f"`python -m benchmarks.narrow_moments --config={arguments.config}"
+    f" --workdir=DIR --seeds={arguments.seeds}`, commit"
+    f" {facts['commit']}{changed}, {facts['machine']}, JAX {facts['jax']}."
+  )
 
 
 def compare(
