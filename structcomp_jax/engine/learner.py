@@ -7,7 +7,7 @@ import jax
 from jax.sharding import Mesh, PartitionSpec
 
 from structcomp_jax import types
-from structcomp_jax.engine import parallel
+from structcomp_jax.engine import model_axis, parallel
 from structcomp_jax.engine.plan import Machine, Plan
 
 
@@ -113,6 +113,8 @@ class Setup:
     mesh: over which devices.
     steps_per_epoch: full batches of the training set.
     fixed_has_rows: `fixed` has a leading row axis, e.g. one network per row.
+    cuts: where `fixed`, and what the state holds for each of its leaves, are
+      cut; None: nowhere.
   """
 
   learner: Any
@@ -121,6 +123,7 @@ class Setup:
   mesh: Mesh
   steps_per_epoch: int
   fixed_has_rows: bool = False
+  cuts: model_axis.Cuts | None = None
 
   @property
   def num_steps(self) -> int:
@@ -161,6 +164,16 @@ class Setup:
   def fixed_spec(self) -> PartitionSpec:
     """Returns how `fixed` lies on the mesh."""
     return parallel.ROWS if self.fixed_has_rows else parallel.EVERYWHERE
+
+  @property
+  def fixed_layout(self) -> parallel.Layout:
+    """How `fixed` lies on its devices."""
+    return parallel.Layout(self.mesh, self.fixed_spec(), self.cuts)
+
+  @property
+  def state_layout(self) -> parallel.Layout:
+    """How the state lies on its devices."""
+    return parallel.Layout(self.mesh, parallel.ROWS, self.cuts)
 
   def batch_spec(self) -> PartitionSpec:
     """Returns how batches [rows, steps, batch, ...] from the host lie.

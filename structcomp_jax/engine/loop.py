@@ -8,10 +8,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding
 
 from structcomp_jax import trees, types
-from structcomp_jax.engine import memory, parallel, programs
+from structcomp_jax.engine import memory, model_axis, parallel, programs
 from structcomp_jax.engine.feed import make_feed
 from structcomp_jax.engine.learner import Keys, Learner, Setup
 from structcomp_jax.engine.plan import Machine, Plan
@@ -28,6 +27,7 @@ class Job:
     learner: what is learned, see `Learner`.
     init: returns the state, stacked over rows, before the first step. It is
       called when it is known that the loop fits in memory.
+    init_arguments: arrays that `init` is called with.
     rows: settings of the rows, with a field `seed`; a leading axis on every
       leaf.
     dataset: {name: array [examples, ...]}; NumPy arrays, also `np.memmap`, if
@@ -44,12 +44,13 @@ class Job:
   """
 
   learner: Any
-  init: Callable[[], Any]
+  init: Callable[..., Any]
   rows: Any
   dataset: types.Batch
   plan: Plan
   machine: Machine
   keys: Keys
+  init_arguments: tuple[Any, ...] = ()
   state: Any = None
   fixed: Any = None
   fixed_has_rows: bool = False
@@ -68,11 +69,42 @@ class Job:
       plan=self.plan,
       machine=self.machine,
       mesh=parallel.row_mesh(
-        trees.num_rows(self.rows), self.devices, self.machine.data_devices
+        trees.num_rows(self.rows),
+        self.devices,
+        self.machine.data_devices,
+        self.machine.model_devices,
       ),
       steps_per_epoch=self.plan.steps_per_epoch(self.dataset),
       fixed_has_rows=self.fixed_has_rows,
+      cuts=self._cuts(),
     )
+
+  def _cuts(self) -> model_axis.Cuts | None:
+    machine = self.machine
+    if machine.model_devices == 1:
+      return None
+    return model_axis.cut(
+      self.fixed,
+      machine.model_devices,
+      machine.model_axes,
+      have_rows=self.fixed_has_rows,
+    )
+
+  def state_shapes(self) -> Any:
+    """Returns the state before the first step as `jax.ShapeDtypeStruct`."""
+    return jax.eval_shape(self.init, *self.init_arguments)
+
+  def first_state(self) -> Any:
+    """Returns the state before the first step, on its devices."""
+    layout = self.setup.state_layout
+    if layout.cuts is None:
+      return parallel.spread(self.init(*self.init_arguments), self.setup.mesh)
+    # As a whole it would not fit on a device.
+    arguments = parallel.Layout(
+      self.setup.mesh, parallel.EVERYWHERE, layout.cuts
+    ).place(self.init_arguments)
+    shardings = layout.shardings(self.state_shapes())
+    return jax.jit(self.init, out_shardings=shardings)(*arguments)
 
   def make_feed(self) -> Any:
     """Returns how batches reach the devices; close it after use."""
@@ -102,16 +134,18 @@ def run(
   setup, learner = job.setup, job.learner
   with contextlib.closing(job.make_feed()) as feed:
     memory.check(job, feed)
-    fixed = parallel.place(
-      job.fixed, NamedSharding(setup.mesh, setup.fixed_spec())
-    )
+    fixed = setup.fixed_layout.place(job.fixed)
     shared, validation = parallel.replicate(
       ({"keys": job.keys, **feed.shared}, job.validation), setup.mesh
     )
     history = _History(job, fixed, {"keys": job.keys, "validation": validation})
     advance = programs.advance(setup)
-    state = job.init() if job.state is None else job.state
-    state = parallel.spread(state, setup.mesh)
+    if job.state is None:
+      state = job.first_state()
+    elif setup.cuts is None:
+      state = parallel.spread(job.state, setup.mesh)
+    else:
+      state = setup.state_layout.place(job.state)
     done = int(parallel.fetch(state.step)[0])
     # A loop that had ended before looks again: its `history` is empty, and
     # callers choose the best row by the last look.

@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from structcomp_jax import trees, types
-from structcomp_jax.engine import parallel, programs
+from structcomp_jax.engine import model_axis, parallel, programs
 
 _GIGABYTE = 1e9
 
@@ -34,7 +34,7 @@ class Estimate:
     """
     self._setup, self._feed = job.setup, feed
     self._row_name = job.learner.row_name
-    self._state = jax.eval_shape(job.init)
+    self._state = job.state_shapes()
     self._validation = job.validation
     shared = {"keys": job.keys, **feed.shared}
     counts = {"done": np.int32(0), "num_steps": np.int32(1)}
@@ -73,7 +73,11 @@ class Estimate:
 
   def explain(self, needed: int) -> str:
     """Returns why not even one row at once fits, and what would help."""
-    per_row = trees.num_bytes(self._state) // trees.num_rows(self._state)
+    state = self._setup.state_layout
+    per_row = (
+      model_axis.bytes_of_a_part(self._state, state.shardings(self._state))
+      // self.num_local
+    )
     fitting = (self.room - needed) // per_row + self.num_local
     if fitting > 0:
       total = fitting * self._setup.mesh.shape[parallel.ROW_AXIS]

@@ -2,14 +2,15 @@
 
 A row is, for example, one candidate of a mask search or one seed of a base
 network. Rows do not depend on each other, so splitting them over devices needs
-no communication. Only devices along a second mesh axis communicate: they share
-the batches of every row.
+no communication. Only devices along further mesh axes communicate: they share
+the batches of every row, or its weights.
 
 The devices may belong to several processes. All processes must then call the
 same functions of this module, in the same order, with the same values.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,9 +21,11 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from structcomp_jax import trees, types, varying
+from structcomp_jax.engine import model_axis
 
 ROW_AXIS = "candidate"
 DATA_AXIS = "data"
+MODEL_AXIS = model_axis.AXIS
 # How an argument lies on a mesh: split by rows, or whole on every device.
 ROWS = PartitionSpec(ROW_AXIS)
 EVERYWHERE = PartitionSpec()
@@ -49,6 +52,7 @@ def row_mesh(
   num_rows: int,
   devices: Sequence[Any] | None = None,
   data_devices: int = 1,
+  model_devices: int = 1,
 ) -> Mesh:
   """Returns a mesh over as many devices as divide `num_rows` evenly.
 
@@ -57,38 +61,59 @@ def row_mesh(
 
   If the devices belong to several processes, the mesh has as many devices of
   each. If the rows cannot be split evenly over the processes, every process
-  computes all rows by itself.
+  computes all rows by itself. Only where a row needs more devices than a
+  process has do several processes share its weights.
 
   Args:
     num_rows: rows of the program.
     devices: default: all of `jax.devices()`.
     data_devices: devices that share the batches of a row. If there are several,
-      the mesh has a second axis of that length, within one process.
+      the mesh has a further axis of that length.
+    model_devices: devices that share the weights of a row, likewise.
 
   Raises:
-    UserError: there is no device, or a process has fewer than `data_devices`.
+    UserError: there is no device, or there are fewer than a row needs.
   """
   devices = devices_of(devices)
+  needed = data_devices * model_devices
   by_process: dict[int, list[Any]] = {}
   for device in devices:
     by_process.setdefault(device.process_index, []).append(device)
   shares = list(by_process.values())
+  if model_devices > 1 and needed > min(map(len, shares)):
+    shares = [[device for share in shares for device in share]]
   if len(shares) > 1 and num_rows % len(shares):
     shares = [by_process[jax.process_index()]]
-  num_groups = min(map(len, shares)) // data_devices
+  num_groups = min(map(len, shares)) // needed
   if not num_groups:
-    raise types.UserError(
-      f"data_devices {data_devices} is more than the {min(map(len, shares))} "
-      "devices of a process; choose at most as many"
-    )
+    raise types.UserError(_too_few(shares, data_devices, model_devices))
   rows_each = num_rows // len(shares)
   size = max(n for n in range(1, num_groups + 1) if rows_each % n == 0)
   chosen = np.array(
-    [device for share in shares for device in share[: size * data_devices]]
+    [device for share in shares for device in share[: size * needed]]
   )
-  if data_devices == 1:
-    return Mesh(chosen, (ROW_AXIS,))
-  return Mesh(chosen.reshape(-1, data_devices), (ROW_AXIS, DATA_AXIS))
+  lengths = {ROW_AXIS: -1}
+  if data_devices > 1:
+    lengths[DATA_AXIS] = data_devices
+  if model_devices > 1:
+    lengths[MODEL_AXIS] = model_devices
+  return Mesh(chosen.reshape(*lengths.values()), tuple(lengths))
+
+
+def _too_few(
+  shares: list[list[Any]], data_devices: int, model_devices: int
+) -> str:
+  """Returns that a row needs more devices than there are."""
+  number = min(map(len, shares))
+  if model_devices == 1:
+    return (
+      f"data_devices {data_devices} is more than the {number} devices of a "
+      "process; choose at most as many"
+    )
+  needed = f"model_devices {model_devices}"
+  if data_devices > 1:
+    needed += f" times data_devices {data_devices}"
+  return f"{needed} is more than the {number} devices; choose at most as many"
 
 
 def place(tree: Any, sharding: jax.sharding.Sharding) -> Any:
@@ -190,20 +215,75 @@ def spread(rows: Any, mesh: Mesh) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
+class Layout:
+  """How the arrays of one argument lie on a mesh.
+
+  Attributes:
+    mesh: the devices.
+    spec: how every array lies, but for the cuts.
+    cuts: where weights, and what belongs to them, are cut; None: nowhere.
+  """
+
+  mesh: Mesh
+  spec: PartitionSpec
+  cuts: model_axis.Cuts | None = None
+
+  def shardings(self, tree: Any) -> Any:
+    """Returns the sharding of every leaf, a tree like it."""
+    if self.cuts is None:
+      one = NamedSharding(self.mesh, self.spec)
+      return jax.tree.map(lambda leaf: one, tree)
+    return jax.tree.map(
+      lambda spec: NamedSharding(self.mesh, spec),
+      self.cuts.specs(tree, self.spec),
+      is_leaf=lambda leaf: isinstance(leaf, PartitionSpec),
+    )
+
+  def place(self, tree: Any) -> Any:
+    """Returns the tree on the devices.
+
+    Where weights are cut, a leaf may also be anything with a shape, a dtype
+    and parts: `leaf[index]` is read for each device alone.
+
+    Args:
+      tree: as for `place`.
+    """
+    if self.cuts is None:
+      return place(tree, NamedSharding(self.mesh, self.spec))
+    return jax.tree.map(_place_parts, tree, self.shardings(tree))
+
+
+def _place_parts(leaf: Any, sharding: NamedSharding) -> jax.Array:
+  """Returns one array; no device ever holds more than its part."""
+  if isinstance(leaf, jax.Array):
+    return place(leaf, sharding)
+  leaf = leaf if hasattr(leaf, "shape") else np.asarray(leaf)
+  dtype = jax.dtypes.canonicalize_dtype(leaf.dtype)
+  return jax.make_array_from_callback(
+    leaf.shape,
+    sharding,
+    lambda index: np.asarray(leaf[index]).astype(dtype, copy=False),
+  )
+
+
+@dataclasses.dataclass(frozen=True)
 class Program:
   """A compiled function of rows; call it like the function.
 
   Attributes:
     function: the jitted function of all rows.
-    shardings: how each argument lies on the mesh.
+    layouts: how each argument lies on the mesh.
   """
 
   function: jax.stages.Wrapped
-  shardings: tuple[NamedSharding, ...]
+  layouts: tuple[Layout, ...]
 
   def __call__(self, *arguments: Any) -> Any:
     # For arguments that lie elsewhere, JAX would compile the program again.
-    placed = map(place, arguments, self.shardings)
+    placed = [
+      layout.place(argument)
+      for layout, argument in zip(self.layouts, arguments, strict=True)
+    ]
     return self.function(*placed)
 
   def compile(self, *arguments: Any) -> jax.stages.Compiled:
@@ -212,12 +292,27 @@ class Program:
     Args:
       *arguments: arrays, or `jax.ShapeDtypeStruct` in their place.
     """
-    shapes = jax.eval_shape(lambda *arrays: arrays, *arguments)
     placed = [
-      jax.tree.map(lambda leaf, to=to: leaf.update(sharding=to), argument)
-      for argument, to in zip(shapes, self.shardings, strict=True)
+      jax.tree.map(
+        lambda leaf, to: leaf.update(sharding=to),
+        shapes,
+        layout.shardings(shapes),
+      )
+      for layout, shapes in zip(self.layouts, shapes_of(arguments), strict=True)
     ]
     return self.function.lower(*placed).compile()
+
+
+def shapes_of(tree: Any) -> Any:
+  """Returns a tree of `jax.ShapeDtypeStruct`, as JAX has its arrays.
+
+  >>> shapes_of({"kernel": np.ones(3)})
+  {'kernel': ShapeDtypeStruct(shape=(3,), dtype=float32)}
+
+  Args:
+    tree: arrays, abstract shapes, or anything with a shape and a dtype.
+  """
+  return jax.eval_shape(lambda tree: tree, tree)
 
 
 def over_rows(
@@ -225,6 +320,7 @@ def over_rows(
   mesh: Mesh,
   *,
   specs: Sequence[PartitionSpec] = (ROWS, EVERYWHERE),
+  cuts: Sequence[model_axis.Cuts | None] = (),
   width: int = 0,
   donate: bool = False,
   in_place: bool = False,
@@ -245,6 +341,8 @@ def over_rows(
     specs: one per argument of `fn`. An argument whose spec begins with
       `ROW_AXIS` has rows, and `fn` gets one of them; the first one must have
       rows.
+    cuts: where each argument of `fn` is cut along the model axis; (): nowhere.
+      `fn` sees whole arrays. What is returned is cut like the first argument.
     width: rows computed at once on a device (`vmap`); a loop inside the program
       computes so many after the other. 0: all rows at once.
     donate: the memory of the first argument is reused for the result.
@@ -282,13 +380,44 @@ def over_rows(
 
   # JAX reports what it compiles under this name.
   local_rows.__name__ = getattr(fn, "__name__", "rows")
+  layouts = tuple(
+    Layout(mesh, spec, where)
+    for spec, where in zip(specs, cuts or [None] * len(specs), strict=True)
+  )
+  # Along the model axis the compiler splits the work.
   split = jax.shard_map(
-    local_rows, mesh=mesh, in_specs=tuple(specs), out_specs=ROWS
+    local_rows,
+    mesh=mesh,
+    in_specs=tuple(specs),
+    out_specs=ROWS,
+    axis_names=set(mesh.axis_names) - {MODEL_AXIS},
   )
   return Program(
-    jax.jit(split, donate_argnums=(0,) if donate or in_place else ()),
-    tuple(NamedSharding(mesh, spec) for spec in specs),
+    jax.jit(
+      _with_result_like(layouts[0], split),
+      donate_argnums=(0,) if donate or in_place else (),
+    ),
+    layouts,
   )
+
+
+def _with_result_like(
+  layout: Layout, function: Callable[..., Any]
+) -> Callable[..., Any]:
+  """Returns the function, whose result is cut as an argument is.
+
+  Otherwise the compiler might choose another cut, and memory that is donated
+  would not fit.
+  """
+  if layout.cuts is None:
+    return function
+
+  @functools.wraps(function)
+  def constrained(*arguments):
+    result = function(*arguments)
+    return jax.lax.with_sharding_constraint(result, layout.shardings(result))
+
+  return constrained
 
 
 def _at_once(one_row, rows):

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any, Self
 
 from structcomp_jax import settings, trees
-from structcomp_jax.engine import batching
+from structcomp_jax.engine import batching, model_axis
 from structcomp_jax.types import Batch, UserError
 
 
@@ -97,6 +97,10 @@ class Machine(_Part):
     data_devices: devices that share every batch of a row, for networks whose
       batch does not fit on one. Each computes an equal part; losses and
       gradients are averaged over them.
+    model_devices: devices that share the weights of a row, for networks that do
+      not fit on one. See `engine.model_axis`; searches of masks alone.
+    model_axes: along which axis weights are cut for them, as ordered rules
+      (regex, axis); see `engine.model_axis.cut` for those that no rule names.
   """
 
   steps_per_call: int = 0
@@ -104,6 +108,8 @@ class Machine(_Part):
   eval_batch_size: int = 256
   feed: str = "device"
   data_devices: int = 1
+  model_devices: int = 1
+  model_axes: tuple[model_axis.Rule, ...] = ()
 
   def __post_init__(self) -> None:
     """Raises UserError for a layout that does not exist."""
@@ -112,8 +118,11 @@ class Machine(_Part):
       ("vmap_width", 0),
       ("eval_batch_size", 1),
       ("data_devices", 1),
+      ("model_devices", 1),
     ):
       settings.whole(name, getattr(self, name), least)
+    rules = model_axis.checked_rules(self.model_axes)
+    object.__setattr__(self, "model_axes", rules)
     if self.feed not in ("device", "host"):
       raise UserError(f"unknown feed {self.feed!r}; choose device or host")
 
@@ -139,4 +148,19 @@ def check_parts(
     raise UserError(
       f"data_devices {data_devices} cannot share {chunk} examples "
       f"(batch_size over {what}) equally; change one of them"
+    )
+
+
+def refuse_model_devices(machine: Machine, what: str) -> None:
+  """Raises UserError if a network would have to be cut.
+
+  Args:
+    machine: of what cannot do that.
+    what: names it.
+  """
+  if machine.model_devices > 1:
+    raise UserError(
+      f"model_devices {machine.model_devices} is for searches of masks in a "
+      f"frozen network; {what} keeps the network whole on every device, set "
+      "model_devices to 1"
     )

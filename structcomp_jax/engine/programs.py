@@ -168,6 +168,7 @@ def _program(fn, setup, further_specs):
       parallel.EVERYWHERE,
       *further_specs,
     ),
+    cuts=(setup.cuts, None, setup.cuts, None, *(None for _ in further_specs)),
     width=setup.machine.vmap_width,
     in_place=True,
   )

@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding
 
 from structcomp_jax import types
 from structcomp_jax.engine import loop, memory, parallel, programs
@@ -66,7 +65,9 @@ def choose_width(job: loop.Job) -> Width:
       if not seconds:
         arguments = (*_on_devices(job, estimate), *feed.batches(0))
       seconds[width] = parallel.max_over_processes(
-        _seconds_per_step(job, width, job.init(), arguments, feed.max_steps)
+        _seconds_per_step(
+          job, width, job.first_state(), arguments, feed.max_steps
+        )
       )
       if seconds[width] > (1 + _NOISE) * min(seconds.values()):
         break
@@ -81,8 +82,7 @@ def _on_devices(job, estimate):
   """Returns the arguments of the steps, copied once and not at every call."""
   rows, fixed, shared = estimate.arguments
   mesh, setup = job.setup.mesh, job.setup
-  fixed = parallel.place(fixed, NamedSharding(mesh, setup.fixed_spec()))
-  return rows, fixed, parallel.replicate(shared, mesh)
+  return rows, setup.fixed_layout.place(fixed), parallel.replicate(shared, mesh)
 
 
 def _seconds_per_step(job, width, state, arguments, max_steps):

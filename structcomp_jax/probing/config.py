@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from structcomp_jax import masks, settings
-from structcomp_jax.engine.plan import Machine, Plan, check_parts
+from structcomp_jax.engine.plan import (
+  Machine,
+  Plan,
+  check_parts,
+  refuse_model_devices,
+)
 from structcomp_jax.types import UserError
 
 
@@ -35,6 +40,7 @@ class _Probing(Plan, Machine):
     for seed in self.seeds:
       settings.whole("seeds", seed)
     check_parts(self.batch_size, 1, self.data_devices, "one chunk")
+    refuse_model_devices(self, "a probe")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

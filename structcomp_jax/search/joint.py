@@ -15,7 +15,7 @@ import optax
 from structcomp_jax import masks, trees, types
 from structcomp_jax.engine import loop
 from structcomp_jax.engine.learner import Keys, Now
-from structcomp_jax.engine.plan import Machine, Plan
+from structcomp_jax.engine.plan import Machine, Plan, refuse_model_devices
 from structcomp_jax.search import adam, candidates, clipping, problems
 from structcomp_jax.search.config import SearchConfig
 from structcomp_jax.search.learner import MaskLearner
@@ -206,6 +206,7 @@ def run_together(
       does not fit in memory.
   """
   trees.check_key(key)
+  refuse_model_devices(config, "a search of masks and weights together")
   problems.check(config, dataset, validation)
   if config.micro_batches > 1:
     raise types.UserError(

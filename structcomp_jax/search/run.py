@@ -133,12 +133,11 @@ def run(
   )
   rows = config.candidates()
 
-  def init():
+  def init(start):
     return initial_state(
       rows, spec, config, start=start, held=held, params=one_network
     )
 
-  jax.eval_shape(init)  # Raises if `start` does not fit.
   learner = MaskLearner(
     loss_fn=loss_fn,
     metrics_fn=metrics_fn,
@@ -149,6 +148,7 @@ def run(
   job = loop.Job(
     learner=learner,
     init=init,
+    init_arguments=(start,),
     state=state,
     rows=rows,
     dataset=dataset,
@@ -160,6 +160,7 @@ def run(
     validation=validation,
     devices=devices,
   )
+  job.state_shapes()  # Raises if `start` does not fit.
   _say(notices.about_settings(config, job.setup.num_steps))
   final, history = loop.run(job, on_call=on_call)
   return _result(learner.relaxation, rows, final, history)

@@ -3,7 +3,12 @@
 import dataclasses
 
 from structcomp_jax import settings, types
-from structcomp_jax.engine.plan import Machine, Plan, check_parts
+from structcomp_jax.engine.plan import (
+  Machine,
+  Plan,
+  check_parts,
+  refuse_model_devices,
+)
 from structcomp_jax.training.optimisers import Adam, Sgd
 
 
@@ -68,6 +73,7 @@ class TrainConfig(Plan, Machine):
     if self.keep not in ("best", "last"):
       raise types.UserError(f"unknown keep {self.keep!r}; choose best or last")
     check_parts(self.batch_size, 1, self.data_devices, "one chunk")
+    refuse_model_devices(self, "a training")
 
 
 def make_optimizer(config: TrainConfig) -> Adam | Sgd:
