@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from structcomp_jax import masks, trees, types
+from structcomp_jax import masks, trees, types, varying
 from structcomp_jax.engine import batching, micro_batches
 from structcomp_jax.engine.learner import Now
 from structcomp_jax.search import candidates, clipping, schedules
@@ -112,6 +112,10 @@ class MaskLearner:
       logits = {**state.mask_logits, **learned}
       return self.objective(logits, frozen, batch, row.penalty, now=now)
 
+    if self.config.clips_all:
+      # All candidates read the same weights, and the gradient of what is shared
+      # would be summed over the devices of other candidates.
+      fixed = varying.with_axes_of(fixed, row)
     learned = learned_logits(state.mask_logits, self.held)
     wanted = (0, 1) if self.config.clips_all else (0,)
     (loss, (task_loss, size)), (gradient, *frozen_gradient) = (

@@ -113,6 +113,17 @@ def test_many_devices_give_the_bits_of_one_with_as_many_at_once():
     assert spread.history == one.history
 
 
+def test_gradients_of_frozen_weights_do_not_add_up_over_candidates():
+  config = config_like(clip_norm=0.4, clip_scope="reference", vmap_width=1)
+  one, many = (
+    tiny.run(config, devices=jax.devices()[:number]) for number in (1, 8)
+  )
+  assert len(many.mask_logits["hidden"].devices()) > 1
+  chex.assert_trees_all_equal(
+    jax.device_get(one.mask_logits), jax.device_get(many.mask_logits)
+  )
+
+
 @pytest.mark.parametrize("width", [1, 2])
 def test_vmap_width_changes_nothing(result, width):
   narrow = tiny.run(config_like(vmap_width=width))
