@@ -36,7 +36,7 @@ class Steps:
   @functools.cached_property
   def compiled(self) -> jax.stages.Compiled:
     """The program, ahead of its first run, to be asked for its memory."""
-    return self.program.compile(*self._shapes())
+    return self.program.compile(*self.argument_shapes())
 
   @property
   def flops(self) -> float:
@@ -45,11 +45,11 @@ class Steps:
     It counts one turn of a loop over time, so all products count for themselves
     where they are more.
     """
-    function, shapes = self.program.function, self._shapes()
+    function, shapes = self.program.function, self.argument_shapes()
     counted = function.lower(*shapes).cost_analysis()["flops"]
     return max(counted, measure.product_flops(function, *shapes))
 
-  def _shapes(self) -> tuple[Any, ...]:
+  def argument_shapes(self) -> tuple[Any, ...]:
     state = jax.eval_shape(self.job.init)
     return self._arguments(state, jax.ShapeDtypeStruct((), jnp.int32))
 

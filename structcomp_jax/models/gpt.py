@@ -24,6 +24,14 @@ from structcomp_jax.types import Batch, UserError
 
 _POSITIONS = ("learned", "rotary")
 _NORMS = ("layer", "rms")
+# For `engine.Machine.model_axes`: every device has some heads and some inner
+# units of each block, and some words (Shoeybi et al. 2019, arXiv 1909.08053,
+# section 3). What a block adds to the residual stream is summed over devices.
+MODEL_AXES = (
+  (r".*/(query|key|value|intermediate|gate)/kernel", 1),
+  (r".*/output/kernel", 0),
+  (r".*/word_embeddings/embedding", 0),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,6 +246,8 @@ class Gpt(nn.Module):
   Attributes:
     config: sizes and choices.
     dtype: of the computation; fresh parameters are float32 always.
+    recompute: whether a gradient computes each block again, and keeps what
+      enters it alone.
 
   Inputs are {"token_ids": i32[N, length], "attention_mask": bool[N, length]},
   the mask true (or 1) at real tokens; without it, all are real. Positions are
@@ -251,12 +261,14 @@ class Gpt(nn.Module):
 
   config: GptConfig
   dtype: Any = jnp.float32
+  recompute: bool = False
 
   def setup(self):
     config = self.config
+    block = nn.remat(Layer) if self.recompute else Layer
     self.embeddings = Embeddings(config, self.dtype)
     # linen names the entries of a list attribute layer_0, layer_1, ...
-    self.layer = [Layer(config, self.dtype) for _ in range(config.num_layers)]
+    self.layer = [block(config, self.dtype) for _ in range(config.num_layers)]
     self.norm = _norm(config, self.dtype)
     if not config.tied:
       self.head = _dense(config, config.vocab_size, self.dtype, use_bias=False)

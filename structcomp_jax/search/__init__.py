@@ -4,6 +4,7 @@ from structcomp_jax.engine.width import Width
 from structcomp_jax.search.candidates import Candidate, grid
 from structcomp_jax.search.config import SearchConfig
 from structcomp_jax.search.learner import MaskLearner
+from structcomp_jax.search.placing import place_network
 from structcomp_jax.search.run import SearchResult, choose_width, run
 from structcomp_jax.search.schedules import SCHEDULES
 from structcomp_jax.search.state import SearchState, initial_state
@@ -21,5 +22,6 @@ __all__ = [
   "grid",
   "halves",
   "initial_state",
+  "place_network",
   "run",
 ]

@@ -86,7 +86,9 @@ def run(
 
   Args:
     loss_fn: (params, batch) -> mean loss, f32 scalar. Any network will do.
-    params: the frozen network.
+    params: the frozen network. With `config.model_devices`, leaves may also be
+      arrays that lie on several devices, or anything with a shape, a dtype and
+      parts (`leaf[index]`), which are then read for each device alone.
     spec: which leaves are masked, from `masks.select`.
     dataset: {name: array [examples, ...]}; NumPy arrays, also `np.memmap`, if
       `config.feed` is "host". Of a two-sided search: what `halves` returns.
