@@ -4,7 +4,7 @@
     python -m benchmarks.large_model [--topologies=v5e:8,v5e:16]
       [--rules=decoder,automatic] [--readouts=every,last] [--candidates=1]
       [--batch_size=32] [--length=128] [--layers=16] [--recompute]
-      [--json=FILE]
+      [--json=FILE] [--page=FILE]
 
 The network is a decoder of the shapes of Llama 3.2 1B with random weights, of
 which none exists: no chip is needed, and nothing is run. All of its matrices
@@ -24,6 +24,7 @@ import argparse
 import dataclasses
 import itertools
 import json
+import pathlib
 import sys
 import time
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ from benchmarks import chips, measure
 from benchmarks.steps import Steps, search_steps
 from structcomp_jax import masks, search, target, trees
 from structcomp_jax.models import gpt
-from structcomp_jax.report.text import text_table
+from structcomp_jax.report.text import markdown_table, text_table
 
 # config.json of meta-llama/Llama-3.2-1B.
 LLAMA_1B = gpt.GptConfig(
@@ -72,6 +73,14 @@ _HEAD = (
   "holds", "fits", "useful", "counted", "moved", "sent", "roofline",
   "bound by", "MFU", "compiling",
 )  # fmt: skip
+_ABOUT = """\
+# A network larger than a chip
+
+Written by `python -m benchmarks.large_model`, whose numbers are in
+`large_model.json`; the top of `benchmarks/large_model.py` says what the columns
+mean, and [many devices](../design/many_devices.md#the-model-axis) how a network
+is cut. Programs were compiled for chips that were not there: nothing was run,
+and no time was measured. `roofline` is what a step takes at least."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,20 +115,28 @@ def main() -> int:
     print(json.dumps(compile_case(Case(**json.loads(arguments.worker)))))
     return 0
   chips.prepare_environment()
-  results = []
+  results = _stored(arguments.json)
   for case in _cases(arguments):
-    described = json.dumps(dataclasses.asdict(case))
+    fields = dataclasses.asdict(case)
+    if any(fields.items() <= one.items() for one in results):
+      continue
+    described = json.dumps(fields)
     measure.say(f"compiling {described} ...")
     results.append(
       measure.elsewhere("benchmarks.large_model", f"--worker={described}")
     )
-    measure.store(
-      {"command": measure.command(), "programs": results}, arguments.json
-    )
+    measure.store({"programs": results}, arguments.json)
   print(text_table(lines(results)))
-  for one in results:
-    print(f"{one['topology']} {one['rules']} {one['readout']}: {sent(one)}")
+  if arguments.page:
+    pathlib.Path(arguments.page).write_text(page(results))
   return 0
+
+
+def _stored(path: str | None) -> list[dict[str, Any]]:
+  """Returns the programs that a file holds already."""
+  if not path or not pathlib.Path(path).exists():
+    return []
+  return json.loads(pathlib.Path(path).read_text())["programs"]
 
 
 def _arguments() -> argparse.Namespace:
@@ -136,7 +153,10 @@ def _arguments() -> argparse.Namespace:
   for name, number in (("batch_size", 32), ("length", 128), ("layers", 16)):
     parser.add_argument(f"--{name}", type=int, default=number)
   parser.add_argument("--recompute", action="store_true")
-  parser.add_argument("--json", help="also write all numbers to this file")
+  parser.add_argument(
+    "--json", help="all numbers; programs that it has are not compiled again"
+  )
+  parser.add_argument("--page", help="also write them to this page")
   parser.add_argument("--worker", help=argparse.SUPPRESS)
   return parser.parse_args()
 
@@ -299,12 +319,37 @@ def sent_bytes(one: dict[str, Any]) -> float:
   )
 
 
-def sent(one: dict[str, Any]) -> str:
-  """Returns the collectives of a step, in words."""
-  return ", ".join(
-    f"{found['count']} {name} ({found['bytes'] / 1e6:.4g} MB)"
+def page(results: Sequence[dict[str, Any]]) -> str:
+  """Returns the page of all programs, in Markdown."""
+  exchanged = [("chips", "rules", "readout", "collective", "count", "results")]
+  exchanged += [
+    (
+      one["topology"],
+      one["rules"],
+      one["readout"],
+      name,
+      f"{found['count']}",
+      f"{found['bytes'] / 1e6:.4g} MB",
+    )
+    for one in results
     for name, found in one["collectives"].items()
+  ]
+  origins = sorted(
+    {
+      f"commit {one['commit']}, JAX {one['jax']}, libtpu {one['libtpu']}, "
+      f"{one['machine']}"
+      for one in results
+    }
   )
+  sections = [
+    _ABOUT,
+    markdown_table(lines(results)),
+    "Collectives of one step, by kind, with the bytes of their results on a "
+    "chip:",
+    markdown_table(exchanged),
+    "\n".join(f"- {origin}" for origin in origins),
+  ]
+  return "\n\n".join(sections) + "\n"
 
 
 if __name__ == "__main__":

@@ -28,6 +28,10 @@ def runtime() -> dict[str, Any]:
     # whose batch does not fit on one device. Candidates are split over
     # groups of so many devices.
     "data_devices": 1,
+    # How many devices share the weights of one candidate and its mask logits,
+    # for networks that one device can compute but not search: training and
+    # evaluation keep the network whole.
+    "model_devices": 1,
     # Directory in which compiled programs are kept for later launches.
     # Empty: one below the user's cache directory; off: none.
     "compilation_cache": "",

@@ -44,7 +44,8 @@ def check_common(config: ConfigDict) -> None:
   integers(config, "evaluation.batch_size", 1)
   for field in ("steps_per_call", "cpu_devices"):
     integers(config, f"runtime.{field}", 0)
-  integers(config, "runtime.data_devices", 1)
+  for field in ("data_devices", "model_devices"):
+    integers(config, f"runtime.{field}", 1)
   if config.runtime.vmap_width != "auto":
     integers(config, "runtime.vmap_width", 0, or_else="auto")
   finite(config, "runtime.checkpoint_seconds")

@@ -18,6 +18,7 @@ class Runtime:
     vmap_width: rows computed at once on a device; 0: all. "auto": the fastest
       of what fits, measured at the first search of its kind.
     data_devices: devices that share the batches of a candidate.
+    model_devices: devices that share the weights of a candidate in a search.
     compilation_cache: directory of compiled programs; empty: in the user's
       cache directory; "off": none.
     checkpoint_seconds: least time between two checkpoints.
@@ -30,6 +31,7 @@ class Runtime:
   steps_per_call: int = 0
   vmap_width: int | str = "auto"
   data_devices: int = 1
+  model_devices: int = 1
   compilation_cache: str = ""
   checkpoint_seconds: float = 20.0
   tensorboard: bool = False
@@ -95,6 +97,7 @@ class MaskSearch(search.SearchConfig, Features):
       search.SearchConfig.of(self),
       **runtime.machine(eval_batch_size),
       data_devices=runtime.data_devices,
+      model_devices=runtime.model_devices,
       **changes,
     )
 

@@ -71,6 +71,24 @@ def test_mesh_has_a_second_axis_for_shared_batches(
   assert mesh.devices.shape == shape
 
 
+@pytest.mark.parametrize(
+  ("num_rows", "data_devices", "model_devices", "shape"),
+  [(8, 1, 2, (4, 2)), (6, 1, 4, (2, 4)), (3, 2, 4, (1, 2, 4))],
+)
+def test_mesh_has_a_last_axis_for_shared_weights(
+  num_rows, data_devices, model_devices, shape
+):
+  mesh = parallel.row_mesh(num_rows, None, data_devices, model_devices)
+  names = [parallel.ROW_AXIS, parallel.DATA_AXIS, parallel.MODEL_AXIS]
+  if data_devices == 1:
+    names.remove(parallel.DATA_AXIS)
+  assert mesh.axis_names == tuple(names)
+  assert mesh.devices.shape == shape
+  # Neighbours share weights, which needs the most communication.
+  first = mesh.devices.reshape(-1, model_devices)[0]
+  assert list(first) == jax.devices()[:model_devices]
+
+
 def test_more_data_devices_than_devices_are_refused():
   with pytest.raises(
     UserError, match="data_devices 3 is more than the 2 devices"

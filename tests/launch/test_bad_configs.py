@@ -108,6 +108,7 @@ LANGUAGE_FIELDS = [
   ("runtime.vmap_width", "wide", ["runtime.vmap_width 'wide'", "or auto"]),
   ("runtime.data_devices", "0", ["runtime.data_devices 0"]),
   ("runtime.data_devices", "3", ["data_devices 3", "64"]),
+  ("runtime.model_devices", "0", ["runtime.model_devices 0"]),
   ("runtime.cpu_devices", "-1", ["runtime.cpu_devices -1"]),
 ]
 # The same for a vision config with all its regimes.

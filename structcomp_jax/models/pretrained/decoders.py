@@ -94,6 +94,7 @@ def load(
   *,
   prefix: str | None = None,
   keep_dtype: bool = False,
+  on_host: bool = False,
 ) -> tuple[GptConfig, Params]:
   """Reads a decoder checkpoint.
 
@@ -102,6 +103,9 @@ def load(
     prefix: what the tensors' names begin with, such as `transformer.` or
       `model.`; None: found, if the file has one decoder.
     keep_dtype: float16 and bfloat16 weights stay so; else they become float32.
+    on_host: weights are NumPy arrays, with `keep_dtype` those of the files,
+      which are read where they are used: for a network that does not fit on a
+      device.
 
   Returns:
     The sizes, and the parameters of `Gpt`.
@@ -116,6 +120,7 @@ def load(
     weight_files.read_directory(directory),
     prefix=prefix,
     keep_dtype=keep_dtype,
+    on_host=on_host,
   )
   return read_sizes(fields), params
 

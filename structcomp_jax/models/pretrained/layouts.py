@@ -95,6 +95,7 @@ def to_params(
   *,
   prefix: str | None = None,
   keep_dtype: bool = False,
+  on_host: bool = False,
 ) -> Params:
   """Returns a checkpoint's weights as parameters of our network.
 
@@ -103,6 +104,7 @@ def to_params(
     weights: as they were read.
     prefix: what the names of the network's tensors begin with; None: found.
     keep_dtype: float16 and bfloat16 stay so; else they become float32.
+    on_host: leaves are NumPy arrays, not copied to a device.
 
   Raises:
     UserError: a tensor is missing, left over, of another shape than the layout
@@ -119,7 +121,8 @@ def to_params(
         f"{array.shape} for {path}, config.json says {shape}; take the "
         "config.json that belongs to the weights"
       )
-    params[path] = jnp.asarray(array if keep_dtype else array.astype("f4"))
+    array = array if keep_dtype else array.astype("f4")
+    params[path] = array if on_host else jnp.asarray(array)
   return traverse_util.unflatten_dict(params, sep="/")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from structcomp_jax import evaluation, masks, search, trees, types
+from structcomp_jax.engine.plan import refuse_model_devices
 from structcomp_jax.io import mask_files
 from structcomp_jax.io.layout import MASKS
 from structcomp_jax.io.tables import Schema
@@ -318,4 +319,7 @@ def make(config: ConfigDict) -> PermutedTransfer:
   study = PermutedTransfer(config, network)
   with checks.section("search"):
     study.search_config().candidates()
+  refuse_model_devices(
+    study.search_config(), "a search of masks and weights together"
+  )
   return study
