@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.sharding import PartitionSpec
 
-from structcomp_jax import masks, search
-from structcomp_jax.engine import loop, programs
+from structcomp_jax import masks, probing, search, training
+from structcomp_jax.engine import loop, model_axis, programs
 from structcomp_jax.engine.learner import Keys
 from structcomp_jax.engine.plan import Machine, Plan
 from structcomp_jax.models import gpt
@@ -19,15 +20,15 @@ from structcomp_jax.types import UserError
 
 # Products are summed over the devices, in another order than on one.
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
-# 97 words and 66 inner units: sizes that 4 or 8 devices do not divide.
+# Keys and values have 10 columns, which 4 or 8 devices do not divide.
 DECODER = gpt.GptConfig(
-  vocab_size=97,
+  vocab_size=96,
   hidden_size=32,
   num_layers=2,
   num_heads=4,
-  num_key_heads=2,
-  head_size=8,
-  intermediate_size=66,
+  num_key_heads=1,
+  head_size=10,
+  intermediate_size=64,
   max_positions=8,
   positions="rotary",
   norm="rms",
@@ -38,12 +39,16 @@ DECODER = gpt.GptConfig(
   feed_forward_bias=False,
 )
 NETWORK = gpt.Gpt(DECODER)
-TOKENS = np.random.default_rng(0).integers(0, 97, (30, 7)).astype(np.int32)
+TOKENS = np.random.default_rng(0).integers(0, 96, (30, 7)).astype(np.int32)
 DATASET = {"tokens": TOKENS}
 PARAMS = jax.device_get(
   NETWORK.init(jax.random.key(0), {"token_ids": TOKENS[:1]})["params"]
 )
-SPEC = masks.select(PARAMS, [(".*/kernel", "weight"), (".*", "frozen")])
+SPEC = masks.select(
+  PARAMS, [(".*/(kernel|embedding)", "weight"), (".*", "frozen")]
+)
+# Of keys and values, every device has some inputs.
+RULES = ((".*/(key|value)/kernel", 0), *gpt.MODEL_AXES)
 KEY = jax.random.key(1)
 CONFIG = search.SearchConfig(
   num_epochs=2,
@@ -126,7 +131,8 @@ def test_a_shared_network_gives_the_masks_of_one_device(alone, shared):
     {"model_devices": 4, "feed": "host"},
     {"model_devices": 8, "vmap_width": 1},
     {"model_devices": 2, "model_axes": ((".*/(output|norm)/.*", None),)},
-    {"model_devices": 2, "model_axes": gpt.MODEL_AXES[:2]},
+    {"model_devices": 2, "model_axes": gpt.MODEL_AXES},
+    {"model_devices": 8, "model_axes": RULES},
   ],
 )
 def test_every_layout_gives_the_masks_of_one_device(changes, alone):
@@ -161,7 +167,7 @@ def test_every_candidate_may_have_a_network_of_its_own():
   expected = run(1, **changes)
   found = run(8, model_devices=4, **changes)
   assert_equal(found, expected)
-  assert parts(found.mask_logits[QUERY]) == {(1, 32, 8)}
+  assert parts(found.mask_logits[QUERY]) == {(1, 32, 10)}
 
 
 def test_no_device_holds_more_than_its_part():
@@ -177,13 +183,7 @@ def test_no_device_holds_more_than_its_part():
     )
 
   result = run(8, placed, model_devices=4, on_call=on_call)
-  assert parts(placed["layer_0"]["attention"]["query"]["kernel"]) == {(32, 8)}
-  cut = {
-    leaf.path
-    for leaf in SPEC.leaves
-    if any(size % 4 == 0 for size in leaf.shape)
-  }
-  assert len(cut) == len(SPEC.leaves)  # All have an axis of 32.
+  assert parts(placed["layer_0"]["attention"]["query"]["kernel"]) == {(32, 10)}
   for state in states:
     for kept in (
       state.mask_logits, state.opt_state.mu, state.opt_state.nu,
@@ -191,10 +191,9 @@ def test_no_device_holds_more_than_its_part():
       for leaf in SPEC.leaves:
         part = kept[leaf.path]
         assert np.prod(part) == np.prod(leaf.shape) // 4, leaf.path
-  assert parts(result.masks[QUERY]) == {(1, 32, 8)}
-  # Neither the words nor the width of vectors can be cut by four.
-  embedding = placed["embeddings"]["word_embeddings"]["embedding"]
-  assert parts(embedding) == {(97, 8)}
+  assert parts(result.masks[QUERY]) == {(1, 32, 10)}
+  # Ten columns cannot be cut by four, and vectors are whole.
+  assert parts(placed["layer_0"]["attention"]["key"]["kernel"]) == {(8, 10)}
   assert parts(placed["norm"]["scale"]) == {(32,)}
 
 
@@ -204,7 +203,7 @@ def test_a_placed_network_is_masked_part_by_part(shared):
   )
   masked = jax.jit(masks.merge)(placed, shared.mask)
   kernel = masked["layer_0"]["attention"]["query"]["kernel"]
-  assert np.prod(kernel.sharding.shard_shape(kernel.shape)) == 32 * 32 // 4
+  assert np.prod(kernel.sharding.shard_shape(kernel.shape)) == 32 * 40 // 4
   expected = masks.merge(PARAMS, jax.device_get(shared.mask))
   chex.assert_trees_all_equal(jax.device_get(masked), jax.device_get(expected))
 
@@ -229,7 +228,7 @@ def test_weights_are_read_part_by_part(shared):
     jax.device_get(found.mask_logits), jax.device_get(shared.mask_logits)
   )
   query = stored["layer_0"]["attention"]["query"]["kernel"]
-  assert set(query.read) == {32 * 32 // 4}
+  assert set(query.read) == {32 * 40 // 4}
 
 
 def test_a_search_goes_on_with_the_same_bits(shared):
@@ -330,10 +329,12 @@ def test_the_steps_reuse_the_memory_of_the_state(compiled):
       "rule '.*query' is the first match of no weight",
     ),
     (
-      {"model_devices": 4, "model_axes": ((".*/intermediate/.*", 1),)},
-      r"'layer_0/intermediate/kernel' of shape \(32, 66\) along axis 1, which "
+      {"model_devices": 4, "model_axes": gpt.MODEL_AXES},
+      r"'layer_0/attention/key/kernel' of shape \(32, 10\) along axis 1, which "
       "4 devices do not divide",
     ),
+    ({"model_devices": 4, "model_axes": ("a",)}, "'a' is no pair of a regex"),
+    ({"model_devices": 4, "model_axes": (("(", 0),)}, "no regular expression"),
     (
       {"model_devices": 2, "model_axes": ((".*/kernel", 2),)},
       "along axis 2, which it does not have",
@@ -343,3 +344,32 @@ def test_the_steps_reuse_the_memory_of_the_state(compiled):
 def test_what_cannot_be_cut_is_refused(changes, message):
   with pytest.raises(UserError, match=message):
     run(8, **changes)
+
+
+@pytest.mark.parametrize(
+  ("make", "what"),
+  [
+    (lambda: training.TrainConfig(model_devices=2), "a training"),
+    (lambda: probing.ProbeConfig(model_devices=2), "a probe"),
+  ],
+)
+def test_who_cannot_share_a_network_says_so(make, what):
+  with pytest.raises(UserError, match=f"{what} keeps the network whole"):
+    make()
+
+
+def test_a_weight_that_cannot_be_cut_is_whole():
+  params = {"odd": np.zeros((9, 7)), "even": np.zeros((6, 4, 8, 8))}
+  assert model_axis.cut(params, 4).axes == (("even", -1),)
+
+
+def test_a_leaf_belongs_to_the_longest_path():
+  cuts = model_axis.Cuts(2, (("kernel", -1), ("head/kernel", -2)))
+  leaf = np.zeros((4, 4))
+  specs = cuts.specs(
+    {"mu": {"head": {"kernel": leaf}, "kernel": leaf, "xkernel": leaf}},
+    PartitionSpec(),
+  )["mu"]
+  assert specs["head"]["kernel"] == PartitionSpec("model")
+  assert specs["kernel"] == PartitionSpec(None, "model")
+  assert specs["xkernel"] == PartitionSpec()
