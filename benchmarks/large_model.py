@@ -17,10 +17,10 @@ Printed are what each chip holds, computes and moves in one step, the
 collectives with the bytes of their results, and the roofline time: the longest
 of arithmetic / peak, bytes / bandwidth, and bytes sent / what the links carry.
 A ring sends 2 (n - 1) / n of what n chips reduce, and (n - 1) / n of what they
-gather or scatter. `moved` are bytes as the compiler counts them, those that never
-leave the chip's own fast memory included; `fewest` those
-without which there is no step: frozen weights read once, mask logits and Adam's
-moments read and written once. `at best` is the roofline time with these. `MFU`
+gather or scatter. `moved` are bytes as the compiler counts them, those that
+never leave the chip's own fast memory included; `fewest` those without which
+there is no step: frozen weights read once, mask logits and Adam's moments read
+and written once. `at best` is the roofline time with these. `MFU`
 is the share of the peak that useful arithmetic has in the roofline time.
 """
 

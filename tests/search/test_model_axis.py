@@ -128,7 +128,7 @@ def test_a_shared_network_gives_the_masks_of_one_device(alone, shared):
   [
     {"model_devices": 8},
     {"model_devices": 2, "data_devices": 2},
-    {"model_devices": 4, "feed": "host"},
+    {"model_devices": 4, "feed": "host", "micro_batches": 2},
     {"model_devices": 8, "vmap_width": 1},
     {"model_devices": 2, "model_axes": ((".*/(output|norm)/.*", None),)},
     {"model_devices": 2, "model_axes": gpt.MODEL_AXES},
