@@ -5,10 +5,13 @@ import subprocess
 
 import pytest
 
+from tests.launch import gcloud_grammar
 from tests.launcher import ROOT
 
 GCLOUD = """#!/bin/sh
 echo "$@" >> "{log}"
+printf '%s\\0' "$@" >> "{log}.calls"
+printf '\\n\\0' >> "{log}.calls"
 case "$*" in
   *describe*) cat "{state}" ;;
   *create*) echo ACTIVE > "{state}" ;;
@@ -18,6 +21,24 @@ esac
 GIT = """#!/bin/sh
 echo "git $@" >> "{log}"
 """
+
+
+@pytest.fixture
+def gcloud_calls(tmp_path):
+  """Returns the arguments of every `gcloud`, call by call."""
+
+  def read():
+    *words, end = (tmp_path / "log.calls").read_text().split("\0")
+    assert end == ""
+    calls = [[]]
+    for word in words:
+      if word == "\n":
+        calls.append([])
+      else:
+        calls[-1].append(word)
+    return calls[:-1]
+
+  return read
 
 
 @pytest.fixture
@@ -59,6 +80,39 @@ def test_create_asks_and_waits(tpu_vm):
   assert "describe" in looked
   _, commands = tpu_vm("create", SPOT="0")
   assert "--spot" not in commands
+
+
+@pytest.mark.parametrize("spot", ["0", "1"])
+def test_every_command_is_one_that_gcloud_documents(tpu_vm, gcloud_calls, spot):
+  run = ("configs/a.py:b", "/mnt/structcomp/w", "--config.x=('a b',)")
+  for verb in (("create",), ("install",), ("run", *run), ("log",),
+               ("resume", *run), ("delete",)):  # fmt: skip
+    was = "SUSPENDED" if verb[0] == "resume" else "NONE"
+    result, _ = tpu_vm(*verb, was=was, SPOT=spot)
+    assert result.returncode == 0, result.stderr
+  given = [gcloud_grammar.parse(call) for call in gcloud_calls()]
+  assert {words for words, _ in given} == set(gcloud_grammar.COMMANDS)
+  for words, flags in given:
+    assert (flags["project"], flags["zone"]) == ("project", "zone"), words
+    assert ("spot" in flags) == (words.endswith("create") and spot == "1")
+
+
+@pytest.mark.parametrize(
+  ("line", "expected"),
+  [
+    ("tpu-vm start a", "no such command"),
+    ("tpu-vm ssh a --commands=x", "has no --commands"),
+    ("tpu-vm ssh a --command", "lacks its value"),
+    ("tpu-vm scp a", "1 arguments"),
+    ("queued-resources delete a --zone=z --force=yes", "has no value"),
+    ("queued-resources describe a", "lacks zone"),
+    ("queued-resources create a --zone=z --runtime-version=r --node-id=n",
+     "lacks accelerator-type or topology"),
+  ],
+)  # fmt: skip
+def test_a_command_that_is_not_documented_is_refused(line, expected):
+  with pytest.raises(ValueError, match=expected):
+    gcloud_grammar.parse(["compute", "tpus", *line.split()])
 
 
 def test_run_starts_every_host_with_the_same_command(tpu_vm):
