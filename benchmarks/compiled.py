@@ -43,7 +43,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks import chips, measure, traffic
+from benchmarks import measure, traffic
+from benchmarks.collectives import collectives
 from benchmarks.steps import Steps
 from benchmarks.workload import (
   Workload,
@@ -52,6 +53,7 @@ from benchmarks.workload import (
   train_config,
 )
 from structcomp_jax import target, trees
+from structcomp_jax.engine import chips, memory
 from structcomp_jax.report.text import text_table
 
 CONFIGS = (
@@ -201,8 +203,8 @@ def compile_case(case: Case) -> dict[str, Any]:
       "bytes": traffic.bytes_per_step(text),
       "bytes_anywhere": traffic.bytes_per_step(text, inside_too=True),
       "fewest": program.fewest,
-      "memory": measure.program_bytes(compiled),
-      "collectives": chips.collectives(text),
+      "memory": memory.program_bytes(compiled),
+      "collectives": collectives(text),
       "seconds": seconds,
       **measure.facts("libtpu"),
     }

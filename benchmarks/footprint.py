@@ -34,6 +34,7 @@ from benchmarks import measure
 from benchmarks.steps import Steps
 from benchmarks.workload import Workload, load_study, train_config
 from structcomp_jax import trees
+from structcomp_jax.engine import memory
 from structcomp_jax.report.text import text_table
 
 # One experiment for every network and batch size.
@@ -184,7 +185,7 @@ def _run(
 ) -> dict[str, Any]:
   """Compiles the step of the config and runs the largest that fits."""
   batch_size, steps = published, make(published)
-  needed = num_bytes = measure.program_bytes(steps.compiled)
+  needed = num_bytes = memory.program_bytes(steps.compiled)
   while num_bytes["total"] > limits.num_bytes or batch_size > limits.batch_size:
     if batch_size == 1:
       raise SystemExit(
@@ -195,7 +196,7 @@ def _run(
     fitting = batch_size * min(0.5, limits.num_bytes / num_bytes["total"])
     batch_size = measure.power_of_two_below(min(fitting, limits.batch_size))
     steps = make(batch_size)
-    num_bytes = measure.program_bytes(steps.compiled)
+    num_bytes = memory.program_bytes(steps.compiled)
   state, seconds = steps.run(1)
   if not np.isfinite(state.loss_sum).all():
     raise SystemExit("error: the loss of the step is not finite")

@@ -40,6 +40,7 @@ from benchmarks import host, measure, search_table
 from benchmarks.steps import Steps
 from benchmarks.workload import Workload, load_study
 from structcomp_jax import trees
+from structcomp_jax.engine import cost, memory
 from structcomp_jax.report.text import text_table
 
 _BERT = "configs/language/sv_singular.py:bert_small"
@@ -131,13 +132,13 @@ def parser() -> argparse.ArgumentParser:
 
 def measure_network(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
   """Returns all numbers of one network."""
-  peaks = [measure.matmul_peak(arguments.dtype)]
+  peaks = [cost.matmul_peak(arguments.dtype)]
   workload, why = _choose_workload(name, arguments)
   stages = _stages(workload, arguments.masked_from)
   rows = _measure_steps(workload, stages, arguments)
   host_share = host.share_of_search(workload, stages[-1])
   memory = _published_memory(workload, stages[-1], _numbers(arguments.auto))
-  peaks.append(measure.matmul_peak(arguments.dtype))
+  peaks.append(cost.matmul_peak(arguments.dtype))
   config = workload.study.config
   return {
     "network": name,
@@ -266,7 +267,7 @@ def _measure_steps(workload, stages, arguments) -> list[dict[str, Any]]:
 
 def _bytes(program: Steps) -> dict[str, int]:
   return {
-    **measure.program_bytes(program.compiled),
+    **memory.program_bytes(program.compiled),
     "data": trees.num_bytes(program.job.dataset),
   }
 

@@ -13,17 +13,12 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-# {backend: (rows of the square matrices that `matmul_peak` multiplies, products
-# in one timing)}.
-YARDSTICK = {"cpu": (4096, 1), "gpu": (16384, 10), "tpu": (16384, 10)}
-
 # A stopwatch: runs something once and returns seconds for one unit of it.
 Stopwatch = Callable[[], float]
 
@@ -48,87 +43,6 @@ def median_ratio(first: Sequence[float], second: Sequence[float]) -> float:
   return statistics.median(
     one / other for one, other in zip(first, second, strict=True)
   )
-
-
-def elapsed(run: Callable[[], Any]) -> float:
-  """Returns the seconds until all arrays of a result are there."""
-  started = time.perf_counter()
-  jax.block_until_ready(run())
-  return time.perf_counter() - started
-
-
-def matmul_peak(dtype: str) -> float:
-  """Returns FLOP/s of a large square matrix product, the best of three.
-
-  With JAX's default precision, as the networks compute: on a GPU float32
-  products then use its matrix units.
-  """
-  size, products = YARDSTICK[jax.default_backend()]
-  matrix = jax.random.normal(jax.random.key(0), (size, size), dtype)
-  multiply = jax.jit(lambda matrix: matrix @ matrix)
-  jax.block_until_ready(multiply(matrix))
-
-  def run():
-    return [multiply(matrix) for _ in range(products)]
-
-  return 2 * size**3 * products / min(elapsed(run) for _ in range(3))
-
-
-def product_flops(function: Callable[..., Any], *arguments: Any) -> float:
-  """Returns the arithmetic of all matrix products of a function.
-
-  XLA counts the body of a loop once, whatever its length. Here the body of
-  `lax.scan` counts as often as it runs; that of a loop whose length is data
-  counts once, and of several branches the dearest counts.
-
-  >>> matrix = jax.ShapeDtypeStruct((2, 2), "float32")
-  >>> product_flops(lambda x: jax.lax.fori_loop(0, 3, lambda i, y: y @ x, x),
-  ...               matrix)
-  48.0
-  """
-  return _products(jax.make_jaxpr(function)(*arguments).jaxpr)
-
-
-def _products(jaxpr: Any) -> float:
-  total = 0.0
-  for equation in jaxpr.eqns:
-    if equation.primitive.name == "dot_general":
-      (contracted, _), _ = equation.params["dimension_numbers"]
-      shape = equation.invars[0].aval.shape
-      depth = math.prod(shape[axis] for axis in contracted)
-      total += 2.0 * math.prod(equation.outvars[0].aval.shape) * depth
-      continue
-    inner = [
-      _products(getattr(part, "jaxpr", part))
-      for parameter in equation.params.values()
-      for part in (
-        parameter if isinstance(parameter, (tuple, list)) else (parameter,)
-      )
-      if hasattr(getattr(part, "jaxpr", part), "eqns")
-    ]
-    if equation.primitive.name == "cond":
-      total += max(inner)
-    else:
-      total += sum(inner) * equation.params.get("length", 1)
-  return total
-
-
-def program_bytes(compiled: Any) -> dict[str, int]:
-  """Returns what a compiled program needs while it runs.
-
-  Returns:
-    "arguments"; "temporary": beside what it reads and writes; "total":
-    arguments, results that do not reuse their memory, and temporary.
-  """
-  analysis = compiled.memory_analysis()
-  results = analysis.output_size_in_bytes - analysis.alias_size_in_bytes
-  return {
-    "arguments": analysis.argument_size_in_bytes,
-    "temporary": analysis.temp_size_in_bytes,
-    "total": analysis.argument_size_in_bytes
-    + results
-    + analysis.temp_size_in_bytes,
-  }
 
 
 def peak_device_bytes() -> int | None:

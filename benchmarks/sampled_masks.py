@@ -29,6 +29,7 @@ import numpy as np
 from benchmarks import measure
 from benchmarks.workload import Workload, load_study
 from structcomp_jax import trees
+from structcomp_jax.engine import cost
 from structcomp_jax.masks import noise
 from structcomp_jax.report.text import text_table
 
@@ -80,7 +81,7 @@ def _arguments() -> argparse.Namespace:
 
 def measure_config(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
   """Returns all numbers of one config."""
-  peak = measure.matmul_peak("float32")
+  peak = cost.matmul_peak("float32")
   study = load_study(name)
   workload = Workload.make(study, study.config.search.batch_size)
   first = study.mask_search.masked_from[0]

@@ -10,9 +10,7 @@ import jax.numpy as jnp
 
 from benchmarks import measure
 from structcomp_jax import masks, search, types
-from structcomp_jax.engine import loop, parallel, programs
-from structcomp_jax.engine.learner import Keys
-from structcomp_jax.engine.plan import Machine, Plan
+from structcomp_jax.engine import cost, loop, parallel, programs
 
 # No look comes in between, so that the sums of a state are over all its steps.
 NO_LOOK = 2**30
@@ -47,7 +45,7 @@ class Steps:
     """
     function, shapes = self.program.function, self.argument_shapes()
     counted = function.lower(*shapes).cost_analysis()["flops"]
-    return max(counted, measure.product_flops(function, *shapes))
+    return max(counted, cost.product_flops(function, *shapes))
 
   def argument_shapes(self) -> tuple[Any, ...]:
     state = jax.eval_shape(self.job.init)
@@ -96,16 +94,13 @@ def search_steps(
   config: search.SearchConfig,
 ) -> Steps:
   """Returns the steps of a mask search, as `search.run` takes them."""
-  rows = config.candidates()
-  job = loop.Job(
-    learner=search.MaskLearner(loss_fn, None, spec, config.objective()),
-    init=lambda: search.initial_state(rows, spec, config, params=params),
-    rows=rows,
-    dataset=problems,
-    plan=dataclasses.replace(Plan.of(config), look_every=NO_LOOK),
-    machine=Machine.of(config),
-    keys=Keys(*jax.random.split(jax.random.key(0))),
-    fixed=params,
+  job = search.make_job(
+    loss_fn,
+    params,
+    spec,
+    problems,
+    dataclasses.replace(config, look_every=NO_LOOK),
+    key=jax.random.key(0),
     devices=jax.devices()[:1],
   )
   return Steps(job)

@@ -15,24 +15,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import measure
 from benchmarks.steps import NO_LOOK, Steps, search_steps
 from structcomp_jax import masks, search, training, trees, types
-from structcomp_jax.engine import loop
-from structcomp_jax.engine.learner import Keys
-from structcomp_jax.engine.plan import Machine, Plan
+from structcomp_jax.engine import cost
 from structcomp_jax.pipeline.staged_network import StagedNetwork
 from structcomp_jax.pipeline.study import fresh_params
 from structcomp_jax.studies import registry
-from structcomp_jax.studies.are_nets_modular import mathematics
 from structcomp_jax.studies.are_nets_modular.study import AreNetsModular
 from structcomp_jax.studies.break_it_down import regimes
 from structcomp_jax.studies.break_it_down.study import BreakItDown
-from structcomp_jax.tasks import arithmetic, images
-from structcomp_jax.tasks.mathematics import make_problems
-from structcomp_jax.tasks.odd_one_out import syntax
-from structcomp_jax.tasks.odd_one_out.shapes import drawing
-from structcomp_jax.tasks.scan import splits
 from structcomp_jax.training import supervised
 
 
@@ -50,37 +41,10 @@ def reads(study: BreakItDown) -> str:
   return study.network.inputs[0].name
 
 
-def stored_problems(study: Any, num_problems: int) -> np.ndarray:
-  """Returns problems of the first task as its data set stores them."""
-  config = study.config
-  if isinstance(study, AreNetsModular):
-    if config.experiment == "cifar10":
-      return _noise_pictures(config.data.source, num_problems)
-    if config.experiment == "scan":
-      return splits.make_datasets("simple")["train"][:num_problems]
-    if config.experiment in mathematics.EXPERIMENTS:
-      made = make_problems(study.domain.dataset, "train", num_problems)
-      return np.array(list(made), dtype=object)
-    return arithmetic.make_problems(config.experiment, "train")[:num_problems]
-  if reads(study) == "images":
-    shape = (num_problems, 4, drawing.SIDE, drawing.SIDE, 3)
-    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-  datasets = syntax.make_datasets(config.experiment, config.data.policy)
-  return datasets["base"]["train"][:num_problems]
-
-
-def _noise_pictures(source: str, num_pictures: int) -> np.ndarray:
-  """Returns records of noise, see `tasks.images.sources`."""
-  shape = (num_pictures, 1 + images.SOURCES[source].num_pixels)
-  records = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-  records[:, 0] %= len(images.SOURCES[source].classes)
-  return records
-
-
 def encoded_problems(study: Any, num_problems: int) -> types.Batch:
   """Returns problems as the network reads them, on the device."""
   first = next(iter(study.datasets.values()))
-  return jax.device_put(first.encode(stored_problems(study, num_problems)))
+  return jax.device_put(first.encode(study.domain.sample(num_problems)))
 
 
 def train_config(study: Any, **changes: Any) -> training.TrainConfig:
@@ -254,23 +218,17 @@ class Workload:
     def init(params):
       return trees.stack([training.init_state(jnp.int32(0), params, config)])
 
-    job = loop.Job(
-      learner=training.Supervised(
-        loss_fn=network.loss_fn,
-        metrics_fn=network.metrics_fn,
-        optimizer=training.make_optimizer(config),
-        score_fn=supervised.validation_loss,
-        patience=config.patience,
-        loss_draws=loss_draws(self.study),
-        moving_loss_fn=network.moving_loss_fn,
-      ),
-      init=functools.partial(init, self.params),
-      rows=supervised.Seed(jnp.zeros(1, jnp.int32)),
-      dataset=self.problems,
-      plan=dataclasses.replace(Plan.of(config), look_every=NO_LOOK),
-      machine=Machine.of(config),
-      # As `training.run` does without a loss that draws.
-      keys=Keys(key, key),
+    job = supervised.make_job(
+      network.loss_fn,
+      network.metrics_fn,
+      functools.partial(init, self.params),
+      supervised.Seed(jnp.zeros(1, jnp.int32)),
+      self.problems,
+      None,
+      dataclasses.replace(config, look_every=NO_LOOK),
+      key=key,
+      draw_key=key if loss_draws(self.study) else None,
+      moving_loss_fn=network.moving_loss_fn,
       devices=jax.devices()[:1],
     )
     return Steps(job)
@@ -324,7 +282,7 @@ class Workload:
         )
       gradient = jax.jit(jax.value_and_grad(loss))
       counted = gradient.lower(masked, batch).cost_analysis()["flops"]
-      return max(counted, measure.product_flops(gradient, masked, batch))
+      return max(counted, cost.product_flops(gradient, masked, batch))
 
     if "attention_mask" not in self.problems:
       return count()

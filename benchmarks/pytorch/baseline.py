@@ -40,6 +40,7 @@ from benchmarks import measure
 from benchmarks.mask_search import NETWORKS, stage_named
 from benchmarks.steps import Steps
 from benchmarks.workload import Workload, load_study, reads
+from structcomp_jax.engine import cost
 from structcomp_jax.report.text import text_table
 
 _CASES = "resnet50:stage_4,resnet50:first,bert_small:0,bert_small:2"
@@ -90,7 +91,7 @@ def measure_case(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
   """Returns all numbers of one case."""
   torch_search = _import_torch_search()
   num_threads = torch_search.use_all_threads()
-  peaks = [measure.matmul_peak("float32")]
+  peaks = [cost.matmul_peak("float32")]
   name, _, stage = case.rpartition(":")
   masked_from = stage_named(stage)
   config, changes = NETWORKS.get(name, (name, {}))
@@ -145,7 +146,7 @@ def measure_case(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     "torch_flops": baseline.flops(),
     "flops": workload.useful_flops(masked_from, is_cached=is_cached),
     "threads": num_threads,
-    "peaks": [*peaks, measure.matmul_peak("float32")],
+    "peaks": [*peaks, cost.matmul_peak("float32")],
   }
 
 
@@ -182,7 +183,7 @@ def _features_stopwatch(
     return {}
   compute = workload.compute_features(workload.first_stage(masked_from))
   jax.block_until_ready(compute())
-  return {"features": lambda: measure.elapsed(compute)}
+  return {"features": lambda: cost.elapsed(compute)}
 
 
 # Tables.

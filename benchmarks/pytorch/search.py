@@ -14,7 +14,7 @@ from torch.utils import flop_counter
 
 from benchmarks import measure
 from benchmarks.pytorch import networks as torch_networks
-from benchmarks.workload import Workload, reads, stored_problems
+from benchmarks.workload import Workload, reads
 from structcomp_jax import masks, trees
 from structcomp_jax.models.pretrained import tokenizers
 from structcomp_jax.search import schedules
@@ -153,7 +153,7 @@ def _network_and_items(
   """Returns the network with our weights, and its batch."""
   study = workload.study
   weights = trees.leaves_by_path(workload.params)
-  problems = stored_problems(study, workload.batch_size)
+  problems = study.domain.sample(workload.batch_size)
   sizes = workload.network.model.config
   if reads(study) == "images":
     images = study.datasets["base"].encode(problems)["images"]

@@ -25,12 +25,13 @@ class Estimate:
       arguments that lie there already; infinite where that is unknown.
   """
 
-  def __init__(self, job: Any, feed: Any):
+  def __init__(self, job: Any, feed: Any, *, room: float | None = None):
     """Compiles nothing yet.
 
     Args:
       job: `loop.Job`.
       feed: of its batches.
+      room: see the class; default: what the system says.
     """
     self._setup, self._feed = job.setup, feed
     self._row_name = job.learner.row_name
@@ -41,6 +42,9 @@ class Estimate:
     self.arguments = (job.rows, job.fixed, {**shared, **counts})
     mesh = self._setup.mesh
     self.num_local = trees.num_rows(job.rows) // mesh.shape[parallel.ROW_AXIS]
+    if room is not None:
+      self.room = room
+      return
     free = free_bytes(mesh)
     here = resident_bytes((job.fixed, shared, job.state), mesh)
     self.room = (
@@ -49,23 +53,37 @@ class Estimate:
       else -int(parallel.max_over_processes(-free - here))
     )
 
-  def of_steps(self, width: int) -> int:
-    """Returns bytes on a device; compiles the steps."""
-    program = programs.advance(self._setup.with_width(width))
-    return peak_bytes(
-      program.compile(self._state, *self.arguments, *self._feed.shapes())
+  def steps(self, width: int) -> tuple[parallel.Program, tuple[Any, ...]]:
+    """Returns the program of the steps, and the shapes of its arguments."""
+    return (
+      programs.advance(self._setup.with_width(width)),
+      (self._state, *self.arguments, *self._feed.shapes()),
     )
 
-  def of_look(self) -> int:
-    """Returns bytes at a look, with the data set that stays where it is."""
+  def look(self) -> tuple[parallel.Program, tuple[Any, ...]]:
+    """Returns the program of a look, and the shapes of its arguments."""
     rows, fixed, shared = self.arguments
-    compiled = programs.look(self._setup).compile(
+    return programs.look(self._setup), (
       self._state,
       rows,
       fixed,
       {"keys": shared["keys"], "validation": self._validation},
     )
-    return peak_bytes(compiled) + trees.num_bytes(self._feed.shared)
+
+  @property
+  def beside_look(self) -> int:
+    """Bytes of the data set, which stays where it is at a look."""
+    return trees.num_bytes(self._feed.shared)
+
+  def of_steps(self, width: int) -> int:
+    """Returns bytes on a device; compiles the steps."""
+    program, arguments = self.steps(width)
+    return peak_bytes(program.compile(*arguments))
+
+  def of_look(self) -> int:
+    """Returns bytes at a look, with the data set that stays where it is."""
+    program, arguments = self.look()
+    return peak_bytes(program.compile(*arguments)) + self.beside_look
 
   def fits(self, needed: int) -> bool:
     """Whether there is so much room, as far as is known."""
@@ -127,6 +145,33 @@ def resident_bytes(tree: Any, mesh: Mesh) -> int:
   )
 
 
+def program_bytes(compiled: jax.stages.Compiled) -> dict[str, int]:
+  """Returns what a compiled program needs on each device while it runs.
+
+  >>> compiled = jax.jit(lambda x: x + 1).lower(np.zeros(3)).compile()
+  >>> list(program_bytes(compiled))
+  ['arguments', 'temporary', 'total']
+
+  Returns:
+    "arguments"; "temporary": beside what it reads and writes; "total":
+    arguments, results that do not reuse their memory, and temporary. Zeros
+    where the backend does not tell.
+  """
+  analysis = compiled.memory_analysis()
+  if analysis is None:
+    return {"arguments": 0, "temporary": 0, "total": 0}
+  arguments, temporary = (
+    analysis.argument_size_in_bytes,
+    analysis.temp_size_in_bytes,
+  )
+  results = analysis.output_size_in_bytes - analysis.alias_size_in_bytes
+  return {
+    "arguments": arguments,
+    "temporary": temporary,
+    "total": arguments + results + temporary,
+  }
+
+
 def peak_bytes(compiled: jax.stages.Compiled) -> int:
   """Returns the memory of a program on each device, arguments included.
 
@@ -136,15 +181,7 @@ def peak_bytes(compiled: jax.stages.Compiled) -> int:
 
   Zero where the backend does not tell.
   """
-  memory = compiled.memory_analysis()
-  if memory is None:
-    return 0
-  return (
-    memory.argument_size_in_bytes
-    + memory.output_size_in_bytes
-    - memory.alias_size_in_bytes
-    + memory.temp_size_in_bytes
-  )
+  return program_bytes(compiled)["total"]
 
 
 def free_bytes(mesh: Mesh) -> int | None:

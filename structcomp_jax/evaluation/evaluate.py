@@ -5,6 +5,7 @@ masks and the dense one, on every test task. It is fed with one chunk of the
 problems of all tasks after another.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from structcomp_jax import masks, trees, types
 from structcomp_jax.engine import batching, parallel
@@ -103,13 +105,16 @@ def evaluate(
   checks.check_sizes(batch_size=batch_size, chunk_size=chunk_size, width=width)
   checks.check_variants(variants, spec)
   checks.check_tasks(metrics_fn, params, datasets, batch_size)
-  stacks, starts = unique_masks(variants)
-  fills = tuple(sorted({variant.fill for variant in variants.values()}))
-  rows = _rows(variants, starts, fills)
-  num_networks = trees.num_rows(rows)
-  rows = _fill_up(rows, len(parallel.devices_of(devices)))
-  mesh = parallel.row_mesh(trees.num_rows(rows), devices)
-  program = _program(metrics_fn, spec, mesh, batch_size, width, fills)
+  stacks, _ = unique_masks(variants)
+  made = make_program(
+    metrics_fn,
+    spec,
+    variants,
+    batch_size=batch_size,
+    width=width,
+    devices=devices,
+  )
+  mesh = made.mesh
   stacked = jax.tree.map(
     lambda *parts: np.concatenate(parts),
     *(parallel.fetch(dict(stack)) for stack in stacks),
@@ -118,15 +123,71 @@ def evaluate(
     {"params": params, "masks": stacked, "key": key}, mesh
   )
   values = _values(
-    lambda chunk: program(
-      rows, {**shared, "chunk": parallel.replicate(chunk, mesh)}
+    lambda chunk: made.program(
+      made.rows, {**shared, "chunk": parallel.replicate(chunk, mesh)}
     ),
     datasets,
     batch_size,
     chunk_size,
   )
-  means = _means(trees.row(values, slice(num_networks)), datasets)
+  means = _means(trees.row(values, slice(made.num_networks)), datasets)
   return _by_variant(means, variants)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Networks:
+  """The networks of an evaluation as rows of one program.
+
+  Attributes:
+    program: (rows, {"params", "masks", "key", "chunk"}) -> {metric: f32[rows,
+      examples, ...]}; "masks" are all stacks, each once, joined.
+    rows: of the networks, filled up to as many on every device.
+    num_networks: those that are wanted.
+    mesh: over which devices.
+  """
+
+  program: parallel.Program
+  rows: dict[str, np.ndarray]
+  num_networks: int
+  mesh: Mesh
+
+
+def make_program(
+  metrics_fn: types.MetricsFn,
+  spec: masks.MaskSpec,
+  variants: Mapping[Any, Variant],
+  *,
+  batch_size: int,
+  width: int = 0,
+  devices: Sequence[Any] | None = None,
+) -> Networks:
+  """Returns the program of an evaluation, which it does not run.
+
+  >>> params = {"kernel": np.ones(2)}
+  >>> spec = masks.select(params, [(".*", "weight")])
+  >>> shapes = {"kernel": jax.ShapeDtypeStruct((3, 2), "bool")}
+  >>> make_program(
+  ...   lambda params, batch: {"output": batch["x"] @ params["kernel"]},
+  ...   spec,
+  ...   {"kept": Variant(shapes, [0, 1, 2])},
+  ...   batch_size=4,
+  ... ).num_networks
+  3
+
+  Args: those of `evaluate`; of masks the shapes are enough.
+  """
+  _, starts = unique_masks(variants)
+  fills = tuple(sorted({variant.fill for variant in variants.values()}))
+  rows = _rows(variants, starts, fills)
+  num_networks = trees.num_rows(rows)
+  rows = _fill_up(rows, len(parallel.devices_of(devices)))
+  mesh = parallel.row_mesh(trees.num_rows(rows), devices)
+  return Networks(
+    program=_program(metrics_fn, spec, mesh, batch_size, width, fills),
+    rows=rows,
+    num_networks=num_networks,
+    mesh=mesh,
+  )
 
 
 def _rows(
@@ -202,15 +263,30 @@ def _chunks(
   filled up with examples from the start.
   """
   total = sum(map(trees.num_rows, datasets.values()))
-  num_batches = -(-total // batch_size)
-  num_chunks = -(-total // (chunk_size or total))
-  # Chunks are as equal as whole batches allow.
-  size = min(-(-num_batches // num_chunks) * batch_size, total)
+  size = examples_of_chunk(total, batch_size, chunk_size)
   for start in range(0, total, size):
     parts = _examples(datasets, start, start + size)
     if start + size > total:
       parts += _examples(datasets, 0, start + size - total)
     yield jax.tree.map(_concatenate, *parts)
+
+
+def examples_of_chunk(total: int, batch_size: int, chunk_size: int = 0) -> int:
+  """Returns how many examples lie on the devices at a time.
+
+  Chunks are as equal as whole batches allow.
+
+  >>> examples_of_chunk(total=100, batch_size=8, chunk_size=64)
+  56
+
+  Args:
+    total: examples of all tasks.
+    batch_size: examples computed at a time.
+    chunk_size: of a chunk, at most; 0: all.
+  """
+  num_batches = -(-total // batch_size)
+  num_chunks = -(-total // (chunk_size or total))
+  return min(-(-num_batches // num_chunks) * batch_size, total)
 
 
 def _examples(

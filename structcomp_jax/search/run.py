@@ -133,23 +133,74 @@ def run(
   problems.check_functions(
     config, one_network, (loss_fn, dataset), (metrics_fn, validation)
   )
-  rows = config.candidates()
-
-  def init(start):
-    return initial_state(
-      rows, spec, config, start=start, held=held, params=one_network
-    )
-
-  learner = MaskLearner(
-    loss_fn=loss_fn,
+  job = make_job(
+    loss_fn,
+    params,
+    spec,
+    dataset,
+    config,
+    key=key,
+    validation=validation,
     metrics_fn=metrics_fn,
-    spec=spec,
-    config=config.objective(),
-    held=masks.matching(spec, held, "held"),
+    start=start,
+    held=held,
+    params_have_rows=params_have_rows,
+    state=state,
+    devices=devices,
   )
-  job = loop.Job(
-    learner=learner,
-    init=init,
+  job.state_shapes()  # Raises if `start` does not fit.
+  _say(notices.about_settings(config, job.setup.num_steps))
+  final, history = loop.run(job, on_call=on_call)
+  return _result(job.learner.relaxation, job.rows, final, history)
+
+
+def make_job(
+  loss_fn: types.LossFn,
+  params: types.Params,
+  spec: masks.MaskSpec,
+  dataset: types.Batch,
+  config: SearchConfig,
+  *,
+  key: jax.Array,
+  validation: types.Batch | None = None,
+  metrics_fn: types.MetricsFn | None = None,
+  start: types.MaskLogits | None = None,
+  held: Sequence[str] = (),
+  params_have_rows: bool = False,
+  state: SearchState | None = None,
+  devices: Sequence[Any] | None = None,
+) -> loop.Job:
+  """Returns the loop of a search, which it checks little and does not run.
+
+  >>> params = {"kernel": jax.ShapeDtypeStruct((2,), "float32")}
+  >>> job = make_job(
+  ...   lambda params, batch: (params["kernel"] * batch["x"]).mean(),
+  ...   params,
+  ...   masks.select(params, [(".*", "weight")]),
+  ...   {"x": np.ones((8, 2), np.float32)},
+  ...   SearchConfig(batch_size=2, num_epochs=3),
+  ...   key=jax.random.key(0),
+  ... )
+  >>> job.setup.num_steps
+  12
+
+  Args: those of `run`; of `params` the shapes are enough where nothing runs.
+  """
+  one_network, rows = (
+    _one_network(params, params_have_rows),
+    config.candidates(),
+  )
+  return loop.Job(
+    learner=MaskLearner(
+      loss_fn=loss_fn,
+      metrics_fn=metrics_fn,
+      spec=spec,
+      config=config.objective(),
+      held=masks.matching(spec, held, "held"),
+    ),
+    init=lambda start: initial_state(
+      rows, spec, config, start=start, held=held, params=one_network
+    ),
     init_arguments=(start,),
     state=state,
     rows=rows,
@@ -162,10 +213,6 @@ def run(
     validation=validation,
     devices=devices,
   )
-  job.state_shapes()  # Raises if `start` does not fit.
-  _say(notices.about_settings(config, job.setup.num_steps))
-  final, history = loop.run(job, on_call=on_call)
-  return _result(learner.relaxation, rows, final, history)
 
 
 def _say(notice: str | None) -> None:
@@ -212,20 +259,18 @@ def choose_width(
   one_network = _one_network(params, params_have_rows)
   masks.check_spec(spec, one_network)
   problems.check(config, dataset, None)
-  rows = config.candidates()
-  job = loop.Job(
-    learner=MaskLearner(loss_fn, None, spec, config.objective()),
-    init=lambda: initial_state(rows, spec, config, params=one_network),
-    rows=rows,
-    dataset=dataset,
-    plan=Plan.of(config),
-    machine=Machine.of(config),
-    keys=Keys(*jax.random.split(key)),
-    fixed=params,
-    fixed_has_rows=params_have_rows,
-    devices=devices,
+  return width.choose_width(
+    make_job(
+      loss_fn,
+      params,
+      spec,
+      dataset,
+      config,
+      key=key,
+      params_have_rows=params_have_rows,
+      devices=devices,
+    )
   )
-  return width.choose_width(job)
 
 
 def _one_network(params, params_have_rows):

@@ -244,7 +244,48 @@ def run(
   problems.check(
     (loss_fn, dataset), (metrics_fn, validation), state.params, config, draw_key
   )
-  job = loop.Job(
+  job = make_job(
+    loss_fn,
+    metrics_fn,
+    lambda: state,
+    # A copy, since the arrays of the state are reused.
+    Seed(jnp.array(parallel.fetch(state.seed))),
+    dataset,
+    validation,
+    config,
+    key=key,
+    draw_key=draw_key,
+    optimizer=optimizer,
+    score_fn=score_fn,
+    moving_loss_fn=moving_loss_fn,
+    devices=devices,
+  )
+  final, _ = loop.run(dataclasses.replace(job, state=state), on_call=on_call)
+  return final
+
+
+def make_job(
+  loss_fn: types.LossFn,
+  metrics_fn: types.MetricsFn,
+  init: Callable[[], TrainState],
+  rows: Seed,
+  dataset: types.Batch,
+  validation: types.Batch,
+  config: TrainConfig,
+  *,
+  key: jax.Array,
+  draw_key: jax.Array | None = None,
+  optimizer: Any = None,
+  score_fn: ScoreFn = validation_loss,
+  moving_loss_fn: MovingLossFn | None = None,
+  devices: Sequence[Any] | None = None,
+) -> loop.Job:
+  """Returns the loop of a training, which it does not check and not run.
+
+  Args: those of `run`, with what makes the stacked state (`init`) and the
+    seeds (`rows`) in its place.
+  """
+  return loop.Job(
     learner=Supervised(
       loss_fn=loss_fn,
       metrics_fn=metrics_fn,
@@ -255,10 +296,8 @@ def run(
       keeps_last=config.keep == "last",
       moving_loss_fn=moving_loss_fn,
     ),
-    init=lambda: state,
-    state=state,
-    # A copy, since the arrays of the state are reused.
-    rows=Seed(jnp.array(parallel.fetch(state.seed))),
+    init=init,
+    rows=rows,
     dataset=dataset,
     plan=Plan.of(config),
     machine=Machine.of(config),
@@ -266,8 +305,6 @@ def run(
     validation=validation,
     devices=devices,
   )
-  final, _ = loop.run(job, on_call=on_call)
-  return final
 
 
 def choose_width(

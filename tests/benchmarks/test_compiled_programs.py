@@ -5,8 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmarks import chips, compiled, compiled_page, measure, workload
+from benchmarks import compiled, compiled_page, measure, workload
+from benchmarks.collectives import collectives
 from structcomp_jax import target, trees
+from structcomp_jax.engine import chips
 
 TEXT = """
   %sum = f32[2,3]{1,0:T(2,128)} all-reduce(%y), channel_id=1, to_apply=%add
@@ -17,7 +19,7 @@ TEXT = """
 
 
 def test_collectives_are_counted_once_with_the_bytes_of_their_results():
-  assert chips.collectives(TEXT) == {
+  assert collectives(TEXT) == {
     "all-reduce": {"count": 1, "bytes": 24},
     "all-gather": {"count": 1, "bytes": 48},
   }

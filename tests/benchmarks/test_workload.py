@@ -4,8 +4,9 @@ import chex
 import numpy as np
 import pytest
 
-from benchmarks import mask_search, measure, search_table
+from benchmarks import mask_search, search_table
 from benchmarks.workload import Workload, load_study
+from structcomp_jax.engine import cost
 
 LANGUAGE = "configs/language/sv_singular.py:smoke"
 VISION = "configs/vision/inside_contact.py:smoke"
@@ -57,7 +58,7 @@ def test_useful_flops_are_in_proportion_to_the_batch(workload):
 
 
 def test_a_network_is_measured(monkeypatch):
-  monkeypatch.setattr(measure, "YARDSTICK", {"cpu": (64, 1)})
+  monkeypatch.setattr(cost, "YARDSTICK", {"cpu": (64, 1)})
   monkeypatch.setattr(mask_search, "_LEAST_SECONDS", 0.0)
   # One way to search is enough.
   monkeypatch.setattr(Workload, "can_be_cached", lambda *_: False)

@@ -71,6 +71,10 @@ class Arithmetic:
   def available(self, task: str) -> Mapping[str, int]:
     return arithmetic.SPLIT_SIZES
 
+  def sample(self, num_problems: int) -> np.ndarray:
+    """Real problems."""
+    return arithmetic.make_problems(self.experiment, "train")[:num_problems]
+
   def encode(self, task: str, problems: np.ndarray) -> types.Batch:
     return _ENCODE[self.experiment](task, problems)
 

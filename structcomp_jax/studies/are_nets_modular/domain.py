@@ -55,6 +55,13 @@ class Domain(Protocol):
   def available(self, task: str) -> Mapping[str, int]:
     """Returns how many problems every split of its builder/config has."""
 
+  def sample(self, num_problems: int) -> np.ndarray:
+    """Returns problems as they are stored, without a data set.
+
+    To measure and to plan with: of the right shapes, perhaps noise, and no
+    more than there are.
+    """
+
   def encode(self, task: str, problems: np.ndarray) -> types.Batch:
     """Returns stored problems as the network reads them, those of the task."""
 

@@ -78,6 +78,10 @@ class Images:
   def available(self, task: str) -> Mapping[str, int]:
     return images.SOURCES[self.source].split_sizes
 
+  def sample(self, num_problems: int) -> np.ndarray:
+    """Noise."""
+    return images.noise(self.source, num_problems)
+
   def encode(self, task: str, problems: np.ndarray) -> types.Batch:
     pixels, labels = images.pixels_and_labels(self.source, problems)
     rows = self._rows(task, labels)

@@ -73,6 +73,13 @@ class Mathematics:
   def available(self, task: str) -> Mapping[str, int]:
     return mathematics.sizes(self.dataset, self.data_dir)
 
+  def sample(self, num_problems: int) -> np.ndarray:
+    """Real problems, of all levels."""
+    made = mathematics.make_problems(
+      self.dataset, "train", num_problems, self.data_dir
+    )
+    return np.array(list(made), dtype=object)
+
   def encode(self, task: str, problems: np.ndarray) -> types.Batch:
     wanted = self.levels if task == _ALL else (task,)
     problems = problems[np.isin(problems[:, 2].astype(str), wanted)]

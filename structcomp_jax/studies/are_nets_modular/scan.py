@@ -81,6 +81,10 @@ class Scan:
     problems = splits.make_datasets(task)
     return {split: len(rows) for split, rows in problems.items()}
 
+  def sample(self, num_problems: int) -> np.ndarray:
+    """Real problems."""
+    return splits.make_datasets("simple")["train"][:num_problems]
+
   def encode(self, task: str, problems: np.ndarray) -> types.Batch:
     return {
       "source": vocabulary.encode_commands(problems[:, 0]),

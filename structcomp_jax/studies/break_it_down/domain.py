@@ -33,6 +33,13 @@ class Domain(Protocol):
   def available(self, task: str) -> dict[str, int]:
     """Returns how many problems every split of a task has."""
 
+  def sample(self, num_problems: int) -> np.ndarray:
+    """Returns problems as they are stored, without a data set.
+
+    To measure and to plan with: of the right shapes, perhaps noise, and no
+    more than there are.
+    """
+
   def separation(self) -> list[str]:
     """Says which data sets of the experiment share problems."""
 

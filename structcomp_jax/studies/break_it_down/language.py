@@ -122,6 +122,11 @@ class Language:
     problems = syntax.make_datasets(self.experiment, self.policy)[task]
     return {split: len(found) for split, found in problems.items()}
 
+  def sample(self, num_problems: int) -> np.ndarray:
+    """Real problems."""
+    found = syntax.make_datasets(self.experiment, self.policy)["base"]["train"]
+    return found[:num_problems]
+
   def separation(self) -> list[str]:
     return syntax.separation_report(self.experiment, self.policy)
 

@@ -66,6 +66,11 @@ class Vision:
   def available(self, task: str) -> dict[str, int]:
     return shapes.split_sizes(task)
 
+  def sample(self, num_problems: int) -> np.ndarray:
+    """Noise."""
+    shape = (num_problems, 4, drawing.SIDE, drawing.SIDE, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
   def separation(self) -> list[str]:
     """Nothing to say: every problem of every data set is drawn afresh."""
     return []

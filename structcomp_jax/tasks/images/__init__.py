@@ -4,8 +4,16 @@ from structcomp_jax.tasks.images.sources import (
   NAMES,
   SOURCES,
   Source,
+  noise,
   pixels_and_labels,
   separation,
 )
 
-__all__ = ["NAMES", "SOURCES", "Source", "pixels_and_labels", "separation"]
+__all__ = [
+  "NAMES",
+  "SOURCES",
+  "Source",
+  "noise",
+  "pixels_and_labels",
+  "separation",
+]

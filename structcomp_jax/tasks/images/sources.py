@@ -161,6 +161,20 @@ def pixels_and_labels(
   return records[:, 1:].reshape(shape), records[:, 0].astype(np.int32)
 
 
+def noise(name: str, num_pictures: int) -> np.ndarray:
+  """Returns stored records of noise, of all classes by turns.
+
+  Args:
+    name: of a source.
+    num_pictures: how many.
+  """
+  source = SOURCES[name]
+  shape = (num_pictures, 1 + source.num_pixels)
+  records = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+  records[:, 0] = np.arange(num_pictures) % len(source.classes)
+  return records
+
+
 def separation(name: str) -> list[str]:
   """Says what tests share with training, line by line."""
   if name == "cifar10_all":
