@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from benchmarks.steps import NO_LOOK, Steps, search_steps
 from structcomp_jax import masks, search, training, trees, types

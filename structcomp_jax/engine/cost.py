@@ -51,7 +51,9 @@ def copy_bandwidth(num_bytes: int = 2**30) -> float:
   return 2 * num_bytes / min(elapsed(lambda: copy(array)) for _ in range(3))
 
 
-def product_flops(function: Callable[..., Any], *arguments: Any) -> float:
+def product_flops(
+  function: Callable[..., Any], *arguments: Any, repeats: bool = True
+) -> float:
   """Returns the arithmetic of all matrix products of a function.
 
   XLA counts the body of a loop once, whatever its length. Here the body of
@@ -62,11 +64,15 @@ def product_flops(function: Callable[..., Any], *arguments: Any) -> float:
   >>> product_flops(lambda x: jax.lax.fori_loop(0, 3, lambda i, y: y @ x, x),
   ...               matrix)
   48.0
+
+  Args:
+    function, *arguments: what is counted; shapes are enough.
+    repeats: False: the body of every loop counts once.
   """
-  return _products(jax.make_jaxpr(function)(*arguments).jaxpr)
+  return _products(jax.make_jaxpr(function)(*arguments).jaxpr, repeats)
 
 
-def _products(jaxpr: Any) -> float:
+def _products(jaxpr: Any, repeats: bool) -> float:
   total = 0.0
   for equation in jaxpr.eqns:
     if equation.primitive.name == "dot_general":
@@ -76,7 +82,7 @@ def _products(jaxpr: Any) -> float:
       total += 2.0 * math.prod(equation.outvars[0].aval.shape) * depth
       continue
     inner = [
-      _products(getattr(part, "jaxpr", part))
+      _products(getattr(part, "jaxpr", part), repeats)
       for parameter in equation.params.values()
       for part in (
         parameter if isinstance(parameter, (tuple, list)) else (parameter,)
@@ -86,5 +92,6 @@ def _products(jaxpr: Any) -> float:
     if equation.primitive.name == "cond":
       total += max(inner)
     else:
-      total += sum(inner) * equation.params.get("length", 1)
+      length = equation.params.get("length", 1) if repeats else 1
+      total += sum(inner) * length
   return total

@@ -289,6 +289,13 @@ class Program:
   def compile(self, *arguments: Any) -> jax.stages.Compiled:
     """Compiles the program without running it, for later calls as well.
 
+    Args: those of `lower`.
+    """
+    return self.lower(*arguments).compile()
+
+  def lower(self, *arguments: Any) -> jax.stages.Lowered:
+    """Returns the program as the compiler gets it.
+
     Args:
       *arguments: arrays, or `jax.ShapeDtypeStruct` in their place.
     """
@@ -300,7 +307,7 @@ class Program:
       )
       for layout, shapes in zip(self.layouts, shapes_of(arguments), strict=True)
     ]
-    return self.function.lower(*placed).compile()
+    return self.function.lower(*placed)
 
 
 def shapes_of(tree: Any) -> Any:

@@ -17,6 +17,17 @@ _EVALUATION_BYTES = 2**29
 Label = TypeVar("Label", bound=Hashable)
 
 
+def chunk_size(examples: types.Batch) -> int:
+  """Returns how many such examples an evaluation has on the devices at a time.
+
+  >>> import numpy as np
+  >>> chunk_size({"x": np.zeros((7, 2**20), np.float32)})
+  128
+  """
+  example_bytes = trees.num_bytes(trees.row(examples, slice(1)))
+  return max(_EVALUATION_BYTES // example_bytes, 1)
+
+
 class FrozenNetwork:
   """One network of an experiment, searched and tested.
 
@@ -75,7 +86,6 @@ class FrozenNetwork:
       {label: {task: {metric: f32[K]}}}.
     """
     datasets = {task: self.examples(masked_from, task, split) for task in tasks}
-    example_bytes = trees.num_bytes(trees.row(datasets[tasks[0]], slice(1)))
     return evaluation.evaluate(
       self.network(masked_from).metrics_fn,
       self.params,
@@ -84,7 +94,7 @@ class FrozenNetwork:
       datasets,
       key=key,
       batch_size=self.work.config.evaluation.batch_size,
-      chunk_size=max(_EVALUATION_BYTES // example_bytes, 1),
+      chunk_size=chunk_size(datasets[tasks[0]]),
       width=widths.for_evaluation(self.work, masked_from),
     )
 

@@ -129,6 +129,20 @@ class Study(Protocol):
   def about_data(self) -> Sequence[str]:
     """Says what a reader should know of the data sets, line by line."""
 
+  def sample(self, num_problems: int) -> np.ndarray:
+    """Returns problems of the first task as they are stored.
+
+    Without a data set: of the right shapes, perhaps noise, and no more than
+    there are.
+    """
+
+  def outline(self) -> Any:
+    """Returns what `train`, `search` and `test` do, a `forecast` `Outline`.
+
+    Raises:
+      UserError: that is not known before.
+    """
+
   def train(self, work: Any) -> None:
     """Makes the base networks that are not there; `work` is an `Experiment`."""
 

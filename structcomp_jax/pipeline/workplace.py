@@ -12,7 +12,7 @@ from structcomp_jax import types
 from structcomp_jax.io import layout
 from structcomp_jax.pipeline import choices, keys, rounds
 from structcomp_jax.pipeline.config import Runtime
-from structcomp_jax.pipeline.features import store
+from structcomp_jax.pipeline.features import place, store
 from structcomp_jax.pipeline.study import Study
 from structcomp_jax.tasks import datasets
 
@@ -87,6 +87,10 @@ class Workplace:
         f"the config wants {expected}; use another runtime.data_dir"
       )
     return dataset.encode(problems)
+
+  def space(self, cache_gigabytes: float) -> place.Space:
+    """Returns the space that this machine has for features."""
+    return place.Space.now(cache_gigabytes, self.paths.workdir)
 
   def key(self, purpose: str, *more: int) -> jax.Array:
     """Returns the key of one purpose, folded with further integers."""

@@ -135,23 +135,67 @@ def run(
   Raises:
     UserError: the data set is smaller than a batch.
   """
-  order_key, view_key, validation_key = jax.random.split(key, 3)
-  num_validation = trees.num_rows(validation)
   metrics_fn = Metrics(embed_fn, config.tau)
+  validation, options = _options(dataset, validation, config, key)
   return supervised.run(
     Loss(metrics_fn),
     metrics_fn,
     state,
     dataset,
-    {**validation, "key": jax.random.split(validation_key, num_validation)},
+    validation,
     config.train_config(),
-    key=order_key,
-    draw_key=view_key,
-    optimizer=AdamW(config, config.steps_per_epoch(dataset)),
-    score_fn=_minus_top_5,
     on_call=on_call,
     devices=devices,
+    **options,
   )
+
+
+def make_job(
+  embed_fn: EmbedFn,
+  init: Callable[[], supervised.TrainState],
+  rows: supervised.Seed,
+  dataset: types.Batch,
+  validation: types.Batch,
+  config: SimclrConfig,
+  *,
+  key: jax.Array,
+  devices: Sequence[Any] | None = None,
+) -> loop.Job:
+  """Returns the loop of a pretraining, which it does not check and not run.
+
+  Args: those of `run`, with what makes the stacked state (`init`) and the
+    seeds (`rows`) in its place.
+  """
+  metrics_fn = Metrics(embed_fn, config.tau)
+  validation, options = _options(dataset, validation, config, key)
+  return supervised.make_job(
+    Loss(metrics_fn),
+    metrics_fn,
+    init,
+    rows,
+    dataset,
+    validation,
+    config.train_config(),
+    devices=devices,
+    **options,
+  )
+
+
+def _options(
+  dataset: types.Batch,
+  validation: types.Batch,
+  config: SimclrConfig,
+  key: jax.Array,
+) -> tuple[types.Batch, dict[str, Any]]:
+  """Returns validation data with keys, and how such a training differs."""
+  order_key, view_key, validation_key = jax.random.split(key, 3)
+  keys = jax.random.split(validation_key, trees.num_rows(validation))
+  return {**validation, "key": keys}, {
+    "key": order_key,
+    "draw_key": view_key,
+    "optimizer": AdamW(config, config.steps_per_epoch(dataset)),
+    "score_fn": _minus_top_5,
+  }
 
 
 def learning_rate(config: SimclrConfig) -> optax.Schedule:

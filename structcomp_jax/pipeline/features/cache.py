@@ -107,9 +107,7 @@ class FeatureCache:
     needed = trees.num_bytes(self._shapes(stage, self._most_examples()))
 
     def make():
-      space = place.Space.now(
-        self._settings.cache_gigabytes, self._work.paths.workdir
-      )
+      space = self._work.space(self._settings.cache_gigabytes)
       chosen, reason = place.choose(
         self._settings.cache, needed, space, self._intensity(stage)
       )

@@ -9,7 +9,7 @@ from structcomp_jax.pipeline.features import store as feature_store
 
 SETTINGS = ("auto", "device", "host", "disk", "off")
 # Of an accelerator's memory; the rest is for candidates and their batches.
-_DEVICE_SHARE = 0.4
+DEVICE_SHARE = 0.4
 _GIGABYTE = 1e9
 # Floating-point operations per byte of features below which they are computed
 # at every step: reading them takes as long. Embeddings with a norm have 3; from
@@ -47,7 +47,7 @@ class Space:
     if device.platform == "cpu":
       on_device = None
     else:
-      on_device = 0 if limit is None else _DEVICE_SHARE * limit
+      on_device = 0 if limit is None else DEVICE_SHARE * limit
     return cls(
       device=on_device,
       host=cache_gigabytes * _GIGABYTE,
@@ -84,7 +84,7 @@ def choose(
     reason = f"more than {budget}"
   else:
     share = (
-      f"{_DEVICE_SHARE:.0%} of the device's memory, "
+      f"{DEVICE_SHARE:.0%} of the device's memory, "
       f"{_gigabytes(space.device)} GB"
     )
     if needed <= space.device:

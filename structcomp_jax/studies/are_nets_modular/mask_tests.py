@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,59 @@ from structcomp_jax.pipeline.mask_tests import (
 )
 from structcomp_jax.pipeline.parts import Part
 from structcomp_jax.structure import overlap
-from structcomp_jax.studies.are_nets_modular.domain import CONTROL
+from structcomp_jax.studies.are_nets_modular.domain import CONTROL, Domain
 
 NUM_BINS = 500
+_IO_CONTROL, _IO_FREE = "zero_io_control", "zero_io_free"
+
+
+def variants_of(
+  learned: types.AnyMask,
+  random: types.AnyMask,
+  further: Mapping[str, types.AnyMask],
+  seeds: Sequence[int],
+) -> Variants:
+  """Returns the networks to make of some masks.
+
+  Args:
+    learned: {path: bool[K, ...]}.
+    random: random masks that keep as much.
+    further: {label: masks of what stays}, see `further_labels`.
+    seeds: of the masks.
+  """
+  stays = {
+    (LEARNED, "none"): (learned, False),
+    (LEARNED, "zero"): (learned, True),
+    (RANDOM, "none"): (random, False),
+    (RANDOM, "zero"): (random, True),
+    **{(LEARNED, label): (one, False) for label, one in further.items()},
+  }
+  return {
+    label: evaluation.Variant(stacked, seeds, inverted=inverted)
+    for label, (stacked, inverted) in stays.items()
+  }
+
+
+def further_labels(
+  domain: Domain, subroutine: str, paths: Sequence[str]
+) -> list[str]:
+  """Returns the labels of further masks made of those of a subroutine.
+
+  All that there may be: without its control mask, one has no `zero_io_control`.
+
+  Args:
+    domain: of the experiment.
+    subroutine: whose masks they are made of.
+    paths: of the masked leaves.
+  """
+  if subroutine == CONTROL:
+    return [
+      f"{label}_{name}"
+      for name in domain.halves(paths)
+      for label in ("half", "rest")
+    ]
+  first, last = domain.ends()
+  return [_IO_CONTROL, _IO_FREE] if {*first, *last} else []
 
 
 class Tests(MaskTests):
@@ -41,22 +91,9 @@ class Tests(MaskTests):
         rest_<name>      the control mask, in the other half alone
     """
     random = self.random_masks(subroutine, found)
-    stays = {
-      (LEARNED, "none"): (found.stacked, False),
-      (LEARNED, "zero"): (found.stacked, True),
-      (RANDOM, "none"): (random, False),
-      (RANDOM, "zero"): (random, True),
-    }
-    if subroutine == CONTROL:
-      for label, stacked in self._halves(found).items():
-        stays[LEARNED, label] = (stacked, False)
-    else:
-      for label, stacked in self._inverses(found).items():
-        stays[LEARNED, label] = (stacked, False)
-    return {
-      label: evaluation.Variant(stacked, found.seeds, inverted=inverted)
-      for label, (stacked, inverted) in stays.items()
-    }
+    is_control = subroutine == CONTROL
+    further = self._halves(found) if is_control else self._inverses(found)
+    return variants_of(found.stacked, random, further, found.seeds)
 
   def measures(
     self, task: str, measured: Measured, dense: Mapping[str, Measured]
@@ -135,11 +172,11 @@ class Tests(MaskTests):
       control = trees.stack(
         [known[0] if one is None else one for one in controls]
       )
-      made["zero_io_control"] = {
+      made[_IO_CONTROL] = {
         path: control[path] if path in ends else leaf
         for path, leaf in inverse.items()
       }
-    made["zero_io_free"] = {
+    made[_IO_FREE] = {
       path: np.ones_like(leaf) if path in ends else leaf
       for path, leaf in inverse.items()
     }

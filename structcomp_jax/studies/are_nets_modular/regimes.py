@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+from ml_collections import ConfigDict
 
 from structcomp_jax import types
 from structcomp_jax.pipeline import base_networks, checks
 from structcomp_jax.pipeline.experiment import Experiment
+from structcomp_jax.pipeline.forecast import steps as forecast
 from structcomp_jax.pipeline.study import fresh_params
 from structcomp_jax.report import style
 
@@ -36,6 +38,10 @@ class Regime:
     for seed in work.missing_seeds(self.name):
       work.store(self.name, seed, _fresh(study, work, seed))
 
+  def outline(self, study: Any) -> list[forecast.Step]:
+    """Returns the steps that making all networks takes."""
+    return []
+
   def check(self, study: Any) -> None:
     """Raises UserError for settings that cannot make such networks."""
     if self.needs and self.needs not in study.config.regimes:
@@ -53,7 +59,7 @@ class Trained(Regime):
     """Trains all seeds together."""
     domain = study.domain
     job = base_networks.Training(
-      task=domain.only_tasks.get(self.name, domain.tasks()[0]),
+      task=self._task(study),
       config=study.train_config(),
       start=lambda seed: _fresh(study, work, seed),
       directory=work.paths.training(self.name),
@@ -62,6 +68,24 @@ class Trained(Regime):
       moving_loss_fn=study.network.moving_loss_fn,
     )
     work.train(self.name, job)
+
+  def outline(self, study: Any) -> list[forecast.Step]:
+    """Returns the training."""
+    return [
+      forecast.Training(
+        label=f"training {self.name}",
+        task=self._task(study),
+        config=study.train_config(),
+        num_rows=len(study.config.base_seeds),
+        loss_draws=study.domain.loss_draws,
+        moving_loss_fn=study.network.moving_loss_fn,
+      )
+    ]
+
+  def _task(self, study: Any) -> str:
+    domain = study.domain
+    task: str = domain.only_tasks.get(self.name, domain.tasks()[0])
+    return task
 
   def check(self, study: Any) -> None:
     """Raises UserError for a training that cannot run."""
@@ -148,6 +172,6 @@ def train(study: Any, work: Experiment) -> None:
       base_networks.skip(work, regime.name)
 
 
-def with_masks(work: Experiment) -> list[str]:
-  """Returns the regimes of the config in whose networks masks are searched."""
-  return [name for name in work.config.regimes if REGIMES[name].has_masks]
+def with_masks(config: ConfigDict) -> list[str]:
+  """Returns the regimes of a config in whose networks masks are searched."""
+  return [name for name in config.regimes if REGIMES[name].has_masks]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from structcomp_jax import masks, search, training, trees, types
@@ -14,6 +15,7 @@ from structcomp_jax.models import staged
 from structcomp_jax.pipeline import checks, mask_search
 from structcomp_jax.pipeline.config import BaseTraining, Runtime
 from structcomp_jax.pipeline.experiment import Experiment
+from structcomp_jax.pipeline.forecast import steps as forecast
 from structcomp_jax.pipeline.parts import Part
 from structcomp_jax.pipeline.study import (
   DataSet,
@@ -26,6 +28,7 @@ from structcomp_jax.studies.are_nets_modular import (
   holding,
   images,
   mathematics,
+  outline,
   regimes,
   scan,
 )
@@ -141,6 +144,14 @@ class AreNetsModular:
     """Says what the tests share with training."""
     return self.domain.separation()
 
+  def sample(self, num_problems: int) -> np.ndarray:
+    """Returns stored problems, without a data set."""
+    return self.domain.sample(num_problems)
+
+  def outline(self) -> forecast.Outline:
+    """Returns the steps of the experiment."""
+    return outline.outline(self)
+
   def train(self, work: Experiment) -> None:
     """Makes the base networks of every regime that are not there yet."""
     regimes.train(self, work)
@@ -149,7 +160,7 @@ class AreNetsModular:
     """Searches every mask in all base networks of a regime at once."""
     todo = [
       (regime, subroutine)
-      for regime in regimes.with_masks(work)
+      for regime in regimes.with_masks(self.config)
       for subroutine in self.subroutines
     ]
     for number, (regime, subroutine) in enumerate(todo, start=1):

@@ -3,7 +3,7 @@
 import functools
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -126,6 +126,17 @@ class PermutedTransfer:
   def about_data(self) -> list[str]:
     """Says what the tests share with training."""
     return images.separation(self.config.data.source)
+
+  def sample(self, num_problems: int) -> np.ndarray:
+    """Returns noise in the place of stored pictures."""
+    return images.noise(self.config.data.source, num_problems)
+
+  def outline(self) -> NoReturn:
+    """Raises UserError: there is no plan of weights and masks together."""
+    raise types.UserError(
+      f"there is no plan for {self.config.experiment}, which learns weights "
+      "and masks together; leave out --plan"
+    )
 
   def train(self, work: Experiment) -> None:
     """Does nothing: weights are learned together with masks, in `search`."""

@@ -15,6 +15,7 @@ from typing import Any
 from structcomp_jax.io import files, layout, metrics
 from structcomp_jax.pipeline import config, mask_search
 from structcomp_jax.pipeline.experiment import Experiment
+from structcomp_jax.pipeline.forecast import steps as forecast
 from structcomp_jax.pipeline.parts import Part
 from structcomp_jax.pipeline.study import DataSet
 from structcomp_jax.pipeline.workplace import Workplace
@@ -73,6 +74,26 @@ def search(study: Any, work: Experiment) -> None:
       ),
       functools.partial(work.paths.cut, regime, pair=pair),
     )
+
+
+def outline(study: Any) -> list[forecast.Step]:
+  """Returns the step that searching all cuts takes."""
+  todo = wanted(study)
+  if not todo:
+    return []
+  kept, rest = tasks_of(study, SUBROUTINES)
+  return [
+    forecast.Search(
+      label="cuts",
+      section="cuts",
+      tasks=(kept,),
+      rest_task=rest,
+      masked_from=study.cuts.masked_from[0],
+      config=study.cut_config(),
+      num_networks=len(study.config.base_seeds),
+      times=len(todo),
+    )
+  ]
 
 
 def wanted(study: Any) -> list[tuple[str, str]]:

@@ -33,6 +33,9 @@ class Domain(Protocol):
   def available(self, task: str) -> dict[str, int]:
     """Returns how many problems every split of a task has."""
 
+  def assumptions(self) -> list[str]:
+    """Says what a plan takes for granted of the problems, line by line."""
+
   def sample(self, num_problems: int) -> np.ndarray:
     """Returns problems as they are stored, without a data set.
 

@@ -122,6 +122,12 @@ class Language:
     problems = syntax.make_datasets(self.experiment, self.policy)[task]
     return {split: len(found) for split, found in problems.items()}
 
+  def assumptions(self) -> list[str]:
+    return [
+      f"sentences are padded to {self.length} tokens, the longest of the "
+      "experiment"
+    ]
+
   def sample(self, num_problems: int) -> np.ndarray:
     """Real problems."""
     found = syntax.make_datasets(self.experiment, self.policy)["base"]["train"]

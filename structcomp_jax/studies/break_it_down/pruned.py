@@ -18,7 +18,7 @@ from structcomp_jax.pipeline import mask_search
 from structcomp_jax.pipeline.frozen import FrozenNetwork
 from structcomp_jax.studies.break_it_down import config as sections
 
-_TASK = "base"
+TASK = "base"
 
 
 def settings(study: Any) -> sections.Pruning:
@@ -58,7 +58,7 @@ def prune(
     dense,
     mask_search.Search(
       directory=work.paths.pruning(base_seed),
-      task=_TASK,
+      task=TASK,
       masked_from=settings(study).masked_from,
       config=search_config(study),
       key=work.key("pruning", base_seed),
@@ -69,11 +69,11 @@ def prune(
   metrics = dense.evaluate(
     found.masked_from,
     {"pruned": networks},
-    (_TASK,),
+    (TASK,),
     "validation",
     key=work.key("ablation"),
   )
-  accuracies = metrics["pruned"][_TASK]["accuracy"]
+  accuracies = metrics["pruned"][TASK]["accuracy"]
   dense.forget_features()
   best = int(np.argmax(np.where(found.finite, accuracies, -1.0)))
   info = {

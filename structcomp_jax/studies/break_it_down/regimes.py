@@ -7,6 +7,7 @@ from typing import Any
 from structcomp_jax import training, types
 from structcomp_jax.pipeline import base_networks, checks
 from structcomp_jax.pipeline.experiment import Experiment
+from structcomp_jax.pipeline.forecast import steps as forecast
 from structcomp_jax.pipeline.study import fresh_params
 from structcomp_jax.report import style
 from structcomp_jax.studies.break_it_down import pruned, simclr, sweep
@@ -39,6 +40,10 @@ class Regime:
     """Makes the networks that are not there yet."""
     for seed in work.missing_seeds(self.name):
       work.store(self.name, seed, fresh(study, work, seed))
+
+  def outline(self, study: Any) -> list[forecast.Step]:
+    """Returns the steps that making all networks takes."""
+    return []
 
   def check(self, study: Any) -> None:
     """Raises UserError for settings that cannot make such networks."""
@@ -80,6 +85,30 @@ class Trained(Regime):
     config = self._config(study, changes)
     work.train(self.name, dataclasses.replace(job, config=config))
 
+  def outline(self, study: Any) -> list[forecast.Step]:
+    """Returns the sweep, if there is one, and the training."""
+    pairs = study.base_training.sweep_pairs()
+    # Which batch size wins is not known: the largest needs the most memory.
+    most: dict[str, Any] = max(
+      pairs, key=lambda pair: pair["batch_size"], default={}
+    )
+    steps = [
+      forecast.Training(
+        label=f"sweep {number} of {self.name}",
+        task="base",
+        config=self._config(study, pair),
+        num_rows=1,
+      )
+      for number, pair in enumerate(pairs, start=1)
+    ]
+    training_of_all = forecast.Training(
+      label=f"training {self.name}",
+      task="base",
+      config=self._config(study, most),
+      num_rows=len(study.config.base_seeds),
+    )
+    return [*steps, training_of_all]
+
   def check(self, study: Any) -> None:
     """Raises UserError for a training or sweep that cannot run."""
     with checks.section("training"):
@@ -100,6 +129,19 @@ class Pruned(Regime):
       dense = work.frozen(self.needs, seed)
       params, info = pruned.prune(study, dense, seed)
       work.store(self.name, seed, params, pruning=info)
+
+  def outline(self, study: Any) -> list[forecast.Step]:
+    """Returns the search of the masks that prune."""
+    return [
+      forecast.Search(
+        label="pruning",
+        section="pruning",
+        tasks=(pruned.TASK,),
+        masked_from=pruned.settings(study).masked_from,
+        config=pruned.search_config(study),
+        times=len(study.config.base_seeds),
+      )
+    ]
 
   def check(self, study: Any) -> None:
     """Raises UserError for masks that cannot be searched."""
@@ -123,6 +165,16 @@ class Contrastive(Trained):
   def prepare(self, study: Any, work: Experiment) -> None:
     """Pretrains the backbone unless it is there."""
     simclr.pretrain(study, work)
+
+  def outline(self, study: Any) -> list[forecast.Step]:
+    """Returns the pretraining as well."""
+    pretraining = forecast.Pretraining(
+      label="SimCLR pretraining",
+      embed_fn=study.domain.embed_images,
+      config=simclr.settings(study),
+      num_tasks=len(simclr.data_sets(study)),
+    )
+    return [pretraining, *super().outline(study)]
 
   def check(self, study: Any) -> None:
     """Raises UserError for a pretraining or training that cannot run."""
@@ -189,6 +241,15 @@ def data_to_prepare(study: Any) -> dict[str, Mapping[str, int]]:
   for name in study.config.regimes:
     needed |= REGIMES[name].data_to_prepare(study)
   return needed
+
+
+def outline(study: Any) -> list[forecast.Step]:
+  """Returns the steps that making all base networks takes."""
+  return [
+    step
+    for name in study.config.regimes
+    for step in REGIMES[name].outline(study)
+  ]
 
 
 def train(study: Any, work: Experiment) -> None:

@@ -14,15 +14,17 @@ reported later (of other problems): its D_abl is optimistic.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from structcomp_jax import evaluation, types
+from structcomp_jax import evaluation, trees, types
 from structcomp_jax.io import files
 from structcomp_jax.io.layout import SELECTION
 from structcomp_jax.pipeline import mask_search, mask_sets
 from structcomp_jax.pipeline.experiment import Experiment
+from structcomp_jax.pipeline.forecast import steps as forecast
 from structcomp_jax.pipeline.frozen import FrozenNetwork
 from structcomp_jax.pipeline.tables import SETTINGS
 from structcomp_jax.studies.break_it_down.findings.task_difference import (
@@ -32,6 +34,8 @@ from structcomp_jax.studies.break_it_down.findings.task_difference import (
 
 # Accuracies this close on a validation split are the same.
 _AS_ACCURATE = 0.01
+# The variants that a mask of the grid is judged by.
+_JUDGED = ("none", "zero")
 
 
 def search_subroutine(
@@ -90,13 +94,8 @@ def _choose(
 ) -> dict[str, Any]:
   """Returns {setting: value} to use, searching the grid where there is one."""
   section = study.mask_search
-  axes = (
-    section.learning_rates,
-    section.init_logits,
-    section.penalties,
-    section.masked_from,
-  )
-  if all(len(axis) == 1 for axis in axes):
+  axes = _axes(section)
+  if not has_grid(study):
     return dict(zip(SETTINGS, (axis[0] for axis in axes), strict=True))
   record = job.directory / SELECTION
   if not files.exists(record):
@@ -123,6 +122,92 @@ def _choose(
     raise types.UserError(
       f"{record} is torn; delete it and run {types.command('search')} again"
     ) from error
+
+
+def _axes(section: Any) -> tuple[Sequence[Any], ...]:
+  """Returns the values of each of `SETTINGS`."""
+  return (
+    section.learning_rates,
+    section.init_logits,
+    section.penalties,
+    section.masked_from,
+  )
+
+
+def has_grid(study: Any) -> bool:
+  """Returns whether there are several settings to choose from."""
+  return any(len(axis) > 1 for axis in _axes(study.mask_search))
+
+
+def outline(study: Any) -> list[forecast.Step]:
+  """Returns the steps that searching all masks takes."""
+  section, subroutines = study.mask_search, study.subroutines
+  num_bases = len(study.config.regimes) * len(study.config.base_seeds)
+  found: list[forecast.Step] = []
+  # Which stage is chosen is not known; the first one leaves the most to learn.
+  final = section.masked_from[0]
+  learned = [
+    (task, split)
+    for name in subroutines
+    for task, split in ((name, "train"), (name, "validation"))
+  ]
+  stages = section.masked_from if has_grid(study) else ()
+  for masked_from in stages:
+    grid = study.search_config(seeds=(section.grid_seed,))
+    where = f", masked from {masked_from}"
+    judged = [(f"odd_{name}", "validation") for name in subroutines]
+    found += [
+      forecast.Features(
+        label=f"grid{where}",
+        splits=[*learned, *judged * len(subroutines)],
+        masked_from=masked_from,
+        times=num_bases,
+      ),
+      forecast.Search(
+        label=f"grid{where}",
+        tasks=subroutines,
+        masked_from=masked_from,
+        config=grid,
+        times=num_bases,
+      ),
+      forecast.Evaluation(
+        label=f"choice{where}",
+        make_variants=_judged,
+        num_masks=trees.num_rows(grid.candidates()),
+        tasks=(subroutines[0], *(task for task, _ in judged)),
+        split="validation",
+        masked_from=masked_from,
+        times=num_bases * len(subroutines),
+      ),
+    ]
+  one = {
+    "learning_rates": section.learning_rates[:1],
+    "init_logits": section.init_logits[:1],
+    "penalties": section.penalties[:1],
+  }
+  return [
+    *found,
+    forecast.Features(
+      label="masks",
+      splits=learned,
+      masked_from=final,
+      times=num_bases,
+    ),
+    forecast.Search(
+      label="masks",
+      tasks=subroutines,
+      masked_from=final,
+      config=study.search_config(**one),
+      times=num_bases,
+    ),
+  ]
+
+
+def _judged(stacked: types.AnyMask) -> dict[str, evaluation.Variant]:
+  """Returns the networks that a choice is made by."""
+  seeds = [0] * trees.num_rows(stacked)
+  variants = evaluation.ablations(stacked, seeds)
+  return {name: variants[name] for name in _JUDGED}
 
 
 def best_row(rows: list[dict[str, Any]], rule: str) -> dict[str, Any]:
@@ -166,7 +251,7 @@ def _judge(
   variants = evaluation.ablations(grid.stacked, grid.seeds)
   found = frozen.evaluate(
     grid.masked_from,
-    {name: variants[name] for name in ("none", "zero")},
+    {name: variants[name] for name in _JUDGED},
     tasks,
     "validation",
     key=frozen.work.key("ablation"),

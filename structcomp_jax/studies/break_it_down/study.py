@@ -5,12 +5,14 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from ml_collections import ConfigDict
 
 from structcomp_jax import masks, search, training, types
 from structcomp_jax.pipeline import checks
 from structcomp_jax.pipeline.config import Runtime
 from structcomp_jax.pipeline.experiment import Experiment
+from structcomp_jax.pipeline.forecast import steps as forecast
 from structcomp_jax.pipeline.parts import Part
 from structcomp_jax.pipeline.study import (
   DataSet,
@@ -151,6 +153,28 @@ class BreakItDown:
   def about_data(self) -> list[str]:
     """Says which data sets of the experiment share problems."""
     return self.domain.separation()
+
+  def sample(self, num_problems: int) -> np.ndarray:
+    """Returns stored problems, without a data set."""
+    return self.domain.sample(num_problems)
+
+  def outline(self) -> forecast.Outline:
+    """Returns the steps of the experiment."""
+    notes = [*self.domain.assumptions()]
+    if len(self.mask_search.masked_from) > 1:
+      notes.append(
+        "which stage the final masks begin at is chosen by the grid: the first "
+        "is assumed, with the most to learn"
+      )
+    return forecast.Outline(
+      steps=[
+        *regimes.outline(self),
+        *selection.outline(self),
+        *cuts.outline(self),
+        *table_rows.outline(self),
+      ],
+      notes=notes,
+    )
 
   def train(self, work: Experiment) -> None:
     """Makes the base networks of every regime that are not there yet."""

@@ -66,6 +66,9 @@ class Vision:
   def available(self, task: str) -> dict[str, int]:
     return shapes.split_sizes(task)
 
+  def assumptions(self) -> list[str]:
+    return []
+
   def sample(self, num_problems: int) -> np.ndarray:
     """Noise."""
     shape = (num_problems, 4, drawing.SIDE, drawing.SIDE, 3)

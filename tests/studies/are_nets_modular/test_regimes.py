@@ -72,8 +72,8 @@ def test_networks_that_are_there_are_not_made_again(order):
 
 def test_masks_are_searched_in_networks_of_the_whole_task():
   wanted = ("scratch", "only_jump", "random_init", "only_turn_left")
-  work = Work(wanted, ())
-  assert regimes.with_masks(work) == ["scratch", "random_init"]
+  config = Work(wanted, ()).config
+  assert regimes.with_masks(config) == ["scratch", "random_init"]
   assert all(
     regime.has_masks != name.startswith("only_")
     for name, regime in regimes.REGIMES.items()
