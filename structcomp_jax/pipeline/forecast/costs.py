@@ -125,7 +125,7 @@ def _of_program(step: Step, program: Program, machine: Machine) -> Cost:
     max(once, products),
     times * counted.get("bytes accessed", 0.0),
   )
-  seconds, bound = machine.seconds(flops, num_bytes)
+  seconds, bound = machine.seconds(flops, num_bytes, program.devices)
   total = held["total"] + program.beside
   return Cost(
     step=step,

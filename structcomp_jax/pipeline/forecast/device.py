@@ -22,9 +22,11 @@ class Machine:
     words: for readers.
     devices: as JAX knows them.
     memory: bytes of a device.
-    flops: of matrix products per second on a device.
+    flops: of matrix products per second on a device; of all together where
+      they share them.
     bandwidth: bytes per second from and to its memory; None: not looked at.
     is_at_hand: programs can run on it.
+    shares_cores: the devices are those of a CPU.
   """
 
   words: str
@@ -33,6 +35,7 @@ class Machine:
   flops: float
   bandwidth: float | None
   is_at_hand: bool
+  shares_cores: bool = False
 
   @property
   def platform(self) -> str:
@@ -51,9 +54,16 @@ class Machine:
       disk=feature_store.free_bytes(directory),
     )
 
-  def seconds(self, flops: float, num_bytes: float) -> tuple[float, str]:
-    """Returns the least time that a device takes, and what bounds it."""
-    by_flops = flops / self.flops
+  def seconds(
+    self, flops: float, num_bytes: float, num_devices: int
+  ) -> tuple[float, str]:
+    """Returns the least time that devices take, and what bounds it.
+
+    Args:
+      flops, num_bytes: of each device.
+      num_devices: that work at a time.
+    """
+    by_flops = flops * (num_devices if self.shares_cores else 1) / self.flops
     by_bytes = num_bytes / self.bandwidth if self.bandwidth else 0.0
     return max(by_flops, by_bytes), (
       "arithmetic" if by_flops >= by_bytes else "bytes"
@@ -107,25 +117,26 @@ def _at_hand() -> Machine:
   devices = jax.devices()
   chip = chips.of_device(devices[0])
   if chip is not None:
-    flops, bandwidth, how = chip.flops, chip.bandwidth, "as documented"
+    flops, bandwidth, how = chip.flops, chip.bandwidth, "each, as documented"
   elif devices[0].platform == "cpu":
-    # Devices of a CPU share its cores. What a program moves stays in caches to
-    # an extent that nobody tells, so that arithmetic alone is looked at.
-    flops = cost.matmul_peak("float32") / len(devices)
-    bandwidth, how = None, "measured now"
+    # What a program moves stays in caches to an extent that nobody tells, so
+    # that arithmetic alone is looked at.
+    flops = cost.matmul_peak("float32")
+    bandwidth, how = None, "together, measured now"
   else:
     flops = cost.matmul_peak("bfloat16")
-    bandwidth, how = cost.copy_bandwidth(), "measured now"
+    bandwidth, how = cost.copy_bandwidth(), "each, measured now"
   free = memory.free_bytes(parallel.row_mesh(len(devices), devices))
   room = float("inf") if free is None else float(free)
   return Machine(
     words=f"{len(devices)} x {devices[0].device_kind}, "
-    f"{memory.gigabytes(room)} free, {_speeds(flops, bandwidth)} each, {how}",
+    f"{memory.gigabytes(room)} free each, {_speeds(flops, bandwidth)} {how}",
     devices=devices,
     memory=room,
     flops=flops,
     bandwidth=bandwidth,
     is_at_hand=True,
+    shares_cores=devices[0].platform == "cpu",
   )
 
 
