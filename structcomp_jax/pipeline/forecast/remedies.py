@@ -18,6 +18,7 @@ from structcomp_jax.pipeline.forecast.steps import (
   TESTS,
   Search,
   Step,
+  Training,
 )
 from structcomp_jax.pipeline.study import Study
 
@@ -105,12 +106,13 @@ class Finder:
       known[index] = needed
       return needed <= self._machine.memory
 
-    # From the last, which needs the least, upwards.
-    index = costs.largest(
-      [-i for i in range(len(tried))][::-1], lambda i: fits(-i)
+    # Places from the end on: what needs the least first.
+    number = len(tried)
+    from_end = costs.largest(
+      list(range(number)), lambda place: fits(number - 1 - place)
     )
-    place = -(index or 0)
-    return Remedy(tried[place], known[place])
+    index = number - 1 - (from_end or 0)
+    return Remedy(tried[index], known[index])
 
   def _needed(self, cost: Cost, changes: Changes) -> int | None:
     """Returns bytes on a device with other settings; None: they do not fit."""
@@ -132,8 +134,8 @@ def changed(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
   copy = config.copy_and_resolve_references()
   with copy.unlocked(), copy.ignore_type():
     for field, value in changes.items():
-      section, _, name = field.partition(".")
-      copy[section][name] = value
+      *section, name = field.split(".")
+      (copy[section[0]] if section else copy)[name] = value
   copy.lock()
   return copy
 
@@ -182,6 +184,31 @@ def _ladders(
     halves = _halves(config[step.section].batch_size)
     if halves:
       yield _Ladder(f"{step.section}.batch_size", halves, keeps_result=False)
+  yield from _fewer_rows(config, step)
+
+
+def _fewer_rows(config: ConfigDict, step: Step) -> Iterator[_Ladder]:
+  """Yields fewer seeds, to which others can be added later."""
+  if isinstance(step, Search) and step.section in ("search", "cuts"):
+    seeds = tuple(config[step.section].seeds)
+    if len(seeds) > 1:
+      yield _Ladder(
+        f"{step.section}.seeds", _prefixes(seeds), keeps_result=False
+      )
+  learns_many = isinstance(step, Search) and step.num_networks
+  if (isinstance(step, Training) or learns_many) and len(config.base_seeds) > 1:
+    yield _Ladder(
+      "base_seeds", _prefixes(tuple(config.base_seeds)), keeps_result=False
+    )
+
+
+def _prefixes(seeds: tuple[int, ...]) -> list[tuple[int, ...]]:
+  """Returns all but the last, all but the last two, and so on.
+
+  >>> _prefixes((5, 6, 7))
+  [(5, 6), (5,)]
+  """
+  return [seeds[:count] for count in range(len(seeds) - 1, 0, -1)]
 
 
 def _halves(number: int) -> list[int]:
