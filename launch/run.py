@@ -13,8 +13,7 @@ from absl import flags
 
 from launch.process import main as common
 from structcomp_jax.pipeline import run
-from structcomp_jax.pipeline.forecast import show
-from structcomp_jax.studies import registry
+from structcomp_jax.studies import plan, registry
 
 # What --plan is without a topology.
 _AT_HAND = "true"
@@ -49,7 +48,7 @@ def _run(config, workdir):
     run.run(config, workdir, registry.make_study)
     return
   topology = "" if _PLAN.value == _AT_HAND else _PLAN.value
-  show.show(config, workdir, registry.make_study, topology)
+  plan.show(config, workdir, registry.make_study, topology)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ LAYERS = {
   "probing": _BASE | {"masks"},
   "report": {"types", "trees", "masks", "io"},
   "structure": {"types", "report"},
-  "pipeline": _LIBRARY | {"report", "target"},
+  "pipeline": _LIBRARY | {"target"},
   "studies": _LIBRARY | {"report", "structure", "pipeline", "target"},
   "launch": {"types", "pipeline", "studies"},
   # Finds scripts and configs by their names alone.

@@ -17,10 +17,11 @@ from configs.mathematics import mathematics
 from configs.scan import scan
 from structcomp_jax import target, trees
 from structcomp_jax.engine import chips
-from structcomp_jax.pipeline.forecast import costs, remedies, show
+from structcomp_jax.pipeline.forecast import costs, remedies
 from structcomp_jax.pipeline.forecast.device import Machine
 from structcomp_jax.pipeline.forecast.dry import DryNetwork, DryWorkplace
 from structcomp_jax.pipeline.forecast.steps import LOOKS, STEPS
+from structcomp_jax.studies import plan as plans
 from structcomp_jax.studies import registry
 from structcomp_jax.studies.are_nets_modular import mask_tests
 from structcomp_jax.types import UserError
@@ -51,7 +52,7 @@ def machine(memory=math.inf, num_devices=1):
 def plan(config, tmp_path, where):
   """Returns all that is printed, and asserts that nothing is written."""
   directory = tmp_path / "w"
-  lines = list(show.lines(config, directory, registry.make_study, where))
+  lines = list(plans.lines(config, directory, registry.make_study, where))
   assert not list(tmp_path.iterdir())
   return "\n".join(lines)
 

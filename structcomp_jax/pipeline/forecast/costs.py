@@ -117,7 +117,11 @@ def _of_program(step: Step, program: Program, machine: Machine) -> Cost:
   counted = compiled.cost_analysis() or {}
   # The compiler counts one group of rows, and a rest if there is one.
   times = program.chunks / program.counted_chunks
-  once = times * (_flops_before(lowered) or counted.get("flops", 0.0))
+  once = (
+    times
+    * program.parts
+    * (_flops_before(lowered) or counted.get("flops", 0.0))
+  )
   called = program.function, *program.arguments
   products = cost.product_flops(*called) / program.loops
   products_once = times * cost.product_flops(*called, repeats=False)

@@ -174,9 +174,14 @@ def _ladders(
   if is_frozen and config.search.compute_dtype == "float32":
     yield _Ladder("search.compute_dtype", ["bfloat16"], keeps_result=True)
   if isinstance(step, Search):
+    parts = _micro_batches(step.config)
+    if parts:
+      yield _Ladder(f"{step.section}.micro_batches", parts, keeps_result=True)
     shared = _shared_by(step.config, machine)
     if shared:
       yield _Ladder("runtime.data_devices", shared, keeps_result=True)
+    if step.config.moments == "float32":
+      yield _Ladder(f"{step.section}.moments", ["bfloat16"], keeps_result=False)
     later = _later_stages(config, step)
     if later:
       yield _Ladder(f"{step.section}.masked_from", later, keeps_result=False)
@@ -224,6 +229,18 @@ def _halves(number: int) -> list[int]:
   return found
 
 
+def _micro_batches(config: Any) -> list[int]:
+  """Returns into how many further parts a batch can be cut."""
+  if config.clips_all:
+    return []
+  part = config.batch_size // config.num_parts // config.data_devices
+  return [
+    config.micro_batches * count
+    for count in range(2, part + 1)
+    if part % count == 0
+  ]
+
+
 def _shared_by(config: Any, machine: Machine) -> list[int]:
   """Returns among how many devices of a process a batch can be shared."""
   if config.loss_draws:
@@ -232,7 +249,7 @@ def _shared_by(config: Any, machine: Machine) -> list[int]:
   for device in machine.devices:
     index = device.process_index
     processes[index] = processes.get(index, 0) + 1
-  chunk = config.batch_size // config.num_mask_samples
+  chunk = config.batch_size // config.num_parts
   return [
     count
     for count in range(2, min(processes.values()) + 1)

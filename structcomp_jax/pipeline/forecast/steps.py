@@ -47,6 +47,7 @@ class Program:
     chunks: groups of rows that a device computes one after the other, of which
       XLA counts `counted_chunks`.
     beside: bytes on a device that are not its own.
+    parts: of a step, one after the other, of which XLA counts one.
   """
 
   does: str
@@ -62,6 +63,7 @@ class Program:
   chunks: int = 1
   counted_chunks: int = 1
   beside: int = 0
+  parts: int = 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -218,7 +220,9 @@ class Search(Step):
     jobs = [self._job(work, task, width) for task in self.tasks]
     num_steps = self.times * sum(job.setup.num_steps for job in jobs)
     largest = max(jobs, key=lambda job: trees.num_bytes(job.dataset))
-    return _of_loop(largest, num_steps)
+    steps, looks = _of_loop(largest, num_steps)
+    parts = self.config.micro_batches
+    return [dataclasses.replace(steps, parts=parts), looks]
 
   def _job(self, work: DryWorkplace, task: str, width: int | None) -> loop.Job:
     frozen, config = DryNetwork(work), _wide(self.config, width)

@@ -8,8 +8,9 @@ from ml_collections import ConfigDict
 from structcomp_jax import types
 from structcomp_jax.pipeline import rounds
 from structcomp_jax.pipeline.experiment import MakeStudy
-from structcomp_jax.pipeline.forecast import costs, device, remedies, table
+from structcomp_jax.pipeline.forecast import costs, device, remedies
 from structcomp_jax.pipeline.forecast.dry import DryWorkplace
+from structcomp_jax.studies import plan_table
 
 
 def show(
@@ -58,7 +59,7 @@ def lines(
   yield f"plan of {config.experiment}, {config.model.name}, for {machine.words}"
   found = [cost for step in outline.steps for cost in costs.of_step(step, work)]
   has_bytes = machine.bandwidth is not None
-  yield table.table(found, has_bytes=has_bytes)
+  yield plan_table.table(found, has_bytes=has_bytes)
   yield ""
   for note in (*_notes(config, machine), *outline.notes):
     yield f"- {note}"
