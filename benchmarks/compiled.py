@@ -14,7 +14,7 @@ computes and moves. Printed are, for each program and chip,
 
 - memory: arguments, temporary, and whether both fit;
 - useful arithmetic (see docs/design/speed.md) and what the compiler counts;
-- bytes moved between the chip and its main memory (`benchmarks.traffic`) beside
+- bytes moved between the chip and its main memory (`engine/traffic.py`) beside
   the fewest: frozen weights read once, mask logits and Adam's moments read and
   written once, the batch read, and what the gradient needs of the forward pass
   written and read once, although some of it may stay inside of the chip;
@@ -43,7 +43,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks import measure, traffic
+from benchmarks import measure
 from benchmarks.collectives import collectives
 from benchmarks.steps import Steps
 from benchmarks.workload import (
@@ -53,7 +53,7 @@ from benchmarks.workload import (
   train_config,
 )
 from structcomp_jax import target, trees
-from structcomp_jax.engine import chips, memory
+from structcomp_jax.engine import chips, memory, traffic
 from structcomp_jax.report.text import text_table
 
 CONFIGS = (

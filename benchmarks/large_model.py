@@ -39,9 +39,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from benchmarks import chips, measure
+from benchmarks import measure
+from benchmarks.collectives import collectives
 from benchmarks.steps import Steps, search_steps
 from structcomp_jax import masks, search, target, trees
+from structcomp_jax.engine import chips, cost, memory
 from structcomp_jax.models import gpt
 from structcomp_jax.report.text import markdown_table, text_table
 
@@ -199,22 +201,20 @@ def compile_case(case: Case) -> dict[str, Any]:
   with target.compiling_for("tpu"):
     config = dataclasses.replace(LLAMA_1B, num_layers=case.layers)
     steps = search_of(config, case, chips.devices(case.topology))
-    flops = measure.product_flops(
-      steps.program.function, *steps.argument_shapes()
-    )
+    flops = cost.product_flops(steps.program.function, *steps.argument_shapes())
     started = time.perf_counter()
     compiled = steps.compiled
     seconds = time.perf_counter() - started
-  cost = compiled.cost_analysis()
+  counted = compiled.cost_analysis()
   return {
     **dataclasses.asdict(case),
     "weights": trees.num_elements(steps.job.fixed),
     "masked": steps.job.learner.spec.num_weights,
     "useful_flops": flops,
-    "counted_flops": cost["flops"],
-    "bytes": cost["bytes accessed"],
-    "memory": measure.program_bytes(compiled),
-    "collectives": chips.collectives(compiled.as_text()),
+    "counted_flops": counted["flops"],
+    "bytes": counted["bytes accessed"],
+    "memory": memory.program_bytes(compiled),
+    "collectives": collectives(compiled.as_text()),
     "seconds": seconds,
     **measure.facts("libtpu"),
   }

@@ -48,7 +48,7 @@ class Steps:
     return max(counted, cost.product_flops(function, *shapes))
 
   def argument_shapes(self) -> tuple[Any, ...]:
-    state = jax.eval_shape(self.job.init)
+    state = self.job.state_shapes()
     return self._arguments(state, jax.ShapeDtypeStruct((), jnp.int32))
 
   def _arguments(self, state: Any, num_steps: Any) -> tuple[Any, ...]:
@@ -66,7 +66,7 @@ class Steps:
 
     Steps beyond the first epoch read its last batch again.
     """
-    state = jax.block_until_ready(self.job.init())
+    state = jax.block_until_ready(self.job.first_state())
     arguments = self._arguments(state, jnp.int32(num_steps))
     started = time.perf_counter()
     state, _ = jax.block_until_ready(self.compiled(*arguments))

@@ -8,7 +8,8 @@ from typing import Any
 import jax
 from absl import logging
 
-from structcomp_jax.engine import cost, memory
+from structcomp_jax import target
+from structcomp_jax.engine import cost, memory, traffic
 from structcomp_jax.pipeline.forecast.device import Machine
 from structcomp_jax.pipeline.forecast.dry import DryWorkplace
 from structcomp_jax.pipeline.forecast.steps import Program, Step
@@ -125,10 +126,11 @@ def _of_program(step: Step, program: Program, machine: Machine) -> Cost:
   called = program.function, *program.arguments
   products = cost.product_flops(*called) / program.loops
   products_once = times * cost.product_flops(*called, repeats=False)
-  flops, num_bytes = (
-    max(once, products),
-    times * counted.get("bytes accessed", 0.0),
-  )
+  flops = max(once, products)
+  if target.platform() == "tpu":
+    num_bytes = traffic.bytes_per_step(compiled.as_text() or "")
+  else:
+    num_bytes = times * counted.get("bytes accessed", 0.0)
   seconds, bound = machine.seconds(flops, num_bytes, program.devices)
   total = held["total"] + program.beside
   return Cost(

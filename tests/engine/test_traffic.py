@@ -1,6 +1,6 @@
 """Bytes moved are counted by where arrays lie, in a program written by hand."""
 
-from benchmarks import traffic
+from structcomp_jax.engine import traffic
 
 # Arrays of [1000] float32 are 4000 bytes. %a lies in main memory, %near inside
 # of the chip.
