@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import NamedSharding
 
 from structcomp_jax import trees, types
 from structcomp_jax.engine import memory, model_axis, parallel, programs
@@ -15,7 +16,8 @@ from structcomp_jax.engine.feed import make_feed
 from structcomp_jax.engine.learner import Keys, Learner, Setup
 from structcomp_jax.engine.plan import Machine, Plan
 
-# (state, new history rows) each time the host sees the devices.
+# (state, new history rows) each time the host sees the devices. The state may
+# have more rows than the job, see `filled_up`.
 OnCall = Callable[[Any, list[dict[str, Any]]], None]
 
 
@@ -79,6 +81,14 @@ class Job:
       cuts=self._cuts(),
     )
 
+  @property
+  def num_filled(self) -> int:
+    """Rows with which devices have least to do, see `filled_up`."""
+    num_rows, machine = trees.num_rows(self.rows), self.machine
+    if machine.model_devices > 1:
+      return num_rows
+    return parallel.num_filled(num_rows, self.devices, machine.data_devices)
+
   def _cuts(self) -> model_axis.Cuts | None:
     machine = self.machine
     if machine.model_devices == 1:
@@ -112,6 +122,41 @@ class Job:
     return make_feed(self.dataset, self.setup, self.keys.order, seeds)
 
 
+def filled_up(job: Job) -> Job:
+  """Returns the job with as many rows as its devices share best.
+
+  Further rows are copies of the first ones: 7 rows would all be on one of 4
+  devices, 8 rows are two on each (`parallel.num_filled`).
+  """
+  num_rows, num_filled = trees.num_rows(job.rows), job.num_filled
+  state = job.state
+  if state is not None and trees.num_rows(state) != num_filled:
+    # Another number of devices may have filled it up.
+    state = _repeated(state, num_rows, num_filled)
+  job = dataclasses.replace(job, state=state)
+  if num_filled == num_rows:
+    return job
+  fill = functools.partial(_repeated, num_rows=num_rows, num_filled=num_filled)
+  return dataclasses.replace(
+    job,
+    rows=fill(job.rows),
+    init=lambda *arguments: fill(job.init(*arguments)),
+    fixed=fill(job.fixed) if job.fixed_has_rows else job.fixed,
+  )
+
+
+def _repeated(tree: Any, num_rows: int, num_filled: int) -> Any:
+  """Returns so many rows, which are the first ones over and over."""
+  chosen = np.resize(np.arange(num_rows), num_filled)
+
+  def repeat(leaf):
+    if isinstance(leaf, jax.ShapeDtypeStruct):
+      return leaf.update(shape=(num_filled, *leaf.shape[1:]))
+    return leaf[chosen]
+
+  return jax.tree.map(repeat, tree)
+
+
 def run(
   job: Job, *, on_call: OnCall | None = None
 ) -> tuple[Any, list[dict[str, Any]]]:
@@ -121,8 +166,10 @@ def run(
     job: what is run.
     on_call: called with the state and the new history rows each time the host
       sees the devices: for checkpoints and progress. The next call begins when
-      it returns and reuses the state's arrays; copy what must last. Without it
-      the host asks for nothing before the end, unless rows may stop.
+      it returns and reuses the state's arrays; copy what must last. Rows of the
+      state beyond those of the job fill up the devices; leave them in a
+      checkpoint or cut them off. Without `on_call` the host asks for nothing
+      before the end, unless rows may stop.
 
   Returns:
     The final state, and the history: one dict per row and look.
@@ -131,6 +178,8 @@ def run(
     UserError: settings that do not fit the data, or a loop that does not fit
       in memory, known before it begins.
   """
+  num_rows = trees.num_rows(job.rows)
+  job = filled_up(job)
   setup, learner = job.setup, job.learner
   with contextlib.closing(job.make_feed()) as feed:
     memory.check(job, feed)
@@ -138,7 +187,9 @@ def run(
     shared, validation = parallel.replicate(
       ({"keys": job.keys, **feed.shared}, job.validation), setup.mesh
     )
-    history = _History(job, fixed, {"keys": job.keys, "validation": validation})
+    history = _History(
+      job, fixed, {"keys": job.keys, "validation": validation}, num_rows
+    )
     advance = programs.advance(setup)
     if job.state is None:
       state = job.first_state()
@@ -166,7 +217,20 @@ def run(
         # Otherwise the host would gather batches faster than they are used.
         jax.block_until_ready(state.step)
     history.read()
-  return state, history.rows
+  return _first_rows(state, num_rows, job), history.rows
+
+
+def _first_rows(state: Any, num_rows: int, job: Job) -> Any:
+  """Returns the rows that were wanted, on as many devices as divide them."""
+  if trees.num_rows(state) == num_rows:
+    return state
+  mesh = parallel.row_mesh(num_rows, job.devices, job.machine.data_devices)
+  sharding = NamedSharding(mesh, parallel.ROWS)
+  # One leaf after the other: the host needs little memory.
+  return jax.tree.map(
+    lambda leaf: parallel.place(parallel.fetch(leaf)[:num_rows], sharding),
+    state,
+  )
 
 
 def _any_active(learner: Learner, state: Any) -> bool:
@@ -181,7 +245,10 @@ class _History:
     rows: what was read, one dict per row and look.
   """
 
-  def __init__(self, job: Job, fixed: Any, shared: dict[str, Any]):
+  def __init__(
+    self, job: Job, fixed: Any, shared: dict[str, Any], num_rows: int
+  ):
+    self._num_rows = num_rows
     self.rows: list[dict[str, Any]] = []
     self._look = programs.look(job.setup)
     self._arguments = (job.rows, fixed, shared)
@@ -217,6 +284,6 @@ class _History:
         self._row_name: index,
         **{name: values[index] for name, values in metrics.items()},
       }
-      for index in range(num_rows)
+      for index in range(self._num_rows)
       if active[index]
     ]

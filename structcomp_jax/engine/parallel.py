@@ -74,16 +74,14 @@ def row_mesh(
   Raises:
     UserError: there is no device, or there are fewer than a row needs.
   """
-  devices = devices_of(devices)
   needed = data_devices * model_devices
-  by_process: dict[int, list[Any]] = {}
-  for device in devices:
-    by_process.setdefault(device.process_index, []).append(device)
-  shares = list(by_process.values())
+  shares = _shares(devices)
   if model_devices > 1 and needed > min(map(len, shares)):
     shares = [[device for share in shares for device in share]]
   if len(shares) > 1 and num_rows % len(shares):
-    shares = [by_process[jax.process_index()]]
+    shares = [
+      share for share in shares if share[0].process_index == jax.process_index()
+    ]
   num_groups = min(map(len, shares)) // needed
   if not num_groups:
     raise types.UserError(_too_few(shares, data_devices, model_devices))
@@ -98,6 +96,49 @@ def row_mesh(
   if model_devices > 1:
     lengths[MODEL_AXIS] = model_devices
   return Mesh(chosen.reshape(*lengths.values()), tuple(lengths))
+
+
+def num_filled(
+  num_rows: int,
+  devices: Sequence[Any] | None = None,
+  data_devices: int = 1,
+) -> int:
+  """Returns the rows of a program in which no device has more than it must.
+
+  The rows that are wanted may divide badly: 7 rows are all on one of 4 devices
+  (`row_mesh`). With one row more, each has two.
+
+  >>> num_filled(7, jax.devices()[:4]), num_filled(6, jax.devices()[:4])
+  (8, 6)
+
+  Args:
+    num_rows: rows that are wanted.
+    devices, data_devices: as for `row_mesh`.
+
+  Returns:
+    `num_rows` if no device can have fewer than it has with these; else the
+    least number of rows that as many devices of every process share evenly,
+    each with as few as can be.
+
+  Raises:
+    UserError: see `row_mesh`.
+  """
+  mesh = row_mesh(num_rows, devices, data_devices)
+  shares = _shares(devices)
+  num_groups = min(map(len, shares)) // data_devices
+  rows_each = -(-num_rows // (num_groups * len(shares)))
+  if rows_each >= num_rows // mesh.shape[ROW_AXIS]:
+    return num_rows
+  used = -(-num_rows // (rows_each * len(shares)))
+  return rows_each * used * len(shares)
+
+
+def _shares(devices: Sequence[Any] | None) -> list[list[Any]]:
+  """Returns the devices of every process; see `devices_of`."""
+  by_process: dict[int, list[Any]] = {}
+  for device in devices_of(devices):
+    by_process.setdefault(device.process_index, []).append(device)
+  return list(by_process.values())
 
 
 def _too_few(

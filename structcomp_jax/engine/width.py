@@ -51,6 +51,7 @@ def choose_width(job: loop.Job) -> Width:
   Raises:
     UserError: not even one row at a time fits in memory.
   """
+  job = loop.filled_up(job)
   with contextlib.closing(job.make_feed()) as feed:
     estimate = memory.Estimate(job, feed)
     needed: dict[int, int] = {}

@@ -152,7 +152,9 @@ def _search(frozen: FrozenNetwork, job: Search) -> None:
   config = _with_width(frozen, job, dataset)
   candidates = config.candidates()
   say_stopped = SayStopped(
-    job.directory, lambda index: trees.row(candidates, index).describe()
+    job.directory,
+    trees.num_rows(candidates),
+    lambda index: trees.row(candidates, index).describe(),
   )
   frozen.work.say_once(COMPILING)
   with resumable.Run(
@@ -268,20 +270,25 @@ class SayStopped:
   """Names every candidate that stops, once."""
 
   def __init__(
-    self, directory: pathlib.Path, describe: Callable[[int], str]
+    self,
+    directory: pathlib.Path,
+    num_candidates: int,
+    describe: Callable[[int], str],
   ) -> None:
     """Says nothing yet.
 
     Args:
       directory: of the search.
+      num_candidates: of the search; a state may have further rows.
       describe: index of a candidate -> which one it is.
     """
     self._directory, self._describe = directory, describe
+    self._num_candidates = num_candidates
     self._said: set[int] = set()
 
   def __call__(self, state: search.SearchState) -> None:
     step, finite = parallel.fetch((state.step, state.finite))
-    stopped = set(np.flatnonzero(~finite).tolist())
+    stopped = set(np.flatnonzero(~finite[: self._num_candidates]).tolist())
     for index in sorted(stopped - self._said):
       logging.warning(
         "%s: candidate %d (%s) stopped by step %d: its loss is not a finite "

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from absl import logging
 
+from structcomp_jax import trees
 from structcomp_jax.engine import parallel
 from structcomp_jax.io import checkpoints, files, hosts, metrics, scalars
 from structcomp_jax.io.layout import METRICS
@@ -63,6 +64,7 @@ class Run:
     self.state = state if restored is None else restored[1]
     # The loop reuses the arrays of its state, and the caller may need theirs.
     self.state = jax.tree.map(jnp.asarray, self.state)
+    self._num_rows = trees.num_rows(state)
     self._step = int(self.state.step[0])
     if restored is not None:
       logging.info("%s: goes on at step %d", label, self._step)
@@ -88,7 +90,8 @@ class Run:
       checkpoints.save(
         self._directory / CHECKPOINT,
         step,
-        parallel.fetch(state),
+        # Rows that fill up these devices are of no use to others.
+        trees.row(parallel.fetch(state), slice(self._num_rows)),
         {"fingerprint": self._fingerprint},
       )
       self._saved_at = time.monotonic()

@@ -145,6 +145,7 @@ def _search(
   config = dataclasses.replace(config, vmap_width=width)
   say_stopped = mask_search.SayStopped(
     job.directory,
+    len(rows),
     lambda index: "base seed {}, mask seed {}".format(*rows[index]),
   )
   work.say_once(COMPILING)

@@ -44,6 +44,27 @@ def test_mesh_keeps_to_the_devices_it_is_given():
   assert list(mesh.devices.flat) == devices
 
 
+@pytest.mark.parametrize(
+  ("num_rows", "num_devices", "data_devices", "filled"),
+  [
+    (1, 8, 1, 1), (6, 8, 1, 6), (8, 8, 1, 8), (7, 4, 1, 8), (9, 4, 1, 9),
+    (9, 8, 1, 10), (11, 8, 1, 12), (17, 8, 1, 18), (3, 4, 2, 4), (5, 1, 1, 5),
+  ],
+)  # fmt: skip
+def test_rows_are_filled_up_where_devices_then_have_less_to_do(
+  num_rows, num_devices, data_devices, filled
+):
+  devices = jax.devices()[:num_devices]
+  assert parallel.num_filled(num_rows, devices, data_devices) == filled
+  before, after = (
+    rows // parallel.row_mesh(rows, devices, data_devices).shape["candidate"]
+    for rows in (num_rows, filled)
+  )
+  assert after < before or filled == num_rows
+  # As few as can be.
+  assert after == -(-num_rows // (num_devices // data_devices))
+
+
 @pytest.mark.parametrize("width", [0, 1, 2, 5, 12])
 @pytest.mark.parametrize("num_devices", [1, 8])
 def test_every_split_gives_the_rows_of_a_plain_loop(width, num_devices):

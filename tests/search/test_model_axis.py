@@ -18,8 +18,10 @@ from structcomp_jax.engine.plan import Machine, Plan
 from structcomp_jax.models import gpt
 from structcomp_jax.types import UserError
 
-# Products are summed over the devices, in another order than on one.
-CLOSE = {"rtol": 1e-4, "atol": 1e-5}
+# Products are summed over the devices, in another order than on one. Adam moves
+# a logit by up to 0.1, however small its gradient is: where it is as small as
+# rounding, that decides a part of the step. This is a five hundredth of one.
+CLOSE = {"rtol": 1e-4, "atol": 2e-4}
 # Keys and values have 10 columns, which 4 or 8 devices do not divide.
 DECODER = gpt.GptConfig(
   vocab_size=96,

@@ -424,6 +424,7 @@ def _seeds(count: int) -> supervised.Seed:
 
 def _of_loop(job: loop.Job, num_steps: int) -> list[Program]:
   """Returns the programs of a loop: its steps and its looks."""
+  job = loop.filled_up(job)
   setup = job.setup
   with contextlib.closing(job.make_feed()) as feed:
     estimate = memory.Estimate(job, feed, room=0)
