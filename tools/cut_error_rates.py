@@ -3,33 +3,35 @@
     python -m tools.cut_error_rates --workdir=DIR
 
 The networks are those of `tools.planted_truth` with another seed, on which
-nothing was chosen, and only the cut of the verdict is asked. The table is
-written into docs/results/planted.md between its two comments, and into
-structcomp_jax/structure/error_rates.csv, from which reports read it. What is
-measured of a class is kept in DIR, and the same command goes on with the next
-one. --only=PREFIX measures the classes alone whose names start so.
+nothing was chosen, and only the cut of the verdict is asked. The table of an
+architecture is written into docs/results/planted.md between its two comments,
+and into structcomp_jax/structure/error_rates.csv, from which reports read it;
+both keep what they say of architectures that DIR has not. What is measured of a
+class is kept in DIR, and the same command goes on with the next one.
+--only=PREFIX measures the classes alone whose names start so.
 """
 
 import argparse
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
 from structcomp_jax.io import files
 from structcomp_jax.report import markup
-from structcomp_jax.report.text import markdown_table
+from structcomp_jax.report.text import markdown_table, replace_between_markers
 from structcomp_jax.structure import error_rates
 from structcomp_jax.structure.separability import LABELS
 from structcomp_jax.studies.planted import analysis
+from structcomp_jax.studies.planted.classes.every import OF_KIND
 from structcomp_jax.studies.planted.classes.kinds import Kind
 from structcomp_jax.studies.planted.classes.planted import Effort
 from structcomp_jax.studies.planted.run import Measured, Setup
 from structcomp_jax.studies.planted.statistics import JUDGED
 from structcomp_jax.types import UserError
 from tools import planted_truth
-from tools.readme import ROOT
+from tools.readme import ROOT, read
 
 RATES = f"structcomp_jax/structure/{error_rates.FILE}"
 # Networks that a report judges together, and how many such groups are drawn.
@@ -40,18 +42,51 @@ _NUM_GROUPS = 200
 def update(
   root: pathlib.Path, workdir: pathlib.Path, setup: Setup, only: str = ""
 ) -> str:
-  """Does what `planted_truth.update` does; writes the file of reports, too."""
+  """Measures what is missing, and writes the page and the file of reports.
 
-  def content(found: Mapping[Kind, Sequence[Measured]], setup: Setup) -> str:
-    if not found:
-      return ""
-    rates = pd.concat([of_kind(kind, some) for kind, some in found.items()])
-    files.write_atomic(root / RATES, rates.to_csv(index=False))
-    return f"{table(rates)}\n\n{_origin(setup, found)}"
+  What both say of an architecture that is not in `workdir` stays.
 
-  return planted_truth.update(
-    root, workdir, setup, only, place="rates", tables=content
-  )
+  Args:
+    root: the repository.
+    workdir: where classes are kept.
+    setup: what is measured.
+    only: how the names of the classes start that are measured now.
+
+  Returns:
+    The tables of those architectures of which classes with parts and without
+    are measured.
+
+  Raises:
+    UserError: the page has no place for the tables, or a class cannot be
+      measured.
+  """
+  page, path = root / planted_truth.PAGE, root / RATES
+  for kind in OF_KIND:
+    replace_between_markers(read(page), _place(kind), "")
+  planted_truth.measure_missing(workdir, setup, only)
+  texts = []
+  for kind, found in planted_truth.load_all(workdir, setup).items():
+    rates = of_kind(kind, found)
+    files.write_atomic(path, _merged(path, rates).to_csv(index=False))
+    texts.append(f"{table(rates)}\n\n{_origin(setup, found)}")
+    files.write_atomic(
+      page, replace_between_markers(read(page), _place(kind), texts[-1])
+    )
+  return "\n\n".join(texts)
+
+
+def _place(kind: Kind) -> str:
+  """Returns the comments of the page between which its table stands."""
+  return f"rates {kind.prefix.rstrip('/') or 'mlp'}"
+
+
+def _merged(path: pathlib.Path, rates: pd.DataFrame) -> pd.DataFrame:
+  """Returns the rates with those that a file has of other architectures."""
+  if not path.exists():
+    return rates
+  known = pd.read_csv(path)
+  others = ~known["architecture"].isin(rates["architecture"])
+  return pd.concat([known[others], rates])
 
 
 def of_kind(kind: Kind, found: Sequence[Measured]) -> pd.DataFrame:
@@ -93,14 +128,13 @@ def table(rates: pd.DataFrame) -> str:
   return markdown_table(lines)
 
 
-def _origin(setup: Setup, found: Mapping[Kind, Sequence[Measured]]) -> str:
+def _origin(setup: Setup, found: Sequence[Measured]) -> str:
   """Returns where the numbers come from."""
-  every = [one for some in found.values() for one in some]
   return (
     f"{' / '.join(LABELS)}, in percent of {_NUM_GROUPS} groups of each class"
     " and size. `python -m tools.cut_error_rates"
     f" --networks={setup.effort.num_networks} --nonsense={setup.num_nonsense}"
-    f" --seed={setup.seed}`. Measured by {planted_truth.measured_by(every)}."
+    f" --seed={setup.seed}`. Measured by {planted_truth.measured_by(found)}."
   )
 
 

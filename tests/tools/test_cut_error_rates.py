@@ -58,7 +58,11 @@ def root(tmp_path):
   page = tmp_path / planted_truth.PAGE
   page.parent.mkdir(parents=True)
   (tmp_path / cut_error_rates.RATES).parent.mkdir(parents=True)
-  page.write_text("before\n<!-- rates -->\nold\n<!-- /rates -->\nafter\n")
+  places = [
+    f"<!-- rates {name} -->\nold {name}\n<!-- /rates {name} -->\n"
+    for name in ("mlp", "transformer", "cnn")
+  ]
+  page.write_text("".join(["before\n", *places, "after\n"]))
   return tmp_path
 
 
@@ -81,7 +85,8 @@ def test_page_and_file_have_the_same_rates(root, tmp_path, store):
   assert store == set(OF_KIND[MLP])
   page = (root / planted_truth.PAGE).read_text()
   assert page.startswith("before\n") and page.endswith("after\n")
-  assert text in page and "old" not in page and "Measured by commit" in text
+  assert text in page and "old mlp" not in page
+  assert "Measured by commit" in text
   rates = pd.read_csv(root / cut_error_rates.RATES)
   assert tuple(rates.columns) == error_rates.COLUMNS
   assert len(rates) == 2 * len(OF_KIND[MLP])
@@ -111,10 +116,29 @@ def test_an_architecture_without_classes_to_compare_is_left_out(
   cut_error_rates.update(root, tmp_path, Setup(), only="cnn/modular")
   rates = pd.read_csv(root / cut_error_rates.RATES)
   assert set(rates["architecture"]) == {MLP.title}
+  assert "old cnn" in (root / planted_truth.PAGE).read_text()
   store -= {*NO_PARTS_OF_MLP}
   (root / cut_error_rates.RATES).write_text("as it was")
   cut_error_rates.update(root, tmp_path, Setup(), only="cnn/modular")
   assert (root / cut_error_rates.RATES).read_text() == "as it was"
+
+
+def test_what_is_known_of_other_architectures_stays(root, tmp_path, store):
+  cut_error_rates.update(root, tmp_path, Setup(), only="both")
+  path, page = root / cut_error_rates.RATES, root / planted_truth.PAGE
+  known, text = pd.read_csv(path), page.read_text()
+  # Another work directory, which has the convolutional networks alone.
+  store.clear()
+  store |= {"cnn/modular", "cnn/shared"}
+  cut_error_rates.update(root, tmp_path, Setup(), only="cnn/modular_cross")
+  rates = pd.read_csv(path)
+  pd.testing.assert_frame_equal(rates.head(len(known)), known)
+  assert set(rates["architecture"]) == {MLP.title, CNN.title}
+  assert text[: text.index("old cnn")] in page.read_text()
+  assert f"| {CNN.title} | modular | 100 / 0 / 0 / 0 |" in page.read_text()
+  # Measured once more, they stand there once.
+  cut_error_rates.update(root, tmp_path, Setup(), only="cnn/modular_cross")
+  pd.testing.assert_frame_equal(pd.read_csv(path), rates)
 
 
 NO_PARTS_OF_MLP = ("shared", "template", "entangled", "untrained")
