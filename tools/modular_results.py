@@ -2,81 +2,46 @@
 
     python -m tools.modular_results --workdirs=DIR1,DIR2
 
-From finished work directories come
+From finished work directories come the parts of docs/results/
+are_nets_modular.md that stand between two comments of one name:
 
-- docs/results/are_nets_modular.md: every number with its origin. The tool
-  writes the whole file and keeps the notes between its two comments.
-- README.md: a small table between the two comments `modular`.
+- arithmetic (and SCAN), class_removal, stability, transfer, mathematics. Parts
+  of which no work directory is given stay as they are.
+- notes are written by hand.
+
+With arithmetic, README.md gets a small table between the two comments
+`modular`.
 """
 
 import pathlib
-from collections.abc import Sequence
-
-import pandas as pd
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from structcomp_jax.io import files
-from structcomp_jax.report import markup
-from structcomp_jax.report.text import (
-  between_markers,
-  markdown_table,
-  replace_between_markers,
-)
+from structcomp_jax.pipeline import tables as pipeline_tables
+from structcomp_jax.report import workdir
+from structcomp_jax.report.text import replace_between_markers
+from structcomp_jax.studies.are_nets_modular import images, transfer_study
+from structcomp_jax.studies.are_nets_modular.columns import SHARES
 from structcomp_jax.studies.are_nets_modular.findings import (
-  accuracies,
   conclude,
-  overlaps,
+  transfer_sharing,
 )
 from structcomp_jax.studies.are_nets_modular.findings.conclude import Findings
+from tools import modular_tables
 from tools.readme import origin_lines, read, run
 
 PAGE = "docs/results/are_nets_modular.md"
-_PAGE = """\
-# Results of "Are Neural Nets Modular?"
-
-Written by `python -m tools.modular_results` from the tables of finished runs;
-only the notes at the end are written by hand.
-
-Percent, mean ± standard deviation over base networks. A mask named for a
-subtask keeps weights for it; "without" is its inverse on every masked matrix,
-"io control" and "io free" the inverse with the first and last layer under the
-control mask or under none. IoU: weights that both masks keep, of those that
-either keeps. IoMin: of the smaller mask. "random": what random masks of the
-same sizes share on average.
-
-## Answers
-
-{answers}
-
-## Accuracy
-
-{accuracy}
-
-## Weights that are kept
-
-{kept}
-
-## What masks share
-
-{shared}
-
-## Where the numbers come from
-
-{origin}
-
-## Notes
-
-<!-- notes -->
-
-{notes}
-
-<!-- /notes -->
-"""
-_MASKS = {
-  "none": "{mask}",
-  "zero": "without {mask}",
-  "zero_io_control": "without {mask}, io control",
-  "zero_io_free": "without {mask}, io free",
+_ARITHMETIC = "arithmetic"
+# {`conclude.kind`: the part of the page}
+_PARTS = {
+  "arithmetic": _ARITHMETIC,
+  "scan": _ARITHMETIC,
+  images.REMOVE_CLASS: "class_removal",
+  images.CLASS_PAIR: "stability",
+  "mathematics": "mathematics",
 }
+_ORIGIN = "Where the numbers come from"
 
 
 def main() -> None:
@@ -85,170 +50,116 @@ def main() -> None:
 
 
 def update(workdirs: Sequence[str | pathlib.Path], root: pathlib.Path) -> None:
-  """Writes README and results page of a repository.
+  """Writes the parts of the page, and README, that work directories are of.
 
   Raises:
     UserError: a work directory cannot be read, or a file has no place for what
       belongs in it.
   """
-  found = conclude.load(workdirs)
+  is_chain = {
+    path: workdir.read_experiment(path) in transfer_study.EXPERIMENTS
+    for path in workdirs
+  }
+  masked = [path for path in workdirs if not is_chain[path]]
+  parts: dict[str, list[Findings]] = {}
+  for one in conclude.load(masked) if masked else ():
+    part = _PARTS[conclude.kind(one.evidence)]
+    parts.setdefault(part, []).append(one)
+  texts = {part: _WRITERS[part](found) for part, found in parts.items()}
+  chains = [_read_chain(path) for path in workdirs if is_chain[path]]
+  if chains:
+    texts["transfer"] = transfer(chains)
+
   readme, page = root / "README.md", root / PAGE
-  notes = between_markers(read(page), "notes")
-  new_readme = replace_between_markers(
-    read(readme), "modular", small_table(found)
+  new = {page: read(page)}
+  for part, text in texts.items():
+    new[page] = replace_between_markers(new[page], part, text)
+  if _ARITHMETIC in parts:
+    small = modular_tables.short_answers(
+      modular_tables.judged(parts[_ARITHMETIC])
+    )
+    new[readme] = replace_between_markers(read(readme), "modular", small)
+  for path, text in new.items():
+    files.write_atomic(path, text)
+
+
+def _read_chain(path: str | pathlib.Path) -> transfer_sharing.Findings:
+  schemas = {"results": pipeline_tables.results_schema(), "shares": SHARES}
+  return transfer_sharing.conclude(workdir.read(path, schemas))
+
+
+def arithmetic(found: Sequence[Findings]) -> str:
+  """Returns the part about arithmetic and SCAN, and about mathematics."""
+  return _titled(
+    {
+      "Answers": modular_tables.answers(modular_tables.judged(found)),
+      "Accuracy": modular_tables.accuracy(found),
+      "Weights that are kept": modular_tables.kept(found),
+      "What masks share": modular_tables.shared(found),
+      _ORIGIN: origin_lines([one.evidence.workdir for one in found]),
+    }
   )
-  files.write_atomic(page, results_page(found, notes))
-  files.write_atomic(readme, new_readme)
 
 
-def results_page(found: Sequence[Findings], notes: str) -> str:
-  """Returns the page of all numbers; `notes` is Markdown."""
-  return _PAGE.format(
-    answers=answers_table(found),
-    accuracy=accuracy_table(found),
-    kept=kept_table(found),
-    shared=shared_table(found),
-    origin=origin_lines([one.evidence.workdir for one in found]),
-    notes=notes,
+def class_removal(found: Sequence[Findings]) -> str:
+  """Returns the part about masks that learned without a class."""
+  verdicts = modular_tables.judged(found)
+  return _titled(
+    {
+      "Answers": modular_tables.answers(verdicts),
+      "Beside the noise floors": modular_tables.intervals(verdicts),
+      "Drops": modular_tables.drops(found),
+      "What pictures of the removed class are taken for": (
+        modular_tables.confusions(found)
+      ),
+      "Statistics of batch norms": modular_tables.statistics(found),
+      "Cosine of gradients": modular_tables.gradients(found),
+      _ORIGIN: origin_lines([one.evidence.workdir for one in found]),
+    }
   )
 
 
-def small_table(found: Sequence[Findings]) -> str:
-  """Returns the answers on trained networks, one row for each network."""
-  lines = [("experiment", "network", "question", "answer", "effect")]
-  for findings in found:
-    evidence = findings.evidence
-    lines += [
-      (
-        evidence.experiment,
-        evidence.model,
-        verdict["question"],
-        verdict["label"],
-        verdict["effect"] or markup.DASH,
-      )
-      for verdict in _records(findings)
-    ]
-  return markdown_table(lines)
+def stability(found: Sequence[Findings]) -> str:
+  """Returns the part about two masks of the same classes."""
+  verdicts = modular_tables.judged(found)
+  return _titled(
+    {
+      "Answers": modular_tables.answers(verdicts),
+      "Beside the noise floors": modular_tables.intervals(verdicts),
+      "IoU": modular_tables.stable(found),
+      _ORIGIN: origin_lines([one.evidence.workdir for one in found]),
+    }
+  )
 
 
-def answers_table(found: Sequence[Findings]) -> str:
-  """Returns every verdict on networks that are judged."""
-  head = ("experiment", "network", "question", "answer", "why", "noise floor")
-  lines = [
-    (
-      findings.evidence.experiment,
-      findings.evidence.model,
-      verdict["question"],
-      verdict["label"],
-      verdict["sentence"],
-      verdict["noise_floor"] or markup.DASH,
-    )
-    for findings in found
-    for verdict in _records(findings)
-  ]
-  return markdown_table([head, *lines])
+def transfer(found: Sequence[transfer_sharing.Findings]) -> str:
+  """Returns the part about permuted pictures."""
+  verdicts = modular_tables.judged_chains(found)
+  return _titled(
+    {
+      "Answers": modular_tables.answers(verdicts),
+      "Beside the noise floors": modular_tables.intervals(verdicts),
+      "All layers": modular_tables.chains(found),
+      "Layer by layer": modular_tables.layers(found),
+      _ORIGIN: origin_lines([one.workdir for one in found]),
+    }
+  )
 
 
-def _records(findings: Findings) -> list[dict[str, str]]:
-  """Returns the verdicts on networks in question, not on their controls."""
-  return [
-    verdict.record()
-    for verdict in findings.verdicts
-    if verdict.network[2] in findings.evidence.judged
-  ]
+# {part of the page: what writes it}
+_WRITERS: Mapping[str, Callable[[Sequence[Any]], str]] = {
+  _ARITHMETIC: arithmetic,
+  "class_removal": class_removal,
+  "stability": stability,
+  "mathematics": arithmetic,
+}
 
 
-def accuracy_table(found: Sequence[Findings]) -> str:
-  """Returns what networks, masks and inverse masks can do."""
-  lines = []
-  for findings in found:
-    evidence = findings.evidence
-    table = accuracies.inverse_table(evidence.results, evidence.subtasks)
-    tests = list(dict.fromkeys(table["test_task"]))
-    groups = table.groupby(["regime", "subroutine", "ablation"], sort=False)
-    for (regime, mask, ablation), rows in groups:
-      name = _MASKS[ablation].format(mask=mask) if mask else "whole network"
-      by_test = rows.set_index("test_task")
-      cells = [
-        f"{test} {_percent(by_test.loc[test], 'accuracy')}"
-        for test in tests
-        if test in by_test.index
-      ]
-      networks = str(rows["num_networks"].iloc[0])
-      lines.append(
-        (*_network(findings), regime, name, ", ".join(cells), networks)
-      )
-  head = ("experiment", "network", "regime", "mask", "accuracy", "networks")
-  return markdown_table([head, *lines])
-
-
-def kept_table(found: Sequence[Findings]) -> str:
-  """Returns the share of the maskable weights that masks keep."""
-  lines = []
-  for findings in found:
-    rows = findings.evidence.results
-    rows = rows[(rows["ablation"] == "none") & (rows["subroutine"] != "")]
-    first = rows.drop_duplicates(
-      ["regime", "base_seed", "subroutine", "candidate"]
-    )
-    table = accuracies.between_networks(
-      first, ["regime", "subroutine"], ["density"]
-    )
-    lines += [
-      (
-        *_network(findings),
-        row["regime"],
-        row["subroutine"],
-        _percent(row, "density"),
-      )
-      for _, row in table.iterrows()
-    ]
-  head = ("experiment", "network", "regime", "mask", "kept")
-  return markdown_table([head, *lines])
-
-
-def shared_table(found: Sequence[Findings]) -> str:
-  """Returns the overlap of masks, leaf by leaf and over all leaves."""
-  lines = []
-  for findings in found:
-    evidence = findings.evidence
-    pairs = overlaps.of_subtasks(evidence.overlaps, evidence.subtasks)
-    if pairs.empty:
-      continue
-    table = pd.concat(
-      [overlaps.per_leaf(pairs), overlaps.pooled(pairs).assign(leaf="all")]
-    )
-    lines += [
-      (
-        *_network(findings),
-        row["regime"],
-        row["kind"],
-        row["leaf"].removesuffix("/kernel"),
-        *(
-          _percent(row, name)
-          for name in ("iou", "random_iou", "iomin", "of_first")
-        ),
-      )
-      for _, row in table.iterrows()
-    ]
-  head = (
-    "experiment", "network", "regime", "masks of", "leaf", "IoU",
-    "IoU, random", "IoMin", "share of the first mask",
-  )  # fmt: skip
-  return markdown_table([head, *lines])
-
-
-def _network(findings: Findings) -> tuple[str, str]:
-  return findings.evidence.experiment, findings.evidence.model
-
-
-def _percent(row: pd.Series, name: str) -> str:
-  """Returns mean ± standard deviation in percent."""
-  mean, deviation = row[f"{name}_mean"], row[f"{name}_sd"]
-  text = markup.number(100 * mean, 1)
-  if pd.isna(mean) or pd.isna(deviation):
-    return text
-  return f"{text} ± {markup.number(100 * deviation, 1)}"
+def _titled(tables: Mapping[str, str]) -> str:
+  """Returns the tables that are not empty, each below its title."""
+  return "\n\n".join(
+    f"### {title}\n\n{table}" for title, table in tables.items() if table
+  )
 
 
 if __name__ == "__main__":

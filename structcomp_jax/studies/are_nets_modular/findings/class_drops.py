@@ -17,8 +17,14 @@ import pandas as pd
 from structcomp_jax.studies.are_nets_modular.domain import CONTROL
 from structcomp_jax.studies.are_nets_modular.findings import accuracies
 from structcomp_jax.studies.are_nets_modular.findings.evidence import Evidence
+from structcomp_jax.studies.are_nets_modular.image_tests import RECALIBRATED
 from structcomp_jax.studies.are_nets_modular.images import removed_class
 
+# {ablation: what batch norms use under a mask}
+STATISTICS = {
+  "none": "running",
+  RECALIBRATED: "recalibrated under the mask",
+}
 # What two masks that are compared have in common.
 KEYS = ["base_seed", "mask_seed"]
 
@@ -138,6 +144,30 @@ def by_class(evidence: Evidence, ablation: str = "none") -> pd.DataFrame:
   columns = ["target", "others", "ratio"]
   rows[columns] = rows[columns].astype(float)
   return accuracies.between_networks(rows, ["regime", "removed"], columns)
+
+
+def by_statistics(evidence: Evidence) -> pd.DataFrame:
+  """Returns what running and recalibrated statistics make of drops.
+
+  Returns:
+    `regime`, `statistics` (what batch norms use under a mask), means over
+    classes and networks of the columns of `by_class`, and `accuracy_mean` and
+    `accuracy_sd` of the control mask; empty where one kind alone was tested.
+  """
+  results = evidence.results
+  if RECALIBRATED not in set(results["ablation"]):
+    return pd.DataFrame()
+  parts = []
+  for ablation, name in STATISTICS.items():
+    drops = by_class(evidence, ablation)
+    control = results[
+      (results["subroutine"] == CONTROL) & (results["ablation"] == ablation)
+    ]
+    known = accuracies.between_networks(control, ["regime"], ["accuracy"])
+    known = known.drop(columns="num_networks")
+    drops = drops[drops["removed"] == ""].drop(columns="removed")
+    parts.append(drops.merge(known, on="regime").assign(statistics=name))
+  return pd.concat(parts, ignore_index=True)
 
 
 def confusion_differences(confusions: pd.DataFrame) -> pd.DataFrame:

@@ -52,6 +52,29 @@ def values(evidence: Evidence) -> pd.DataFrame:
   return overlap.with_shares(overlaps.over_leaves(rows))
 
 
+def by_leaf(evidence: Evidence) -> pd.DataFrame:
+  """Returns the IoU of two masks by leaf and over all leaves.
+
+  Returns:
+    `regime`, `kind`, `leaf` ("" for all of them), `num_values`, `iou_mean`,
+    `iou_sd` (of all values, not between networks), `random_iou`; empty where
+    there is no table of overlaps.
+  """
+  rows = overlaps.of_subtasks(evidence.overlaps, evidence.subtasks)
+  if rows.empty:
+    return rows
+  every = pd.concat(
+    [overlap.with_shares(rows), values(evidence).assign(leaf="")]
+  )
+  found = every.groupby(["regime", "kind", "leaf"], sort=False)
+  return found.agg(
+    num_values=("iou", "size"),
+    iou_mean=("iou", "mean"),
+    iou_sd=("iou", "std"),
+    random_iou=("random_iou", "mean"),
+  ).reset_index()
+
+
 def judge(evidence: Evidence, regime: str) -> Verdict:
   """Returns the verdict about the networks of a regime."""
   network = (evidence.experiment, evidence.model, regime)

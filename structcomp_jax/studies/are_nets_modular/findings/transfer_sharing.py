@@ -36,6 +36,7 @@ WORDS = "Are weights of earlier permutations used again?"
 # A mask that cannot do its permutation says nothing about it.
 LEAST = 0.7
 MINIMUM_EFFECT = 0.05
+_CHAIN = ["regime", "base_seed", "mask_init"]
 
 REUSED = "used again beyond chance"
 HABIT = "used again, learned or not"
@@ -126,17 +127,34 @@ def pooled(shares: pd.DataFrame) -> pd.DataFrame:
   """Returns shares over all layers and permutations, chain by chain.
 
   Returns:
-    `regime`, `base_seed`, `mask_init`, `share`, `chance`: means over
-    permutations, of all layers together.
+    `regime`, `base_seed`, `mask_init`, `share`, `chance`, `density` (of the
+    weights, how many a mask keeps): means over permutations, of all layers
+    together.
   """
-  keys = ["regime", "base_seed", "mask_init", "permutation"]
-  sums = shares.groupby(keys, sort=False)[["both", "kept", "expected"]].sum()
+  counts = ["both", "kept", "expected", "size"]
+  sums = shares.groupby([*_CHAIN, "permutation"], sort=False)[counts].sum()
   sums = sums.assign(
     share=ratio(sums["both"], sums["kept"]),
     chance=ratio(sums["expected"], sums["kept"]),
+    density=ratio(sums["kept"], sums["size"]),
   )
-  means = sums.groupby(level=keys[:-1], sort=False)[["share", "chance"]].mean()
-  return means.reset_index()
+  chains = sums.groupby(level=_CHAIN, sort=False)
+  return chains[["share", "chance", "density"]].mean().reset_index()
+
+
+def by_chain(results: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:
+  """Returns means over permutations, then over base seeds.
+
+  Returns:
+    `regime`, `mask_init`, means and spreads of `accuracy`, `density`, `share`
+    and `chance`, `num_networks`.
+  """
+  solved = results.groupby(_CHAIN, sort=False)["accuracy"].mean().reset_index()
+  return between_networks(
+    pooled(shares).merge(solved, on=_CHAIN),
+    ["regime", "mask_init"],
+    ["accuracy", "density", "share", "chance"],
+  )
 
 
 def by_layer(shares: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,6 @@ import pandas as pd
 
 from structcomp_jax.report import curves, markup
 from structcomp_jax.report.markup import escape, number
-from structcomp_jax.structure import overlap
 from structcomp_jax.studies.are_nets_modular.findings import (
   accuracies,
   class_drops,
@@ -14,7 +13,6 @@ from structcomp_jax.studies.are_nets_modular.findings import (
   stability,
 )
 from structcomp_jax.studies.are_nets_modular.findings.evidence import Evidence
-from structcomp_jax.studies.are_nets_modular.image_tests import RECALIBRATED
 from structcomp_jax.studies.are_nets_modular.page import (
   image_figures,
   tables,
@@ -23,6 +21,10 @@ from structcomp_jax.studies.are_nets_modular.page import (
 from structcomp_jax.studies.are_nets_modular.page.shown import shown
 from structcomp_jax.studies.are_nets_modular.regimes import LABELS
 
+_OF_CLASSES = {
+  overlaps.SAME: "the same classes",
+  overlaps.DIFFERENT: "different classes",
+}
 _DROPS = {
   "target": "removed class (%)",
   "others": "largest other (%)",
@@ -89,31 +91,19 @@ def _cells(row: pd.Series) -> list[str]:
 
 def _statistics(evidence: Evidence) -> str:
   """Returns what running and recalibrated statistics make of drops."""
-  results = evidence.results
-  if RECALIBRATED not in set(results["ablation"]):
+  drops = class_drops.by_statistics(evidence)
+  if drops.empty:
     return ""
-  words = {"none": "running", RECALIBRATED: "recalibrated under the mask"}
   header = ("network", "statistics", "control mask (%)", *_DROPS.values())
-  lines = []
-  for ablation, said in words.items():
-    drops = class_drops.by_class(evidence, ablation)
-    control = accuracies.between_networks(
-      results[
-        (results["subroutine"] == "control") & (results["ablation"] == ablation)
-      ],
-      ["regime"],
-      ["accuracy"],
-    ).set_index("regime")
-    for _, row in drops[drops["removed"] == ""].iterrows():
-      found = control.loc[row["regime"]]
-      lines.append(
-        [
-          escape(LABELS.name(row["regime"])),
-          said,
-          tables.points(found["accuracy_mean"], found["accuracy_sd"]),
-          *_cells(row),
-        ]
-      )
+  lines = [
+    [
+      escape(LABELS.name(row["regime"])),
+      row["statistics"],
+      tables.points(row["accuracy_mean"], row["accuracy_sd"]),
+      *_cells(row),
+    ]
+    for _, row in drops.iterrows()
+  ]
   table = markup.table(header, lines, css_class="small")
   return f"<p>{wording.STATISTICS}</p>{table}"
 
@@ -146,22 +136,16 @@ def _gradient_table(gradients: pd.DataFrame) -> str:
 
 def _stability_table(evidence: Evidence) -> str:
   """Returns IoU by leaf and over leaves, beside chance."""
-  rows = overlaps.of_subtasks(evidence.overlaps, evidence.subtasks)
-  by_leaf = overlap.with_shares(rows)
-  pooled = stability.values(evidence).assign(leaf="")
   header = ("network", "two masks of", "leaf", "values", "IoU", "random")
-  lines = []
-  for table in (by_leaf, pooled):
-    keys = ["regime", "kind", "leaf"]
-    for (regime, kind, leaf), group in table.groupby(keys, sort=False):
-      lines.append(
-        [
-          escape(LABELS.name(regime)),
-          escape(kind.replace("subtask", "classes")),
-          escape(curves.leaf_group(leaf)) or "<b>all leaves</b>",
-          str(len(group)),
-          markup.spread(group["iou"].mean(), group["iou"].std()),
-          number(group["random_iou"].mean()),
-        ]
-      )
+  lines = [
+    [
+      escape(LABELS.name(row["regime"])),
+      _OF_CLASSES[row["kind"]],
+      escape(curves.leaf_group(row["leaf"])) or "<b>all leaves</b>",
+      str(row["num_values"]),
+      markup.spread(row["iou_mean"], row["iou_sd"]),
+      number(row["random_iou"]),
+    ]
+    for _, row in stability.by_leaf(evidence).iterrows()
+  ]
   return markup.table(header, lines, css_class="small")
