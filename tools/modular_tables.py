@@ -377,9 +377,10 @@ def layers(found: Sequence[transfer_sharing.Findings]) -> str:
     keys = ["regime", "mask_init", "layer"]
     for (regime, init, layer), group in table.groupby(keys, sort=False):
       rows = group.set_index("permutation").reindex(numbers)
+      chance = (markup.number(100 * one, 1) for one in rows["chance_mean"])
       cells = [
-        f"{_percent(row, 'share')} ({markup.number(100 * row['chance_mean'], 1)})"
-        for _, row in rows.iterrows()
+        f"{_percent(row, 'share')} ({random})"
+        for (_, row), random in zip(rows.iterrows(), chance, strict=True)
       ]
       lines.append(
         (findings.model, _beta(findings), regime, f"{init:g}", layer, *cells)

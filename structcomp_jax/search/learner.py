@@ -19,6 +19,9 @@ from structcomp_jax.search.two_sided import HALVES
 # Folded into the key of a step, this is the key of a loss that draws. The noise
 # of the masks folds in the numbers of leaves and samples only.
 _LOSS = 0x6C6F7373
+# So many leaves, times samples, are drawn in one loop body. XLA's time to
+# compile it grows faster than its length.
+_MOST_WRITTEN_OUT = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -295,9 +298,10 @@ class MaskLearner:
   def _masked_leaves(self, mask_logits, frozen, betas, key):
     """Returns {path: masked weights}, [samples, ...] if there are several.
 
-    Several draws are written out, not mapped: XLA then adds up their gradients
-    in one pass over the weights. They are drawn again for the gradient, which
-    costs less than to keep a mask for every sample.
+    A few draws are written out: XLA then adds up their gradients in one pass
+    over the weights. Of many, a loop takes one after the other. They are drawn
+    again for the gradient, which costs less than to keep a mask for every
+    sample.
     """
     weights = trees.leaves_by_path(frozen)
     weights = {path: weights[path] for path in mask_logits}
@@ -305,15 +309,17 @@ class MaskLearner:
     def draw(mask_logits, weights, key):
       return masks.merge(weights, self._soft_mask(mask_logits, betas, key))
 
+    def draw_all(mask_logits, weights):
+      return trees.stack([draw(mask_logits, weights, key) for key in keys])
+
     num_samples = self.config.num_mask_samples
     if num_samples == 1:
       return draw(mask_logits, weights, key)
     keys = jax.random.split(key, num_samples)
-    return jax.checkpoint(
-      lambda mask_logits, weights: trees.stack(
-        [draw(mask_logits, weights, key) for key in keys]
-      )
-    )(mask_logits, weights)
+    if len(weights) * num_samples <= _MOST_WRITTEN_OUT:
+      return jax.checkpoint(draw_all)(mask_logits, weights)
+    again = jax.checkpoint(draw)
+    return jax.lax.map(lambda key: again(mask_logits, weights, key), keys)
 
   def _soft_mask(self, mask_logits, betas, key):
     """Draws a mask; that of a held leaf is hard."""

@@ -11,6 +11,7 @@ import pytest
 from structcomp_jax import masks, search
 from structcomp_jax.engine import batching, parallel
 from structcomp_jax.models.layers import convolution
+from structcomp_jax.search import learner
 
 from . import tiny
 
@@ -74,6 +75,20 @@ def test_shared_batches_give_the_history_of_one_device(alone, shared):
 def test_batches_from_the_host_give_the_same_bits(shared):
   from_host = run(8, data_devices=4, feed="host")
   chex.assert_trees_all_equal(from_host.mask_logits, shared.mask_logits)
+
+
+def test_shared_batches_are_those_of_one_device_in_a_loop_over_draws(
+  monkeypatch,
+):
+  monkeypatch.setattr(learner, "_MOST_WRITTEN_OUT", 0)
+  # Settings of their own, so that no compiled program is used again.
+  found = run(8, data_devices=4, num_epochs=3)
+  expected = run(1, num_epochs=3)
+  chex.assert_trees_all_close(
+    jax.device_get(found.mask_logits),
+    jax.device_get(expected.mask_logits),
+    **CLOSE,
+  )
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])

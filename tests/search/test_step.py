@@ -13,6 +13,7 @@ from structcomp_jax.engine import parallel
 from structcomp_jax.engine.learner import Now, Setup
 from structcomp_jax.engine.plan import Machine, Plan
 from structcomp_jax.search import MaskLearner
+from structcomp_jax.search import learner as learner_module
 
 from . import tiny
 
@@ -109,6 +110,25 @@ def test_every_chunk_sees_its_own_sample(num_samples):
   # So few weights are hidden that two chunks may have the same error.
   assert len(set(map(float, chunk_losses))) >= min(num_samples, 3)
   np.testing.assert_allclose(task_loss, np.mean(chunk_losses), rtol=1e-6)
+
+
+def test_many_draws_are_those_of_a_few(monkeypatch):
+  config = config_at_beta_3(relaxation="gumbel_sigmoid", num_mask_samples=4)
+
+  def found():
+    def loss_of(logits):
+      # Not compiled before, with the other limit.
+      return objective.__wrapped__(logits, tiny.DATASET, config)[0]
+
+    logits = random_logits()
+    loops = str(jax.make_jaxpr(loss_of)(logits)).count(" scan[")
+    return loops, jax.value_and_grad(loss_of)(logits)
+
+  loops, few = found()
+  monkeypatch.setattr(learner_module, "_MOST_WRITTEN_OUT", 0)
+  more_loops, many = found()
+  assert more_loops == loops + 1
+  chex.assert_trees_all_close(many, few, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("relaxation", sorted(masks.RELAXATIONS))

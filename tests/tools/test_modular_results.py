@@ -1,10 +1,17 @@
-"""The second study's results page: numbers of tables, notes that stay."""
+"""The second study's results page: numbers of tables, parts that stay."""
+
+import json
 
 import pytest
 
+from structcomp_jax.io import tables
+from structcomp_jax.pipeline import tables as pipeline_tables
+from structcomp_jax.studies.are_nets_modular.columns import SHARES
 from structcomp_jax.types import UserError
 from tests.studies.are_nets_modular import synthetic
 from tools import modular_results
+
+PARTS = ("arithmetic", "transfer", "mathematics", "notes")
 
 
 @pytest.fixture
@@ -15,7 +22,7 @@ def root(tmp_path):
     "before\n<!-- modular -->\nold\n<!-- /modular -->\nafter\n"
   )
   (tmp_path / modular_results.PAGE).write_text(
-    "old\n<!-- notes -->\nby hand\n<!-- /notes -->\n"
+    "\n".join(f"<!-- {one} -->\nold {one}\n<!-- /{one} -->" for one in PARTS)
   )
   return tmp_path
 
@@ -37,8 +44,6 @@ def test_numbers_are_those_of_the_tables(root, tmp_path):
       mean = 100 * of_test.groupby("base_seed")["accuracy"].mean().mean()
       assert f"{test} {mean:.1f}" in line
     assert line.endswith(f"| {rows['base_seed'].nunique()} |")
-  assert "by hand" in page
-  assert "old" not in page
   readme = (root / "README.md").read_text()
   assert readme.startswith("before\n")
   assert readme.endswith("after\n")
@@ -46,9 +51,72 @@ def test_numbers_are_those_of_the_tables(root, tmp_path):
   assert "old" not in readme
 
 
+def test_parts_without_a_work_directory_stay(root, tmp_path):
+  workdir = tmp_path / "run"
+  synthetic.write_workdir(workdir, "mathematics_sort")
+  readme = (root / "README.md").read_text()
+  modular_results.update([workdir], root)
+  page = (root / modular_results.PAGE).read_text()
+  assert [f"old {one}" in page for one in PARTS] == [True, True, False, True]
+  assert "| mathematics_sort | small | left out: hard |" in page
+  assert (root / "README.md").read_text() == readme
+
+
+def test_chains_stand_beside_random_masks_and_weights_drawn_anew(
+  root, tmp_path
+):
+  workdir = tmp_path / "run"
+  write_chains(workdir)
+  modular_results.update([workdir], root)
+  page = (root / modular_results.PAGE).read_text()
+  transfer = " transfer | 2 | 95.0 ± 0.0 | 20.0 ± 0.0 | 82.5 ± 3.5 | 40.0 ± 0.0"
+  redrawn = " redrawn | 2 | 95.0 ± 0.0 | 20.0 ± 0.0 | 42.5 ± 3.5 | 40.0 ± 0.0"
+  assert f"| small | 0.1 |{transfer} | 2 |" in page
+  assert f"| small | 0.1 |{redrawn} | 2 |" in page
+  assert (
+    "| network | beta | chains | new weights at | layer | T2 | T4 |" in page
+  )
+  assert "| layer_1 | 82.5 ± 3.5 (40.0) | 82.5 ± 3.5 (40.0) |" in page
+  assert "old transfer" not in page
+  assert "old arithmetic" in page
+
+
+def write_chains(path):
+  """Writes a work directory of two base seeds and three permutations."""
+  path.mkdir()
+  config = {
+    "experiment": "permuted_mnist",
+    "regimes": ["transfer", "redrawn"],
+    "search": {"betas": [0.1]},
+  }
+  (path / "config.json").write_text(json.dumps(config))
+  results, shares = [], []
+  for regime, both in (("transfer", 16), ("redrawn", 8)):
+    for seed in (0, 1):
+      chain = {"regime": regime, "base_seed": seed, "mask_init": 2.0}
+      row = synthetic._row(
+        "permuted_mnist", regime, seed, "x", 0, "none", "", 1
+      )
+      results += [
+        {**row, **chain, "test_task": f"permutation_{n}", "accuracy": 0.95}
+        for n in range(4)
+      ]
+      shares += [
+        {**chain, "permutation": n, "leaf": leaf, "size": 100, "kept": 20,
+         "used": 40, "both": both + seed}
+        for n in (1, 2, 3)
+        for leaf in ("layer_0/kernel", "layer_1/kernel")
+      ]  # fmt: skip
+  columns = pipeline_tables.results_schema()
+  tables.write(path / "results.csv", results, columns)
+  tables.write(path / "shares.csv", shares, SHARES)
+
+
 def test_a_page_without_a_place_is_refused(root, tmp_path):
   workdir = tmp_path / "run"
   synthetic.write_workdir(workdir, "double_addition")
   (root / "README.md").write_text("nothing\n")
+  page = (root / modular_results.PAGE).read_text()
   with pytest.raises(UserError, match="there is no place for the modular"):
     modular_results.update([workdir], root)
+  assert (root / modular_results.PAGE).read_text() == page

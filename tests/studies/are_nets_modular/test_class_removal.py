@@ -132,6 +132,19 @@ def test_changes_of_answers_are_against_the_control():
   assert changes["dog"] == pytest.approx(0.9 - 0.2)
 
 
+def test_recalibrated_statistics_stand_beside_running_ones():
+  running, other = results(0.9, 0.05), results(0.5, 0.2, control=0.6)
+  assert class_drops.by_statistics(evidence(running)).empty
+  both = pd.concat([running, other.assign(ablation="none_recalibrated")])
+  found = class_drops.by_statistics(evidence(both)).set_index("statistics")
+  first, second = found.loc["running"], found.iloc[1]
+  assert first["target_mean"] == pytest.approx(0.901)
+  assert second["target_mean"] == pytest.approx(0.501)
+  assert second["others_mean"] == pytest.approx(0.2)
+  assert first["accuracy_mean"] == pytest.approx(0.8 * 0.995)
+  assert second["accuracy_mean"] == pytest.approx(0.6 * 0.995)
+
+
 def pairs(same, different):
   """Rows of overlaps.csv of two subtasks of pairs, two seeds each."""
   masks = [(name, seed) for name in ("a_and_b", "c_and_d") for seed in (0, 1)]
@@ -175,3 +188,10 @@ def test_stability_is_beside_chance_and_other_classes(same, different, label):
   assert found.numbers["num_values"] == 2 * len(SEEDS)
   expected = np.mean([(same + s) / (400 - same - s) for s in SEEDS])
   assert found.numbers["iou_mean"] == pytest.approx(expected)
+  by_leaf = stability.by_leaf(one).set_index(["kind", "leaf"])
+  for leaf in ("", "conv_0/kernel"):
+    row = by_leaf.loc["same subtask", leaf]
+    assert row["num_values"] == 2 * len(SEEDS)
+    assert row["iou_mean"] == pytest.approx(expected)
+    assert row["random_iou"] == pytest.approx(40 / 360)
+    assert by_leaf.loc["different subtasks", leaf]["num_values"] == 12

@@ -8,8 +8,15 @@ from structcomp_jax import trees
 from structcomp_jax.io import logit_files, mask_files, tables
 from structcomp_jax.pipeline import run
 from structcomp_jax.pipeline.experiment import Experiment
+from structcomp_jax.report import markup, workdir
 from structcomp_jax.studies import registry
 from structcomp_jax.studies.are_nets_modular import transfer
+from structcomp_jax.studies.are_nets_modular.columns import (
+  IMAGE_TABLES,
+  SCHEMAS,
+)
+from structcomp_jax.studies.are_nets_modular.findings import conclude, evidence
+from tools import modular_tables
 
 
 def take_steps(config, workdir):
@@ -78,6 +85,32 @@ def test_gradients_begin_with_the_whole_network(removal):
   np.testing.assert_allclose(first, 1.0, rtol=1e-5)
   last = gradients[(gradients["num_masked"] == 3) & (gradients["leaf"] == "")]
   assert (last["cosine"] < 0.9999).any()
+
+
+def test_tables_of_the_results_page_are_those_of_the_run(removal):
+  read_again = workdir.read(removal.paths.workdir, {**SCHEMAS, **IMAGE_TABLES})
+  one = evidence.of_workdir(read_again)
+  found = conclude.conclude(one)
+  drops = modular_tables.drops([found])
+  assert len(drops.splitlines()) == 2 + 10 + 1 + 1
+  nothing = ["nothing, two control masks", *[markup.DASH] * 3, "0 |"]
+  assert drops.splitlines()[-1].split(" | ")[2:] == nothing
+  shares = one.confusions.groupby(["subroutine", "true", "predicted"])["share"]
+  means = shares.mean()
+  change = (
+    means["without_digit_3", "digit_3", "digit_8"]
+    - means["control", "digit_3", "digit_8"]
+  )
+  (line,) = (
+    line
+    for line in modular_tables.confusions([found]).splitlines()
+    if "| scratch | digit_3 |" in line
+  )
+  assert line.split(" | ")[3 + 8] == markup.number(100 * change, 0, sign=True)
+  assert modular_tables.statistics([found]) == ""
+  cosines = modular_tables.gradients([found]).splitlines()
+  assert len(cosines) == 2 + 2
+  assert cosines[2].split(" | ")[3] == "1.00 ± 0.00"
 
 
 @pytest.fixture(scope="module")

@@ -147,6 +147,23 @@ def test_first_layers_and_biases_do_not_count():
   chains = transfer_sharing.pooled(rows)
   assert chains["share"].tolist() == pytest.approx([0.8, 0.85])
   assert chains["chance"].tolist() == pytest.approx([0.4, 0.4])
+  assert chains["density"].tolist() == pytest.approx([0.2, 0.2])
+
+
+def test_chains_of_one_kind_are_averaged_over_base_seeds():
+  rows = transfer_sharing.counted(pd.DataFrame(shares_of(16)))
+  results = pd.DataFrame(
+    [
+      {"regime": "transfer", "base_seed": seed, "mask_init": 2.0,
+       "test_task": f"permutation_{number}", "accuracy": accuracy}
+      for seed, number, accuracy in ((0, 0, 0.8), (0, 1, 1.0), (1, 0, 0.7))
+    ]
+  )  # fmt: skip
+  (chains,) = transfer_sharing.by_chain(results, rows).to_dict("records")
+  assert chains["num_networks"] == 2
+  assert chains["accuracy_mean"] == pytest.approx((0.9 + 0.7) / 2)
+  assert chains["share_mean"] == pytest.approx((0.8 + 0.85) / 2)
+  assert chains["share_sd"] == pytest.approx(np.std([0.8, 0.85], ddof=1))
 
 
 @pytest.mark.parametrize(
