@@ -122,7 +122,7 @@ def test_many_draws_are_those_of_a_few(monkeypatch):
 
     logits = random_logits()
     loops = str(jax.make_jaxpr(loss_of)(logits)).count(" scan[")
-    return loops, jax.value_and_grad(loss_of)(logits)
+    return loops, jax.jit(jax.value_and_grad(loss_of))(logits)
 
   loops, few = found()
   monkeypatch.setattr(learner_module, "_MOST_WRITTEN_OUT", 0)
