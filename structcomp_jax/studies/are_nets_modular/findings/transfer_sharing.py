@@ -32,7 +32,7 @@ from structcomp_jax.studies.are_nets_modular.transfer import (
 from structcomp_jax.types import UserError
 
 QUESTION = "transfer"
-WORDS = "Are weights of earlier permutations used again?"
+WORDS = "New weights at {:g}: are those of earlier permutations used again?"
 # A mask that cannot do its permutation says nothing about it.
 LEAST = 0.7
 MINIMUM_EFFECT = 0.05
@@ -186,6 +186,7 @@ def _judge(
 ) -> Verdict:
   regime = network[2]
   question = f"{QUESTION}, new weights at {new_init:g}"
+  words = WORDS.format(new_init)
   table = _chains(shares, results, regime, new_init)
   means = f"share {percent(table['share'].mean())}"
   floor = f"random masks {percent(table['chance'].mean())}"
@@ -195,7 +196,7 @@ def _judge(
       f" used again: {means}, {floor}."
     )
     return Verdict(
-      question, WORDS, network, verdict.CONTROL_LABEL, sentence, means, floor
+      question, words, network, verdict.CONTROL_LABEL, sentence, means, floor
     )
   if len(table) < 2:
     solved = percent(_of(results, regime, new_init)["accuracy"].mean())
@@ -204,7 +205,7 @@ def _judge(
       f" accuracy {solved}, wanted {LEAST:g}); two are needed. Raise"
       " search.num_steps."
     )
-    return Verdict(question, WORDS, network, verdict.CANNOT, sentence)
+    return Verdict(question, words, network, verdict.CANNOT, sentence)
   theirs = _chains(shares, results, REDRAWN, new_init)
   effect = _effect(new_init, table, theirs)
   label, sentence = _answer(effect, f"{means}; {floor}")
@@ -213,7 +214,7 @@ def _judge(
     floor = f"{floor}; weights drawn anew {redrawn}"
   return Verdict(
     question,
-    WORDS,
+    words,
     network,
     label,
     sentence,

@@ -5,6 +5,8 @@ from typing import Any
 
 from structcomp_jax.report import downloads, methods
 from structcomp_jax.studies import citations
+from structcomp_jax.studies.are_nets_modular import images
+from structcomp_jax.studies.are_nets_modular.findings.class_removal import LEAST
 from structcomp_jax.studies.are_nets_modular.findings.conclude import Findings
 from structcomp_jax.studies.are_nets_modular.findings.evidence import (
   SOLVED,
@@ -14,7 +16,7 @@ from structcomp_jax.studies.are_nets_modular.findings.evidence import (
 from structcomp_jax.studies.are_nets_modular.regimes import LABELS
 
 _SETTING = (
-  "We asked which weights of a network trained on {experiment} serve which of"
+  "We asked which weights of a network trained on {trained_on} serve which of"
   " its parts ({subtasks}), following Csord\u00e1s et al. (2021).",
   "Networks were of the kind {model[name]}; base networks were {networks}.",
   "They were trained for {training[num_steps]:,} steps of Adam (step size"
@@ -34,7 +36,8 @@ _MASKS = (
 _CONTROLS = (
   "Every mask of a part is compared with the control mask, which shows what"
   " search and penalty cost by themselves; networks whose control mask solves"
-  " less than {solved} of the problems were left out of the verdicts.",
+  " less than {solved} of the problems of a test were left out of the"
+  " verdicts.",
   "Noise floors are random masks with as many weights in every matrix{random}.",
   "The same searches were made in networks that were never trained{untrained}.",
 )
@@ -71,6 +74,7 @@ def _paragraphs(evidence: Evidence) -> Iterator[str]:
 
 def _values(evidence: Evidence) -> Mapping[str, Any]:
   config, results = evidence.workdir.config, evidence.results
+  is_of_pictures = evidence.experiment in images.EXPERIMENTS
   networks = [
     f"{group['base_seed'].nunique()} {LABELS.name(str(regime))}"
     for regime, group in results.groupby("regime", sort=False)
@@ -83,14 +87,14 @@ def _values(evidence: Evidence) -> Mapping[str, Any]:
       for name in ("model", "training", "search")
       if name in config
     },
-    "experiment": evidence.experiment,
+    "trained_on": config.get("data", {}).get("source", evidence.experiment),
     "subtasks": methods.listed(evidence.subtasks),
     "networks": "; ".join(networks),
     "num_weights": methods.span(results["l0_max"]),
     "betas": methods.listed([f"{beta:g}" for beta in evidence.betas]),
     "num_masks": methods.counted(len(masks), "mask"),
     "num_problems": methods.span(results["num_problems"]),
-    "solved": f"{SOLVED:.0%}",
+    "solved": f"{LEAST if is_of_pictures else SOLVED:.0%}",
     "random": None if evidence.controls is None else "",
     "untrained": "" if UNTRAINED in evidence.masked_regimes else None,
   }
