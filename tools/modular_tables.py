@@ -303,7 +303,7 @@ def gradients(found: Sequence[Findings]) -> str:
           evidence.model,
           *names,
           *(
-            markup.spread(mean, deviation)
+            _spread(mean, deviation)
             for mean, deviation in zip(
               cells["cosine_mean"], cells["cosine_sd"], strict=True
             )
@@ -330,7 +330,7 @@ def stable(found: Sequence[Findings]) -> str:
           _OF_CLASSES[row["kind"]],
           curves.leaf_group(row["leaf"]) or "**all leaves**",
           str(row["num_values"]),
-          markup.spread(row["iou_mean"], row["iou_sd"]),
+          _spread(row["iou_mean"], row["iou_sd"]),
           markup.number(row["random_iou"]),
         )
       )
@@ -401,6 +401,10 @@ def _network(evidence: Evidence) -> tuple[str, str]:
 def _percent(row: pd.Series, name: str) -> str:
   """Returns mean ± standard deviation in percent."""
   return _points(row[f"{name}_mean"], row[f"{name}_sd"])
+
+
+def _spread(mean: float, deviation: float) -> str:
+  return markup.spread(mean, deviation).replace("\u00a0", " ")
 
 
 def _points(mean: float, deviation: float) -> str:

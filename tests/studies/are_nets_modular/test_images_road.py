@@ -1,5 +1,7 @@
 """The steps of experiments with pictures: what is stored fits together."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -88,7 +90,10 @@ def test_gradients_begin_with_the_whole_network(removal):
 
 
 def test_tables_of_the_results_page_are_those_of_the_run(removal):
-  read_again = workdir.read(removal.paths.workdir, {**SCHEMAS, **IMAGE_TABLES})
+  directory = removal.paths.workdir
+  config = {"experiment": "cifar10", "data": {"subtasks": "remove_class"}}
+  (directory / "config.json").write_text(json.dumps(config))
+  read_again = workdir.read(directory, {**SCHEMAS, **IMAGE_TABLES})
   one = evidence.of_workdir(read_again)
   found = conclude.conclude(one)
   drops = modular_tables.drops([found])
