@@ -107,8 +107,12 @@ def write_chains(path):
         for n in (1, 2, 3)
         for leaf in ("layer_0/kernel", "layer_1/kernel")
       ]  # fmt: skip
-  columns = pipeline_tables.results_schema()
-  tables.write(path / "results.csv", results, columns)
+  schema = pipeline_tables.results_schema()
+  # Those of arithmetic have further columns.
+  results = [
+    {name: row.get(name) for name in schema.columns} for row in results
+  ]
+  tables.write(path / "results.csv", results, schema)
   tables.write(path / "shares.csv", shares, SHARES)
 
 
