@@ -16,9 +16,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from structcomp_jax.io import files
 from structcomp_jax.report import markup
 from structcomp_jax.report.text import markdown_table, replace_between_markers
+from structcomp_jax.structure import separability
 from structcomp_jax.types import UserError
 from tools.readme import ROOT, read
 
@@ -27,6 +31,9 @@ _HEAD = (
   "seed", "S of the cut", "nonsense", "untrained", "excess (95 %)",
   "answer of the cut", "D_abl", "answer of one-sided masks",
 )  # fmt: skip
+# Networks of all seeds that are judged together, and how many such groups.
+_GROUPS = (4, 6, 8, 10)
+_NUM_GROUPS = 500
 # Two runs that differ in one of these differ in more than their seed.
 _SAME = ("commit", "jax", "python", "machine")
 
@@ -86,8 +93,35 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
   first = runs[0]
   return (
     f"{markdown_table(lines)}\n\nOf {len(runs)} seeds: by the cut {cut}; by"
-    f" one-sided masks {one_sided}. Commit {first['commit']},"
-    f" {first['machine']}, Python {first['python']}, JAX {first['jax']}."
+    f" one-sided masks {one_sided}. {regrouped(runs)} Commit"
+    f" {first['commit']}, {first['machine']}, Python {first['python']}, JAX"
+    f" {first['jax']}."
+  )
+
+
+def regrouped(runs: Sequence[dict[str, Any]]) -> str:
+  """Returns what groups of networks of all seeds would be called."""
+  networks = pd.concat(
+    [pd.DataFrame(run["verdict"]["cuts"]["networks"]) for run in runs],
+    ignore_index=True,
+  )
+  random, parts = np.random.default_rng(0), []
+  for size in _GROUPS:
+    labels = [
+      separability.judge(
+        networks.loc[random.choice(len(networks), size, replace=False)]
+      ).label
+      for _ in range(_NUM_GROUPS)
+      if size <= len(networks)
+    ]
+    shares = ", ".join(
+      f"{markup.percent(labels.count(label) / _NUM_GROUPS)} {label}"
+      for label in separability.LABELS
+    )
+    parts += [f"{size} networks {shares}"] if labels else []
+  return (
+    f"Of {_NUM_GROUPS} groups drawn among all {len(networks)} networks:"
+    f" {'; '.join(parts)}."
   )
 
 

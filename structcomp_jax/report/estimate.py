@@ -198,6 +198,14 @@ def networks_to_decide(estimate: Estimate, limit: float) -> int | None:
   return counts[place] if place < len(counts) else None
 
 
+def deciding_words(estimate: Estimate, limit: float) -> str:
+  """Returns how many networks would tell, see `networks_to_decide`."""
+  count = networks_to_decide(estimate, limit)
+  if count is None:
+    return f"even {MOST_NETWORKS} such networks might not tell"
+  return f"about {count} such networks would tell"
+
+
 def power_words(estimate: Estimate) -> str:
   """Returns what an effect must be so that the design finds it, in words."""
   unit = "pairs of networks" if estimate.method == "pairs" else "networks"

@@ -29,6 +29,7 @@ import pandas as pd
 from structcomp_jax.report import inference
 from structcomp_jax.report.estimate import (
   Estimate,
+  deciding_words,
   estimate_record,
   probability_above,
   probability_words,
@@ -257,5 +258,12 @@ def _sentence(
     f" {low:+.2f} to {high:+.2f} over {excess.num_clusters} base networks; the"
     f" probability that it is above {WORTH_A_CLAIM:.2f} is"
     f" {probability_words(probability)}, and that separability is above"
-    f" {MOST:.2f} is {probability_words(most)}."
+    f" {MOST:.2f} is {probability_words(most)}{_remedy(label, excess)}."
   )
+
+
+def _remedy(label: str, excess: Estimate) -> str:
+  """Returns what would decide an open answer."""
+  if label != UNDECIDED:
+    return ""
+  return f"; {deciding_words(excess, WORTH_A_CLAIM)}"

@@ -59,6 +59,14 @@ def judge(ours, *, nonsense=0.25, untrained=0.25, failed=(), **options):
   return conclude(rows, failed, **options)
 
 
+def test_an_open_answer_says_how_many_networks_would_tell():
+  found = judge([0.95, 0.9, 0.3, 0.28])
+  assert found.label == "undecided"
+  assert found.sentence.endswith(" such networks would tell.")
+  decided = judge([0.95, 0.9, 0.93, 0.98])
+  assert decided.label == "separable" and "would tell" not in decided.sentence
+
+
 def test_separability_is_the_mean_over_looks_of_the_worse_half():
   rows = table({("scratch", "subroutines"): [0.0]})
   rows["kept_accuracy"] = [0.1, 0.25, 0.625, 1.0]

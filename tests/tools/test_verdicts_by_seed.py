@@ -10,7 +10,9 @@ from tools import verdicts_by_seed
 
 def make(directory, seed, label="separable", **versions):
   """Writes what the tool reads of a finished work directory."""
-  network = {"separability": 0.75, "nonsense": 0.125, "untrained": 0.0}
+  network = {
+    "separability": 0.75, "nonsense": 0.125, "untrained": 0.0, "excess": 0.625
+  }  # fmt: skip
   verdict = {
     "label": "undecided",
     "statistics": [
@@ -53,6 +55,9 @@ def test_every_seed_has_a_line_and_answers_are_counted(tmp_path):
   assert rows[1].startswith("| 1 |") and "| undecided | subject" in rows[1]
   assert "Of 3 seeds: by the cut 2 separable, 1 undecided; by one" in text
   assert "commit abc" in text.lower()
+  # Every second network is cut at 0.75, the others at 0.25: none is decided.
+  assert "groups drawn among all 6 networks: 4 networks 0.00% separable" in text
+  assert "; 6 networks 0.00% separable" in text and "8 networks" not in text
   assert text.startswith("before") and text.endswith("after\n")
   assert "old" not in text
 

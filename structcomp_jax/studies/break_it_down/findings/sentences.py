@@ -4,9 +4,8 @@ import math
 from collections.abc import Sequence
 
 from structcomp_jax.report.estimate import (
-  MOST_NETWORKS,
   Estimate,
-  networks_to_decide,
+  deciding_words,
   probability_words,
 )
 from structcomp_jax.report.markup import number
@@ -188,7 +187,4 @@ def _probability(one: Estimate, limit: float, probability: float) -> str:
   words = probability_words(probability)
   if labels.is_improbable(probability) or labels.is_sure(probability):
     return words
-  count = networks_to_decide(one, limit)
-  if count is None:
-    return f"{words}; even {MOST_NETWORKS} such networks might not tell"
-  return f"{words}; about {count} such networks would tell"
+  return f"{words}; {deciding_words(one, limit)}"
