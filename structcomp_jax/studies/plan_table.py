@@ -18,7 +18,14 @@ _PREFIXES = (
   (1e6, "M"),
   (1e3, "k"),
 )
-_TIMES = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+_DAY = 86400.0
+_TIMES = (
+  (365.25 * _DAY, "years"),
+  (_DAY, "days"),
+  (3600.0, "h"),
+  (60.0, "min"),
+  (1.0, "s"),
+)
 
 
 def table(costs: Sequence[Cost], *, has_bytes: bool) -> str:
@@ -74,10 +81,11 @@ def quantity(number: float, unit: str) -> str:
 def duration(seconds: float) -> str:
   """Returns a time with two or three digits.
 
-  >>> duration(0.00123), duration(5400), duration(200_000)
-  ('1.23 ms', '1.5 h', '2.3 days')
+  >>> duration(0.00123), duration(5400), duration(200 * 86400)
+  ('1.23 ms', '1.5 h', '200 days')
   """
   for size, unit in _TIMES:
     if seconds >= size:
-      return f"{seconds / size:.2g} {unit}"
+      number = seconds / size
+      return f"{number:.2g} {unit}" if number < 100 else f"{number:.0f} {unit}"
   return f"{1e3 * seconds:.3g} ms"

@@ -84,6 +84,8 @@ def planning_for(name: str) -> Iterator[None]:
     return
   chips.check(name)
   chips.prepare_environment()
+  # Programs for chips that are not there would be stored and cannot be read.
+  jax.config.update("jax_enable_compilation_cache", False)
   with target.compiling_for("tpu"):
     yield
 
