@@ -215,8 +215,11 @@ class _Count:
         if self._counts(source):
           total += min(_num_bytes(source), _read(each.name, body))
     (root,) = [each for each in body.values() if each.is_root]
-    written = _results(root, body)
-    for result, shape in zip(written, _arrays(one.shape), strict=True):
+    shapes, written = _arrays(one.shape), list(_results(root, body))
+    if len(written) != len(shapes):
+      # One instruction with several results, as a sort.
+      written = [root] * len(shapes)
+    for result, shape in zip(written, shapes, strict=True):
       total += self._counts(shape) * _num_bytes(
         body[result.operands[1]].shape
         if result.kind == "dynamic-update-slice"

@@ -90,7 +90,10 @@ def _notes(config: ConfigDict, machine: device.Machine) -> Iterator[str]:
       "times are the larger of arithmetic at the peak and bytes at the "
       "bandwidth (the roofline): the least there can be, real steps take longer"
     )
-  yield "of loops within a step, over time or masks, bytes count once (>)"
+  if machine.platform == "tpu":
+    yield "bytes are those of the main memory"
+  else:
+    yield "of loops within a step, over time or masks, bytes count once (>)"
   yield "all steps are counted; early stopping makes runs shorter"
   if config.runtime.vmap_width == "auto":
     most = (

@@ -81,11 +81,13 @@ def quantity(number: float, unit: str) -> str:
 def duration(seconds: float) -> str:
   """Returns a time with two or three digits.
 
-  >>> duration(0.00123), duration(5400), duration(200 * 86400)
-  ('1.23 ms', '1.5 h', '200 days')
+  >>> duration(1e-6), duration(0.00123), duration(5400), duration(200 * 86400)
+  ('1 us', '1.23 ms', '1.5 h', '200 days')
   """
   for size, unit in _TIMES:
     if seconds >= size:
       number = seconds / size
       return f"{number:.2g} {unit}" if number < 100 else f"{number:.0f} {unit}"
-  return f"{1e3 * seconds:.3g} ms"
+  if seconds >= 1e-3 or not seconds:
+    return f"{1e3 * seconds:.3g} ms"
+  return f"{1e6 * seconds:.3g} us"

@@ -23,6 +23,12 @@ HloModule jit_step
   ROOT %new = f32[8,1000]{1,0} dynamic-update-slice(%p2, %p3, %first, %first)
 }
 
+%body_of_sort (p4: f32[1000]) -> (f32[1000], s32[1000]) {
+  %p4 = f32[1000]{0} parameter(0)
+  %places = s32[1000]{0} iota(), iota_dimension=0
+  ROOT %both = (f32[1000]{0}, s32[1000]{0}) sort(%p4, %places), dimensions={0}
+}
+
 %loop_body (state: (s32[], f32[1000])) -> (s32[], f32[1000]) {
   %state = (s32[], f32[1000]{0}) parameter(0)
   %at = s32[] get-tuple-element(%state), index=0
@@ -98,6 +104,15 @@ def test_what_is_updated_in_place_is_not_copied():
     " calls=%body_of_update",
   )
   assert moved(*lines) == 4000
+
+
+def test_all_results_of_one_instruction_count():
+  line = (
+    "%sorted = (f32[1000]{0}, s32[1000]{0:S(1)}) fusion(%a), kind=kCustom,"
+    " calls=%body_of_sort"
+  )
+  assert moved(line) == 8000
+  assert moved(line, inside_too=True) == 12000
 
 
 _LOOP = (

@@ -127,10 +127,12 @@ def _of_program(step: Step, program: Program, machine: Machine) -> Cost:
   products = cost.product_flops(*called) / program.loops
   products_once = times * cost.product_flops(*called, repeats=False)
   flops = max(once, products)
+  is_least = False
   if target.platform() == "tpu":
-    num_bytes = traffic.bytes_per_step(compiled.as_text() or "")
+    num_bytes = traffic.bytes_per_step(compiled.as_text() or "") / program.loops
   else:
     num_bytes = times * counted.get("bytes accessed", 0.0)
+    is_least = products > _REPEATED * products_once
   seconds, bound = machine.seconds(flops, num_bytes, program.devices)
   total = held["total"] + program.beside
   return Cost(
@@ -142,7 +144,7 @@ def _of_program(step: Step, program: Program, machine: Machine) -> Cost:
     fits=total <= machine.memory,
     flops=flops,
     num_bytes=num_bytes,
-    is_least=products > _REPEATED * products_once,
+    is_least=is_least,
     seconds=seconds,
     bound=bound,
   )
