@@ -52,8 +52,10 @@ class Cuts:
 
     >>> weight = np.zeros((3, 8, 6))  # The first axis has rows.
     >>> rows = PartitionSpec("candidate")
-    >>> Cuts(2, (("kernel", -1),)).specs({"mu": {"kernel": weight}}, rows)
-    {'mu': {'kernel': PartitionSpec('candidate', None, 'model')}}
+    >>> cuts = Cuts(2, (("kernel", -1),))
+    >>> found = cuts.specs({"mu": {"kernel": weight}}, rows)
+    >>> tuple(found["mu"]["kernel"])
+    ('candidate', None, 'model')
 
     Args:
       tree: arrays or abstract shapes.
