@@ -114,6 +114,16 @@ def test_devices_that_share_a_candidate_round_alike():
     assert close.mean() > 0.9
 
 
+def test_every_candidate_is_rounded_by_its_own_seed():
+  """They see the same batches and draw no masks: nothing else tells them."""
+  config = dataclasses.replace(CONFIG, data_order="shared")
+  logits = tiny.run(config).mask_logits["hidden"]
+  assert (logits[0] != logits[1]).any()
+  wide = dataclasses.replace(config, moments="float32")
+  logits = tiny.run(wide).mask_logits["hidden"]
+  chex.assert_trees_all_equal(logits[0], logits[1])
+
+
 def test_a_search_that_goes_on_rounds_as_it_would_have():
   states = []
   whole = tiny.run(
