@@ -132,29 +132,19 @@ def filled_up(job: Job) -> Job:
   state = job.state
   if state is not None and trees.num_rows(state) != num_filled:
     # Another number of devices may have filled it up.
-    state = _repeated(state, num_rows, num_filled)
+    state = parallel.fill_up(state, num_rows, num_filled)
   job = dataclasses.replace(job, state=state)
   if num_filled == num_rows:
     return job
-  fill = functools.partial(_repeated, num_rows=num_rows, num_filled=num_filled)
+  fill = functools.partial(
+    parallel.fill_up, num_rows=num_rows, num_filled=num_filled
+  )
   return dataclasses.replace(
     job,
     rows=fill(job.rows),
     init=lambda *arguments: fill(job.init(*arguments)),
     fixed=fill(job.fixed) if job.fixed_has_rows else job.fixed,
   )
-
-
-def _repeated(tree: Any, num_rows: int, num_filled: int) -> Any:
-  """Returns so many rows, which are the first ones over and over."""
-  chosen = np.resize(np.arange(num_rows), num_filled)
-
-  def repeat(leaf):
-    if isinstance(leaf, jax.ShapeDtypeStruct):
-      return leaf.update(shape=(num_filled, *leaf.shape[1:]))
-    return leaf[chosen]
-
-  return jax.tree.map(repeat, tree)
 
 
 def run(

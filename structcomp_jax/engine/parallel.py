@@ -133,6 +133,27 @@ def num_filled(
   return rows_each * used * len(shares)
 
 
+def fill_up(tree: Any, num_rows: int, num_filled: int) -> Any:
+  """Returns so many rows, which are the first ones over and over.
+
+  >>> fill_up({"seed": np.arange(3)}, num_rows=3, num_filled=4)
+  {'seed': array([0, 1, 2, 0])}
+
+  Args:
+    tree: PyTree of arrays, or abstract shapes, with at least `num_rows` rows.
+    num_rows: rows that are wanted; any further ones are left out.
+    num_filled: see `num_filled`.
+  """
+  chosen = np.resize(np.arange(num_rows), num_filled)
+
+  def repeat(leaf):
+    if isinstance(leaf, jax.ShapeDtypeStruct):
+      return leaf.update(shape=(num_filled, *leaf.shape[1:]))
+    return leaf[chosen]
+
+  return jax.tree.map(repeat, tree)
+
+
 def _shares(devices: Sequence[Any] | None) -> list[list[Any]]:
   """Returns the devices of every process; see `devices_of`."""
   by_process: dict[int, list[Any]] = {}

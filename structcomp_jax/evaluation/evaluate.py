@@ -180,8 +180,9 @@ def make_program(
   fills = tuple(sorted({variant.fill for variant in variants.values()}))
   rows = _rows(variants, starts, fills)
   num_networks = trees.num_rows(rows)
-  rows = _fill_up(rows, len(parallel.devices_of(devices)))
-  mesh = parallel.row_mesh(trees.num_rows(rows), devices)
+  num_filled = parallel.num_filled(num_networks, devices)
+  rows = parallel.fill_up(rows, num_networks, num_filled)
+  mesh = parallel.row_mesh(num_filled, devices)
   return Networks(
     program=_program(metrics_fn, spec, mesh, batch_size, width, fills),
     rows=rows,
@@ -206,16 +207,6 @@ def _rows(
   return dict(zip(names, columns, strict=True)) | {
     "inverted": columns[2].astype(bool)
   }
-
-
-def _fill_up(
-  rows: dict[str, np.ndarray], num_devices: int
-) -> dict[str, np.ndarray]:
-  """Repeats the first rows until every device has as many as the others."""
-  num_rows = trees.num_rows(rows)
-  rows_each = -(-num_rows // num_devices)
-  used = -(-num_rows // rows_each)
-  return {name: np.resize(row, used * rows_each) for name, row in rows.items()}
 
 
 def _by_variant(
