@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from structcomp_jax import search, trees
-from structcomp_jax.search import adam, joint
-from structcomp_jax.types import UserError
+from structcomp_jax.search import adam
 
 from . import tiny
 
@@ -132,19 +131,3 @@ def test_a_search_that_goes_on_rounds_as_it_would_have():
   again = tiny.run(CONFIG, state=states[0])
   assert states[0].opt_state.nu["hidden"].dtype == jnp.bfloat16
   chex.assert_trees_all_equal(again.mask_logits, whole.mask_logits)
-
-
-def test_weights_that_are_learned_too_keep_float32():
-  with pytest.raises(UserError, match="moments bfloat16 are not kept so for"):
-    joint.run_together(
-      tiny.loss_fn,
-      tiny.metrics_fn,
-      None,
-      tiny.SPEC,
-      tiny.DATASET,
-      tiny.DATASET,
-      CONFIG,
-      fixed={},
-      rows=CONFIG.candidates(),
-      key=tiny.KEY,
-    )

@@ -1,5 +1,7 @@
 """Weights and masks learned together: what stays, and the same bits again."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from structcomp_jax import masks, search, trees
 from structcomp_jax.search import joint
+from structcomp_jax.types import UserError
 
 INPUTS = jax.random.normal(jax.random.key(5), (64, 3))
 DATA = {"x": INPUTS, "y": INPUTS @ jnp.array([1.0, -2.0, 0.0])}
@@ -74,6 +77,18 @@ def run(state=None, config=CONFIG, **more):
 @pytest.fixture(scope="module")
 def final():
   return run()
+
+
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({"micro_batches": 2}, "micro_batches 2 has no gradient of the weights"),
+    ({"moments": "bfloat16"}, "moments bfloat16 are not kept so for weights"),
+  ],
+)
+def test_what_is_for_masks_alone_is_refused(changes, message):
+  with pytest.raises(UserError, match=message):
+    run(config=dataclasses.replace(CONFIG, **changes))
 
 
 def test_weights_that_stay_have_their_bits_and_others_move(final):

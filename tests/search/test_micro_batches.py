@@ -11,8 +11,6 @@ import pytest
 
 from structcomp_jax import search
 from structcomp_jax.engine import micro_batches
-from structcomp_jax.search import joint
-from structcomp_jax.types import UserError
 
 from . import tiny
 
@@ -125,20 +123,3 @@ def test_a_batch_in_parts_takes_the_memory_of_a_part():
     return compiled.memory_analysis().temp_size_in_bytes
 
   assert temporary(8) < temporary(1) / 4
-
-
-def test_weights_that_are_learned_too_refuse_micro_batches():
-  config = dataclasses.replace(CONFIG, micro_batches=2)
-  with pytest.raises(UserError, match="micro_batches 2 has no gradient of the"):
-    joint.run_together(
-      tiny.loss_fn,
-      tiny.metrics_fn,
-      None,
-      tiny.SPEC,
-      tiny.DATASET,
-      tiny.DATASET,
-      config,
-      fixed={},
-      rows=config.candidates(),
-      key=tiny.KEY,
-    )
