@@ -38,9 +38,10 @@ flags.disclaim_key_flags()
 # A host that is silent for this long is taken for dead.
 _HEARTBEAT_SECONDS = 40
 _SECONDS_TO_START = 300
-# What JAX's errors say if another process ended during a computation.
+# What JAX's errors say if another process ended during a computation, or while
+# this one waited for it before a checkpoint.
 _PEER_LOST = re.compile(
-  r"gloo .* failed|nccl|coordination service|(closed|reset) by peer",
+  r"gloo .* failed|nccl|coordination ?service|(closed|reset) by peer",
   re.IGNORECASE,
 )
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from launch.process import relay
+from launch.process import hosts, relay
 from tests.launcher import CONFIG
 
 # Masks of a base network that was never trained.
@@ -122,6 +122,29 @@ def test_what_does_not_fit_is_one_line(launch, tmp_path):
   (line,) = outcome.errors
   assert f"port {port} of this host is not free" in line
   assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize(
+  "text, lost",
+  [
+    ("FAILED_PRECONDITION: Gloo all-reduce failed: Connection closed", True),
+    ("UNKNOWN: NCCL operation ncclGroupEnd() failed", True),
+    ("UNAVAILABLE: recv: Connection reset by peer", True),
+    (
+      "INTERNAL: Barrier failed because: task is set to ERROR: UNAVAILABLE: "
+      "Task 1 heartbeat timeout. [type.googleapis.com/tensorflow."
+      "CoordinationServiceError='']",
+      True,
+    ),
+    ("INTERNAL: error of the coordination service", True),
+    ("RESOURCE_EXHAUSTED: out of memory", False),
+  ],
+)
+def test_an_error_tells_whether_a_process_was_lost(text, lost, monkeypatch):
+  monkeypatch.setattr(hosts, "_relays", ["one of several processes"])
+  assert hosts.is_lost_peer(ValueError(text)) == lost
+  monkeypatch.setattr(hosts, "_relays", [])
+  assert not hosts.is_lost_peer(ValueError(text)), "a process of its own"
 
 
 NOISE = b"""\
