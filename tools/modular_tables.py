@@ -11,6 +11,7 @@ import pandas as pd
 
 from structcomp_jax.report import curves, markup
 from structcomp_jax.report.text import markdown_table
+from structcomp_jax.studies.are_nets_modular.domain import CONTROL
 from structcomp_jax.studies.are_nets_modular.findings import (
   accuracies,
   class_drops,
@@ -168,16 +169,14 @@ def kept(found: Sequence[Findings]) -> str:
 
 
 def shared(found: Sequence[Findings]) -> str:
-  """Returns the overlap of masks, leaf by leaf and over all leaves."""
+  """Returns the overlap of masks, leaf by leaf and over all leaves.
+
+  Empty where no network has two masks.
+  """
   lines = []
   for findings in found:
     evidence = findings.evidence
-    pairs = overlaps.of_subtasks(evidence.overlaps, evidence.subtasks)
-    if pairs.empty:
-      continue
-    table = pd.concat(
-      [overlaps.per_leaf(pairs), overlaps.pooled(pairs).assign(leaf="all")]
-    )
+    table = _overlaps(evidence)
     lines += [
       (
         *_network(evidence),
@@ -191,11 +190,31 @@ def shared(found: Sequence[Findings]) -> str:
       )
       for _, row in table.iterrows()
     ]
+  if not lines:
+    return ""
   head = (
     "experiment", "network", "regime", "masks of", "leaf", "IoU",
     "IoU, random", "IoMin", "share of the first mask",
   )  # fmt: skip
   return markdown_table([head, *lines])
+
+
+def _overlaps(evidence: Evidence) -> pd.DataFrame:
+  """Returns what masks of subtasks share, by leaf and then over all leaves.
+
+  Where there is one subtask alone, what its mask shares with the control mask,
+  over all leaves: two searches for about the same thing.
+  """
+  subtasks = evidence.subtasks
+  if len(subtasks) > 1:
+    pairs = overlaps.of_subtasks(evidence.overlaps, subtasks)
+    parts = [overlaps.per_leaf(pairs)] if len(pairs) else []
+  else:
+    pairs = overlaps.of_subtasks(evidence.overlaps, (CONTROL, *subtasks))
+    pairs, parts = pairs.assign(kind=f"{CONTROL}, {subtasks[0]}"), []
+  if pairs.empty:
+    return pd.DataFrame()
+  return pd.concat([*parts, overlaps.pooled(pairs).assign(leaf="all")])
 
 
 def drops(found: Sequence[Findings]) -> str:

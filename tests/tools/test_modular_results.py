@@ -1,7 +1,9 @@
 """The second study's results page: numbers of tables, parts that stay."""
 
 import json
+import types
 
+import pandas as pd
 import pytest
 
 from structcomp_jax.io import tables
@@ -9,7 +11,7 @@ from structcomp_jax.pipeline import tables as pipeline_tables
 from structcomp_jax.studies.are_nets_modular.columns import SHARES
 from structcomp_jax.types import UserError
 from tests.studies.are_nets_modular import synthetic
-from tools import modular_results
+from tools import modular_results, modular_tables
 
 PARTS = ("arithmetic", "transfer", "mathematics", "notes")
 
@@ -60,6 +62,39 @@ def test_parts_without_a_work_directory_stay(root, tmp_path):
   assert [f"old {one}" in page for one in PARTS] == [True, True, False, True]
   assert "| mathematics_sort | small | left out: hard |" in page
   assert (root / "README.md").read_text() == readme
+
+
+def test_the_mask_of_one_subtask_alone_is_compared_with_the_control():
+  counts = {
+    "regime": "scratch", "base_seed": 0, "first_seed": 0, "second_seed": 0,
+    "beta": 1e-4, "leaf": "dense", "size": 100,
+  }  # fmt: skip
+  # 60 weights are in either; by chance 20 would be in both, and 70 in either.
+  control = counts | {
+    "first": "easy", "second": "control",
+    "first_kept": 40, "second_kept": 50, "both": 30,
+  }  # fmt: skip
+  both = counts | {
+    "first": "easy", "second": "hard",
+    "first_kept": 40, "second_kept": 20, "both": 20,
+  }  # fmt: skip
+
+  def shared(*subtasks):
+    evidence = types.SimpleNamespace(
+      experiment="sums", model="net", subtasks=subtasks,
+      overlaps=pd.DataFrame([control, both]),
+    )  # fmt: skip
+    found = types.SimpleNamespace(evidence=evidence)
+    return modular_tables.shared([found]).splitlines()[2:]
+
+  assert shared("easy") == [
+    "| sums | net | scratch | control, easy | all | 50.0 | 28.6 | 75.0 | 60.0 |"
+  ]
+  assert [line.split(" | ")[3:6] for line in shared("easy", "hard")] == [
+    ["different subtasks", "dense", "50.0"],
+    ["different subtasks", "all", "50.0"],
+  ]
+  assert shared("other") == []
 
 
 def test_chains_stand_beside_random_masks_and_weights_drawn_anew(
