@@ -2,7 +2,7 @@
 
     pip install "jax[tpu]"
     python -m benchmarks.compiled [--configs=FILE.py:VARIANT,...]
-      [--steps=search,cached,training] [--masked_from=0]
+      [--steps=search,cached,training,evaluation] [--masked_from=0]
       [--topologies=v5e:1,...] [--candidates=1,16] [--widths=0]
       [--micro_batches=1] [--dtypes=bfloat16] [--json=FILE]
 
@@ -17,7 +17,8 @@ computes and moves. Printed are, for each program and chip,
 - bytes moved between the chip and its main memory (`engine/traffic.py`) beside
   the fewest: frozen weights read once, mask logits and Adam's moments read and
   written once, the batch read, and what the gradient needs of the forward pass
-  written and read once, although some of it may stay inside of the chip;
+  written and read once, although some of it may stay inside of the chip; of a
+  test, frozen weights, masks and the batch read once;
 - bytes that instructions read and write wherever they lie, as the compiler
   counts them;
 - the roofline time, max(arithmetic / peak, bytes moved / bandwidth), and which
@@ -37,7 +38,7 @@ import json
 import pathlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -64,7 +65,7 @@ CONFIGS = (
   "configs/arithmetic/double_addition.py:lstm_together",
   "configs/scan/scan.py:transformer",
 )
-STEPS = ("search", "cached", "training")
+STEPS = ("search", "cached", "training", "evaluation")
 # Bytes that Adam reads and writes of a number that it learns: itself and two
 # moments in float32.
 _STATE_BYTES = 2 * 3 * 4
@@ -82,7 +83,8 @@ class Case:
   Attributes:
     config: of the network and its settings.
     step: "search"; "cached": one that reads what enters its first masked
-      stage; "training": of one network, without masks.
+      stage; "training": of one network, without masks; "evaluation": tests of
+      what one mask a candidate keeps, of one batch.
     masked_from: number of the first masked stage among those of the config.
     topology: kind and number of chips, as "v5e:4".
     num_candidates: masks at once, on all chips together.
@@ -183,21 +185,17 @@ def _cases(arguments: argparse.Namespace) -> Iterator[Case]:
 def compile_case(case: Case) -> dict[str, Any]:
   """Returns all numbers of one program."""
   with target.compiling_for("tpu"):
-    study = load_study(case.config, _changes(case))
-    program = (
-      _training(study) if case.step == "training" else _search(study, case)
-    )
-    job = dataclasses.replace(
-      program.steps.job, devices=chips.devices(case.topology)
+    program = _PROGRAMS[case.step](
+      load_study(case.config, _changes(case)), case
     )
     started = time.perf_counter()
-    compiled = Steps(job).compiled
+    compiled = program.compile()
     seconds = time.perf_counter() - started
-    text, times = compiled.as_text(), repeats(case, job.setup.mesh.size)
+    text, times = compiled.as_text(), repeats(case, program.num_chips)
     return {
       **dataclasses.asdict(case),
       "stage": program.stage,
-      "chips_used": job.setup.mesh.size,
+      "chips_used": program.num_chips,
       "useful_flops": program.useful_flops,
       "counted_flops": times * compiled.cost_analysis()["flops"],
       "bytes": traffic.bytes_per_step(text),
@@ -212,16 +210,18 @@ def compile_case(case: Case) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class _Compared:
-  """Steps, and what is the least that they need.
+  """A program, and what is the least that it needs.
 
   Attributes:
-    steps: not compiled yet.
+    compile: makes it.
+    num_chips: that it runs on.
     stage: the first masked one; "everything" in a training.
     useful_flops: of one row.
     fewest: see `fewest_bytes`.
   """
 
-  steps: Steps
+  compile: Callable[[], jax.stages.Compiled]
+  num_chips: int
   stage: str
   useful_flops: float
   fewest: dict[str, int]
@@ -232,29 +232,67 @@ def _search(study: Any, case: Case) -> _Compared:
   batch_size = study.search_config().batch_size
   workload = Workload.make(study, batch_size, num_batches=1)
   is_cached = case.step == "cached"
-  return _Compared(
-    workload.search(
-      stage,
-      is_cached=is_cached,
-      num_candidates=case.num_candidates,
-      width=case.width,
-      micro_batches=case.micro_batches,
-    ),
-    str(stage),
-    workload.useful_flops(stage, is_cached=is_cached),
-    fewest_bytes(workload, stage, is_cached=is_cached),
+  steps = workload.search(
+    stage,
+    is_cached=is_cached,
+    num_candidates=case.num_candidates,
+    width=case.width,
+    micro_batches=case.micro_batches,
+  )
+  return _of_steps(
+    steps,
+    case,
+    stage=str(stage),
+    useful_flops=workload.useful_flops(stage, is_cached=is_cached),
+    fewest=fewest_bytes(workload, stage, is_cached=is_cached),
   )
 
 
-def _training(study: Any) -> _Compared:
+def _training(study: Any, case: Case) -> _Compared:
   batch_size = train_config(study).batch_size
   workload = Workload.make(study, batch_size, num_batches=1)
-  return _Compared(
+  return _of_steps(
     workload.training(),
-    "everything",
-    workload.useful_training_flops(),
-    fewest_bytes_of_training(workload),
+    case,
+    stage="everything",
+    useful_flops=workload.useful_training_flops(),
+    fewest=fewest_bytes_of_training(workload),
   )
+
+
+def _of_steps(steps: Steps, case: Case, **least: Any) -> _Compared:
+  job = dataclasses.replace(steps.job, devices=chips.devices(case.topology))
+  return _Compared(lambda: Steps(job).compiled, job.setup.mesh.size, **least)
+
+
+def _evaluation(study: Any, case: Case) -> _Compared:
+  stage = study.mask_search.masked_from[case.masked_from]
+  batch_size = study.config.evaluation.batch_size
+  workload = Workload.make(study, batch_size, num_batches=1)
+  made, arguments = workload.evaluation(
+    stage,
+    num_networks=case.num_candidates,
+    width=case.width,
+    devices=chips.devices(case.topology),
+  )
+  return _Compared(
+    lambda: made.program.compile(*arguments),
+    made.mesh.size,
+    str(stage),
+    workload.useful_evaluation_flops(),
+    {
+      "once": trees.num_bytes((workload.params, workload.problems)),
+      "each": workload.spec(stage).num_weights,  # Masks, of a byte a weight.
+    },
+  )
+
+
+_PROGRAMS: dict[str, Callable[[Any, Case], _Compared]] = {
+  "search": _search,
+  "cached": _search,
+  "training": _training,
+  "evaluation": _evaluation,
+}
 
 
 def repeats(case: Case, chips_used: int) -> int:

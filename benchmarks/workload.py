@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.steps import NO_LOOK, Steps, search_steps
-from structcomp_jax import masks, search, training, trees, types
+from structcomp_jax import evaluation, masks, search, training, trees, types
 from structcomp_jax.engine import cost
 from structcomp_jax.pipeline.staged_network import StagedNetwork
 from structcomp_jax.pipeline.study import fresh_params
@@ -193,6 +193,39 @@ class Workload:
     )
     return search_steps(network.loss_fn, self.params, spec, problems, config)
 
+  def evaluation(
+    self, masked_from: Any, *, num_networks: int, width: int, devices: Any
+  ) -> tuple[evaluation.Networks, tuple[Any, ...]]:
+    """Returns the program that tests what masks keep, and its arguments.
+
+    Args:
+      masked_from: the first masked stage.
+      num_networks: one of each mask.
+      width: of them, computed at once; 0: all.
+      devices: they need not be there; arguments are shapes.
+    """
+    spec = self.spec(masked_from)
+    leaves = trees.leaves_by_path(self.params)
+    stacked = {
+      path: jax.ShapeDtypeStruct((num_networks, *leaves[path].shape), "bool")
+      for path in spec.paths
+    }
+    made = evaluation.make_program(
+      self.network.metrics_fn,
+      spec,
+      {"kept": evaluation.Variant(stacked, list(range(num_networks)))},
+      batch_size=self.batch_size,
+      width=width,
+      devices=devices,
+    )
+    shared = {
+      "params": self.params,
+      "masks": stacked,
+      "key": jax.random.key(0),
+      "chunk": self.problems,
+    }
+    return made, (made.rows, shared)
+
   def choose_width(
     self, masked_from: Any, *, is_cached: bool, num_candidates: int
   ) -> int:
@@ -252,6 +285,10 @@ class Workload:
       self.network, self.problems, tuple(trees.leaves_by_path(self.params))
     )
 
+  def useful_evaluation_flops(self) -> float:
+    """Returns the same of what a network answers to one batch."""
+    return self._counted(self.network.metrics_fn, self.params)
+
   def _gradient_flops(
     self, network: StagedNetwork, problems: types.Batch, paths: Sequence[str]
   ) -> float:
@@ -260,6 +297,28 @@ class Workload:
 
     def loss(masked, batch):
       return network.loss_fn(trees.replace_leaves(self.params, masked), batch)
+
+    return self._counted(
+      jax.value_and_grad(loss), masked, problems, draws=loss_draws(self.study)
+    )
+
+  def _counted(
+    self,
+    fn: Callable[[Any, types.Batch], Any],
+    learned: Any,
+    problems: types.Batch | None = None,
+    *,
+    draws: bool = False,
+  ) -> float:
+    """Returns the arithmetic of `fn(learned, batch)`.
+
+    Args:
+      fn: as above.
+      learned: its first argument.
+      problems: of which a batch is one; default: those of the workload.
+      draws: whether a batch has keys.
+    """
+    problems = self.problems if problems is None else problems
 
     def count(*length):
       """Counts a batch whose sentences are cut to `length`, if it is given."""
@@ -275,13 +334,13 @@ class Workload:
         ),
         dict(problems),
       )
-      if loss_draws(self.study):
+      if draws:
         batch["key"] = jax.eval_shape(
           lambda: jax.random.split(jax.random.key(0), self.batch_size)
         )
-      gradient = jax.jit(jax.value_and_grad(loss))
-      counted = gradient.lower(masked, batch).cost_analysis()["flops"]
-      return max(counted, cost.product_flops(gradient, masked, batch))
+      compute = jax.jit(fn)
+      counted = compute.lower(learned, batch).cost_analysis()["flops"]
+      return max(counted, cost.product_flops(compute, learned, batch))
 
     if "attention_mask" not in self.problems:
       return count()

@@ -2,6 +2,9 @@
 
 import dataclasses
 
+import chex
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -107,6 +110,30 @@ def test_a_training_step_learns_all_weights(two_layers):
   assert two_layers.useful_training_flops() >= two_layers.useful_flops(
     stage, is_cached=False
   )
+
+
+def test_an_evaluation_tests_what_every_mask_keeps(two_layers):
+  stage = two_layers.study.mask_search.masked_from[0]
+  made, (rows, shared) = two_layers.evaluation(
+    stage, num_networks=3, width=0, devices=jax.devices()[:1]
+  )
+  kept = jnp.array([1.0, 0.0, 1.0])
+  shared["masks"] = jax.tree.map(
+    lambda leaf: jnp.broadcast_to(
+      kept.astype(bool).reshape(-1, *[1] * (leaf.ndim - 1)), leaf.shape
+    ),
+    shared["masks"],
+  )
+  found = made.program(rows, shared)
+  dense = two_layers.network.metrics_fn(two_layers.params, two_layers.problems)
+  for name, values in found.items():
+    expected = np.asarray(dense[name])
+    chex.assert_trees_all_close(values[0], expected, rtol=1e-5, atol=1e-6)
+    chex.assert_trees_all_equal(values[0], values[2])
+  assert not np.allclose(found["loss"][1], found["loss"][0])
+  # A gradient needs the forward pass, and twice as much again.
+  forward = two_layers.useful_evaluation_flops()
+  assert 2 < two_layers.useful_training_flops() / forward < 4
 
 
 def test_a_page_says_which_commits_compiled_its_programs(tmp_path):
