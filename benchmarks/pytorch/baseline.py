@@ -1,14 +1,16 @@
 """Mask search against the same search as a PyTorch user writes it.
 
     python -m benchmarks.pytorch.baseline [--cases=NETWORK:STAGE,...]
-      [--candidates=1,4] [--batch_size=N] [--repeats=5] [--json=FILE]
+      [--candidates=1,4] [--batch_size=N] [--micro_batches=1] [--repeats=5]
+      [--json=FILE]
 
 Needs PyTorch (pip install '.[torch]'). In PyTorch every mask is part of its
 layer, one mask is learnt at a time, sentences are padded to 50 tokens, nothing
 is cached, the last layer computes every position, and the mode is eager, all as
 in the code of Lepori et al. 2023. Ours runs what `benchmarks.mask_search` runs,
 with cached features if something lies below the first masked stage, and with K
-candidates in one program, in chunks as wide as the search itself chooses.
+candidates in one program, in chunks as wide as the search itself chooses, and
+batches in so many parts (`search.micro_batches`).
 Network, weights, problems, settings and loss are the same: the losses of the
 first steps are printed side by side and must agree.
 
@@ -81,6 +83,7 @@ def _arguments() -> argparse.Namespace:
   parser.add_argument("--cases", default=_CASES)
   parser.add_argument("--candidates", default="1,4")
   parser.add_argument("--batch_size", type=int, default=0)
+  parser.add_argument("--micro_batches", type=int, default=1)
   parser.add_argument("--repeats", type=int, default=5)
   parser.add_argument("--json", help="also write all numbers to this file")
   parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -110,7 +113,11 @@ def measure_case(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
   }
   ours = {
     number: workload.search(
-      masked_from, is_cached=is_cached, num_candidates=number, width=width
+      masked_from,
+      is_cached=is_cached,
+      num_candidates=number,
+      width=width,
+      micro_batches=arguments.micro_batches,
     )
     for number, width in widths.items()
   }
@@ -137,6 +144,7 @@ def measure_case(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     "masked_from": masked_from,
     "is_cached": is_cached,
     "batch_size": batch_size,
+    "micro_batches": arguments.micro_batches,
     "published_batch_size": study.mask_search.batch_size,
     "num_epochs": study.mask_search.num_epochs,
     "candidates": numbers,
@@ -189,7 +197,7 @@ def _features_stopwatch(
 # Tables.
 
 _HEAD = (
-  "network", "masked from", "ours reads", "problems", "PyTorch s/step",
+  "network", "masked from", "ours reads", "problems", "parts", "PyTorch s/step",
   "K", "ours s/step/K", "arithmetic", "at peak", "times faster",
   "with features", "loss 1: PyTorch", "ours", "loss 3: PyTorch", "ours",
 )  # fmt: skip
@@ -211,6 +219,7 @@ def _line(case: dict[str, Any], number: int, width: int) -> tuple[str, ...]:
     str(case["masked_from"]),
     "features" if case["is_cached"] else "problems",
     str(case["batch_size"]),
+    str(case.get("micro_batches", 1)),
     f"{statistics.median(seconds['torch']):.3f}",
     f"{number} by {width}" if number > 1 else "1",
     f"{statistics.median(seconds[str(number)]) / number:.3f}",
