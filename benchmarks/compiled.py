@@ -4,10 +4,11 @@
     python -m benchmarks.compiled [--configs=FILE.py:VARIANT,...]
       [--steps=search,cached,training,evaluation] [--masked_from=0]
       [--topologies=v5e:1,...] [--candidates=1,16] [--widths=0]
-      [--micro_batches=1] [--dtypes=bfloat16] [--json=FILE]
+      [--micro_batches=1] [--dtypes=bfloat16] [--json=FILE] [--again]
 
-What FILE has already is kept: a program is compiled anew where another commit
-compiled it. `benchmarks.compiled_page` makes a page of it.
+Programs that FILE has already are compiled anew with --again alone.
+`benchmarks.compiled_page` makes a page of it, and says which commits compiled
+them.
 
 No chip is needed, and nothing is run: the compiler says what a program holds,
 computes and moves. Printed are, for each program and chip,
@@ -35,7 +36,6 @@ import argparse
 import dataclasses
 import itertools
 import json
-import pathlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -110,27 +110,14 @@ def main() -> int:
     print(json.dumps(compile_case(Case(**json.loads(arguments.worker)))))
     return 0
   chips.prepare_environment()
-  found = read(arguments.json)
-  commit = measure.facts()["commit"]
-  for case in _cases(arguments):
-    if found.get(case, {}).get("commit") != commit:
-      described = json.dumps(dataclasses.asdict(case))
-      measure.say(f"compiling {described} ...")
-      found[case] = measure.elsewhere(
-        "benchmarks.compiled", f"--worker={described}"
-      )
-      measure.store({"programs": list(found.values())}, arguments.json)
-  print(text_table(lines([found[case] for case in _cases(arguments)])))
+  found = measure.compiled_elsewhere(
+    "benchmarks.compiled",
+    _cases(arguments),
+    arguments.json,
+    again=arguments.again,
+  )
+  print(text_table(lines(found)))
   return 0
-
-
-def read(path: str | None) -> dict[Case, dict[str, Any]]:
-  """Returns the programs of a file that `--json` wrote, if it is there."""
-  if not path or not pathlib.Path(path).exists():
-    return {}
-  programs = json.loads(pathlib.Path(path).read_text())["programs"]
-  names = [field.name for field in dataclasses.fields(Case)]
-  return {Case(**{name: one[name] for name in names}): one for one in programs}
 
 
 def _arguments() -> argparse.Namespace:
@@ -149,6 +136,7 @@ def _arguments() -> argparse.Namespace:
   ):
     parser.add_argument(f"--{name}", default=default, help="comma-separated")
   parser.add_argument("--json", help="also write all numbers to this file")
+  parser.add_argument("--again", action="store_true", help="see above")
   parser.add_argument("--worker", help=argparse.SUPPRESS)
   return parser.parse_args()
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmarks import compiled
+from benchmarks import compiled, measure
 from structcomp_jax.report.text import markdown_table, replace_between_markers
 
 # What else than the commit decides what a compiler does.
@@ -25,7 +25,7 @@ def main() -> int:
   parser.add_argument("--json", required=True)
   parser.add_argument("--page", required=True, type=pathlib.Path)
   arguments = parser.parse_args()
-  programs = list(compiled.read(arguments.json).values())
+  programs = measure.programs(arguments.json)
   text = arguments.page.read_text()
   arguments.page.write_text(
     replace_between_markers(text, "compiled", tables(programs))

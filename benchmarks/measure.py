@@ -4,6 +4,7 @@ The machine may do other work meanwhile. Whatever is compared is therefore
 timed in turns, and a ratio is the median of the ratios within a turn.
 """
 
+import dataclasses
 import importlib.metadata
 import json
 import math
@@ -13,7 +14,7 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -127,6 +128,44 @@ def each_elsewhere(
   for name in names:
     say(f"measuring {name} ...")
     yield elsewhere(module, *passed, "--worker", f"{flag}={name}")
+
+
+def compiled_elsewhere(
+  module: str, cases: Iterable[Any], path: str | None, *, again: bool = False
+) -> list[dict[str, Any]]:
+  """Returns what a module says of each case, each in a new process.
+
+  Args:
+    module: prints the numbers of a case, JSON, with --worker=CASE.
+    cases: dataclasses, whose fields are among the numbers.
+    path: a JSON file that keeps {"programs": numbers of cases}, written after
+      every case; None: nothing is kept.
+    again: whether to ask about cases that the file has already.
+  """
+  kept = programs(path)
+  found = []
+  for case in cases:
+    fields = dataclasses.asdict(case)
+    old = next((one for one in kept if fields.items() <= one.items()), None)
+    if old is None or again:
+      described = json.dumps(fields)
+      say(f"compiling {described} ...")
+      new = elsewhere(module, f"--worker={described}")
+      if old is None:
+        kept.append(new)
+      else:
+        kept[kept.index(old)] = new
+      store({"programs": kept}, path)
+      old = new
+    found.append(old)
+  return found
+
+
+def programs(path: str | None) -> list[dict[str, Any]]:
+  """Returns the programs of a file that `compiled_elsewhere` keeps, if any."""
+  if not path or not pathlib.Path(path).exists():
+    return []
+  return json.loads(pathlib.Path(path).read_text())["programs"]
 
 
 def store(results: dict[str, Any], path: str | None) -> None:

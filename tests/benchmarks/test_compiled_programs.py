@@ -1,6 +1,7 @@
 """What is said of programs for chips that are not there."""
 
 import dataclasses
+import json
 
 import chex
 import jax
@@ -151,9 +152,37 @@ def test_a_page_says_which_commits_compiled_its_programs(tmp_path):
 
   path = tmp_path / "found.json"
   measure.store({"programs": [program(1, "aaa"), program(4, "bbb")]}, str(path))
-  found = compiled.read(str(path))
-  assert [case.num_candidates for case in found] == [1, 4]
-  text = compiled_page.tables(list(found.values()))
+  found = measure.programs(str(path))
+  assert [one["num_candidates"] for one in found] == [1, 4]
+  text = compiled_page.tables(found)
   assert text.count("### a:b") == 1
   assert "commit aaa, jax 1.0, libtpu 2.0; commit bbb" in text
-  assert compiled.read(str(tmp_path / "none.json")) == {}
+  assert measure.programs(str(tmp_path / "none.json")) == []
+
+
+def test_a_program_is_compiled_once_or_again_on_demand(tmp_path, monkeypatch):
+  @dataclasses.dataclass(frozen=True)
+  class Case:
+    name: str
+
+  asked = []
+
+  def elsewhere(module, argument):
+    assert module == "some.module"
+    asked.append(json.loads(argument.removeprefix("--worker="))["name"])
+    return {"name": asked[-1], "turn": len(asked)}
+
+  monkeypatch.setattr(measure, "elsewhere", elsewhere)
+  path = str(tmp_path / "found.json")
+
+  def turns(*names, **how):
+    cases = map(Case, names)
+    found = measure.compiled_elsewhere("some.module", cases, path, **how)
+    return [one["turn"] for one in found]
+
+  assert turns("a", "b") == [1, 2]
+  assert turns("c", "a") == [3, 1]
+  assert turns("a", again=True) == [4]
+  assert asked == ["a", "b", "c", "a"]
+  kept = {one["name"]: one["turn"] for one in measure.programs(path)}
+  assert kept == {"a": 4, "b": 2, "c": 3}
