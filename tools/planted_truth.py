@@ -28,7 +28,13 @@ from structcomp_jax.report import markup
 from structcomp_jax.report.text import markdown_table, replace_between_markers
 from structcomp_jax.structure import error_rates
 from structcomp_jax.structure.separability import WORTH_A_CLAIM
-from structcomp_jax.studies.planted import analysis, outside, problems, roc
+from structcomp_jax.studies.planted import (
+  analysis,
+  outside,
+  problems,
+  recovery,
+  roc,
+)
 from structcomp_jax.studies.planted import run as planted
 from structcomp_jax.studies.planted.classes.every import CLASSES, OF_KIND
 from structcomp_jax.studies.planted.classes.kinds import Kind
@@ -234,11 +240,32 @@ def of_others(
     )
   found = [planted.load(workdir, f"outside/{path.stem}") for path in paths]
   tables = [
-    table(found) for table in (accuracy_table, score_table, recovery_table)
+    accuracy_table(found),
+    known_cut_table(paths, setup),
+    score_table(found),
+    recovery_table(found),
   ]
   text = "\n\n".join([*tables, origin(setup, found)])
   files.write_atomic(page, replace_between_markers(read(page), "outside", text))
   return text
+
+
+def known_cut_table(paths: Sequence[pathlib.Path], setup: Setup) -> str:
+  """Returns what networks do that are cut between the parts known of them."""
+  first, _ = problems.SUBROUTINES
+  halves = (f"{first} alone", f"without {first}")
+  lines = [
+    (
+      "known cut",
+      *(f"{task}, {half}" for task in problems.SUBROUTINES for half in halves),
+    )
+  ]
+  for path in paths:
+    copies = outside.copies(path, setup.effort, setup.seed)
+    tests = setup.effort.sets(copies.pair, setup.seed)["test"]
+    means = recovery.known_cut(copies, tests).mean(axis=0)
+    lines.append((f"outside/{path.stem}", *map(markup.number, means.ravel())))
+  return markdown_table(lines)
 
 
 def update(

@@ -129,7 +129,26 @@ def conclude(
   table = beside_controls(
     separability(cuts, chance), "separability", regime, untrained
   )
-  return judge(table[~table.index.isin(failed)], risk=risk)
+  found = judge(table[~table.index.isin(failed)], risk=risk)
+  ours = cuts[(cuts["regime"] == regime) & ~cuts["base_seed"].isin(failed)]
+  if found.label != NOT_SEPARABLE or _some_half_works(ours, chance):
+    return found
+  return dataclasses.replace(found, sentence=f"{found.sentence} {_NO_HALF}")
+
+
+def _some_half_works(cuts: pd.DataFrame, chance: float) -> bool:
+  """Returns whether the better half does its subroutine after the last look.
+
+  At least `WORTH_A_CLAIM` of the way from chance, on average over searches.
+
+  Args:
+    cuts: see `separability`, of one regime.
+    chance: the accuracy of guessing.
+  """
+  rows = cuts[cuts["pair"] == SUBROUTINES]
+  last = rows.sort_values("step").groupby(["base_seed", "mask_seed"]).tail(1)
+  better = last[["kept_accuracy", "rest_accuracy"]].max(axis=1).mean()
+  return (better - chance) / (1 - chance) > WORTH_A_CLAIM
 
 
 def judge(table: pd.DataFrame, *, risk: float = RISK) -> CutFinding:
@@ -239,6 +258,14 @@ _WORDS = {
   NOT_SEPARABLE: "The network is not cut between its subroutines sooner than"
   " its controls",
 }
+
+
+# A network that was compiled of two parts is such a case, see
+# docs/results/planted.md.
+_NO_HALF = (
+  "At the end neither half does its subroutine, so the search has found nothing"
+  " that works: it says little about what another one could find."
+)
 
 
 def _sentence(

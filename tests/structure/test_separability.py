@@ -67,6 +67,25 @@ def test_an_open_answer_says_how_many_networks_would_tell():
   assert decided.label == "separable" and "would tell" not in decided.sentence
 
 
+@pytest.mark.parametrize("better, says", [(0.26, True), (0.4, False)])
+def test_a_search_that_found_nothing_at_all_says_so(better, says):
+  rows = table(
+    {
+      ("scratch", "subroutines"): [0.25, 0.26, 0.25],
+      ("scratch", "nonsense_0"): [0.25, 0.25, 0.25],
+      ("random_init", "subroutines"): [0.25, 0.25, 0.25],
+    }
+  )
+  # Halves that worked before the last look, in other searches or in networks
+  # that failed do not count.
+  is_ours = (rows["regime"] == "scratch") & (rows["pair"] == "subroutines")
+  rows.loc[is_ours & (rows["step"] == 30), "rest_accuracy"] = better
+  failed = rows[is_ours].assign(base_seed=9.0, rest_accuracy=1.0)
+  found = conclude(pd.concat([failed, rows]), failed=[9])
+  assert found.label == "not separable"
+  assert ("neither half does its subroutine" in found.sentence) == says
+
+
 def test_separability_is_the_mean_over_looks_of_the_worse_half():
   rows = table({("scratch", "subroutines"): [0.0]})
   rows["kept_accuracy"] = [0.1, 0.25, 0.625, 1.0]

@@ -18,6 +18,7 @@ from structcomp_jax import masks, search, trees, types
 from structcomp_jax.studies.planted.asking import Search, Sets
 from structcomp_jax.studies.planted.classes.every import Planted
 from structcomp_jax.studies.planted.importance import output_changes
+from structcomp_jax.studies.planted.network import accuracy
 from structcomp_jax.studies.planted.one_sided import OneSided
 from structcomp_jax.studies.planted.problems import SUBROUTINES
 from structcomp_jax.studies.planted.roc import auc
@@ -78,6 +79,34 @@ def recover(planted: Planted, sets: Sets, seed: int) -> list[dict[str, Any]]:
         for limit in LIMITS
       ]
   return rows
+
+
+def known_cut(planted: Planted, tests: Mapping[str, types.Batch]) -> np.ndarray:
+  """Returns f32[rows, subroutines, halves]: what the known cut does.
+
+  Args:
+    planted: networks of two blocks.
+    tests: {task: problems}.
+
+  Returns:
+    Accuracies on the first and on the second subroutine, of the first block
+    alone, and of the network without it.
+  """
+  assert planted.truth is not None, "the networks have no blocks"
+  block = {
+    path: jnp.asarray(leaf)
+    for path, leaf in planted.truth[SUBROUTINES[0]].items()
+  }
+  halves = [
+    masks.merge(planted.params, mask)
+    for mask in (block, masks.complement(block))
+  ]
+  return np.array(
+    [
+      [accuracy(planted.network, half, tests[task]) for half in halves]
+      for task in SUBROUTINES
+    ]
+  ).transpose(2, 0, 1)
 
 
 def _found(

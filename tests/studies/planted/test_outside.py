@@ -1,5 +1,6 @@
 """A network in a file is what was written, and its parts are what they say."""
 
+import dataclasses
 import json
 
 import jax
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from structcomp_jax import masks
-from structcomp_jax.studies.planted import outside, problems
+from structcomp_jax.studies.planted import outside, problems, recovery
 from structcomp_jax.studies.planted.classes.planted import Effort
 from structcomp_jax.studies.planted.network import accuracy, nested
 from structcomp_jax.studies.planted.networks.encoder import Encoder
@@ -55,6 +56,18 @@ def test_copies_work_and_have_orders_of_their_own(path):
   )
   for task in ("odd_A", "odd_B"):
     assert (right(planted, task) > 0.9).all()
+
+
+def test_the_known_cut_does_one_subroutine_in_each_half(path):
+  planted = outside.read(path, 2, seed=0)
+  # What no part owns would be missing in the half that is the block alone.
+  block = masks.complement(dict(planted.truth["B"]))
+  planted = dataclasses.replace(planted, truth={"A": block})
+  tests = problems.sets(PAIR, {"test": 200}, 5)["test"]
+  cut = recovery.known_cut(planted, {"A": tests["odd_A"], "B": tests["odd_B"]})
+  assert cut.shape == (2, 2, 2)
+  (a_alone, a_without), (b_alone, _) = cut.mean(axis=0)
+  assert a_alone > 0.8 and a_without < 0.6 and b_alone < 0.6
 
 
 def test_each_part_does_its_subroutine(path):
