@@ -33,7 +33,7 @@ def content(found: Mapping[Kind, Sequence[Measured]], setup: Setup) -> str:
       f"### {kind.title}",
       planted_truth.score_table(classes, _NAMES),
       planted_truth.auc_table(classes, _NAMES),
-      planted_truth.origin(setup, classes),
+      planted_truth.origin(setup, classes, "planted_removal"),
     ]
   return "\n\n".join(parts)
 

@@ -181,11 +181,13 @@ def cost_table(found: Sequence[Measured]) -> str:
   return markdown_table(lines)
 
 
-def origin(setup: Setup, found: Sequence[Measured]) -> str:
+def origin(
+  setup: Setup, found: Sequence[Measured], tool: str = "planted_truth"
+) -> str:
   """Returns where the numbers come from."""
   counts = [one.facts["num_networks"] for one in found]
   return (
-    f"`python -m tools.planted_truth --networks={setup.effort.num_networks}"
+    f"`python -m tools.{tool} --networks={setup.effort.num_networks}"
     f" --nonsense={setup.num_nonsense} --seed={setup.seed}`:"
     f" {min(counts)} to {max(counts)} networks a class, {setup.num_nonsense}"
     f" pairs of nonsense properties. Measured by {measured_by(found)}."

@@ -13,8 +13,9 @@ From finished work directories come
 import argparse
 import pathlib
 import re
+import statistics
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -23,6 +24,7 @@ from structcomp_jax.io import files
 from structcomp_jax.pipeline import rounds
 from structcomp_jax.pipeline.tables import SETTINGS
 from structcomp_jax.report import markup, origin, style
+from structcomp_jax.report.estimate import probability_words
 from structcomp_jax.report.text import (
   between_markers,
   markdown_table,
@@ -59,6 +61,15 @@ published columns are the release of Lepori et al. 2023 with BERT-small and
 ResNet50; ours are far smaller networks. `make small` makes the language rows.
 
 {results}
+
+## Cut in two
+
+The [answer of cuts](../design/cuts.md) beside that of the published, one-sided
+masks, over the same base networks. S says how soon a network is cut between its
+subroutines (0: never, 1: at once), beside it how soon the controls are; the
+excess is over the higher one, with its 95 % interval.
+
+{cuts}
 
 ## At equal settings
 
@@ -152,6 +163,7 @@ def results_page(found: Sequence[Findings], notes: str) -> str:
   workdirs = [one for findings in found for one in findings.evidence.workdirs]
   return _PAGE.format(
     results=results_table(found),
+    cuts=cut_table(found),
     grid=grid_table(workdirs) or "No run had more than one setting.",
     origin=origin_lines(workdirs),
     notes=notes,
@@ -242,6 +254,76 @@ def results_table(found: Sequence[Findings]) -> str:
   return markdown_table(lines).replace("\u00a0", " ")
 
 
+def cut_table(found: Sequence[Findings]) -> str:
+  """Returns a Markdown table: what cuts say, and what one-sided masks say."""
+  records = [one for one in conclude.as_records(found) if "cuts" in one]
+  lines = [
+    (
+      *(one[name] for name in ("experiment", "model", "regime")),
+      f"{len(one['cuts']['networks'])}",
+      *cut_cells(one["cuts"]),
+      _answer(one),
+    )
+    for one in records
+  ]
+  if not lines:
+    return "No run has cuts."
+  return markdown_table(
+    [
+      (
+        "experiment",
+        "network",
+        "regime",
+        "networks",
+        *CUT_HEAD,
+        "answer of one-sided masks",
+      ),
+      *lines,
+    ]
+  )
+
+
+# Names of `cut_cells`.
+CUT_HEAD = (
+  "S of the cut",
+  "nonsense",
+  "untrained",
+  "excess (95 %)",
+  "answer of the cut",
+)
+
+
+def cut_cells(cut: Mapping[str, Any]) -> tuple[str, ...]:
+  """Returns what a cut says, from `separability.record`, as cells of a table.
+
+  Examples:
+    >>> networks = [{"separability": 0.75, "nonsense": 0.25, "untrained": 0.0}]
+    >>> cut_cells({"networks": networks, "excess": None, "label": "undecided"})
+    ('0.75', '0.25', '0.00', '–', 'undecided')
+  """
+  excess = markup.number(None)
+  if cut["excess"]:
+    excess = " to ".join(
+      markup.number(limit, sign=True) for limit in cut["excess"]["interval"]
+    )
+  return (
+    *(
+      markup.number(statistics.mean(one[name] for one in cut["networks"]))
+      for name in ("separability", "nonsense", "untrained")
+    ),
+    excess,
+    cut["label"],
+  )
+
+
+def _answer(verdict: Mapping[str, Any]) -> str:
+  """Returns the label of one-sided masks, with its probability."""
+  if verdict["probability"] is None:
+    return verdict["label"]
+  words = probability_words(verdict["probability"])
+  return f"{verdict['label']} (all effects there: {words})"
+
+
 def grid_table(workdirs: Sequence[Workdir]) -> str:
   """Returns a Markdown table: D_abl of every setting that was tried.
 
@@ -299,11 +381,12 @@ def origin_lines(workdirs: Sequence[Workdir]) -> str:
     # Where somebody keeps their runs is nobody's business.
     command = re.sub(r"--workdir[= ]\S+", "--workdir=DIR", command)
     _, seconds = origin.times(one)[-1]
+    took = f"{seconds / 60:.0f} minutes" if seconds else "time not recorded"
     lines.append(
       f"- {one.config.get('experiment', one.path.name)}: "
       f"`{command}`; {'; '.join(seeds)}; "
       f"{made.get('machine', 'machine unknown')}; commit "
-      f"{made.get('commit', 'unknown')}; {seconds / 60:.0f} minutes"
+      f"{made.get('commit', 'unknown')}; {took}"
     )
   return "\n".join(lines)
 

@@ -11,7 +11,6 @@ import argparse
 import collections
 import json
 import pathlib
-import statistics
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -24,13 +23,10 @@ from structcomp_jax.report import markup
 from structcomp_jax.report.text import markdown_table, replace_between_markers
 from structcomp_jax.structure import separability
 from structcomp_jax.types import UserError
-from tools.readme import ROOT, read
+from tools.readme import CUT_HEAD, ROOT, cut_cells, read
 
 PAGE = "docs/quickstart.md"
-_HEAD = (
-  "seed", "S of the cut", "nonsense", "untrained", "excess (95 %)",
-  "answer of the cut", "D_abl", "answer of one-sided masks",
-)  # fmt: skip
+_HEAD = ("seed", *CUT_HEAD, "D_abl", "answer of one-sided masks")
 # Networks of all seeds that are judged together, and how many such groups.
 _GROUPS = (4, 6, 8, 10)
 _NUM_GROUPS = 500
@@ -126,28 +122,18 @@ def regrouped(runs: Sequence[dict[str, Any]]) -> str:
 
 
 def _line(run: dict[str, Any]) -> tuple[str, ...]:
-  verdict, cut = run["verdict"], run["verdict"]["cuts"]
-  low, high = cut["excess"]["interval"]
+  verdict = run["verdict"]
   ablated = [
-    f"{one['subroutine']} {_signed(one['mean'])}"
+    f"{one['subroutine']} {markup.number(one['mean'], sign=True)}"
     for one in verdict["statistics"]
     if one["difference"] == "D_abl"
   ]
   return (
     f"{run['seed']}",
-    *(
-      markup.number(statistics.mean(one[name] for one in cut["networks"]))
-      for name in ("separability", "nonsense", "untrained")
-    ),
-    f"{_signed(low)} to {_signed(high)}",
-    cut["label"],
+    *cut_cells(verdict["cuts"]),
     ", ".join(ablated),
     verdict["label"],
   )
-
-
-def _signed(value: float) -> str:
-  return markup.number(value, sign=True)
 
 
 def _counts(labels: Iterable[str]) -> str:

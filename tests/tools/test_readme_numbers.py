@@ -8,7 +8,7 @@ import pytest
 from structcomp_jax.report.text import between_markers
 from structcomp_jax.studies.break_it_down.findings import conclude
 from structcomp_jax.types import UserError
-from tests.studies.break_it_down import synthetic
+from tests.studies.break_it_down import planted_masks, synthetic
 from tools import readme
 
 README = "# Title\n<!-- results -->\nold\n<!-- /results -->\nAfter.\n"
@@ -94,6 +94,27 @@ def test_one_base_network_is_in_the_large_table_alone(tmp_path):
   found = conclude.load([path])
   assert "sv_singular" in readme.results_table(found)
   assert "sv_singular" not in readme.small_table(found)
+
+
+def test_the_cut_stands_beside_one_sided_masks(tmp_path, found):
+  cut = conclude.load([planted_masks.write(tmp_path / "run")])
+  head, _, row = readme.cut_table(cut).splitlines()
+  cells = dict(
+    zip(
+      (cell.strip() for cell in head.strip("|").split("|")),
+      (cell.strip() for cell in row.strip("|").split("|")),
+      strict=True,
+    )
+  )
+  # Chance is 1/4: halves that are right in 0.95 have S = 0.7 / 0.75.
+  assert cells["S of the cut"] == "0.93"
+  assert cells["nonsense"] == cells["untrained"] == "0.07"
+  assert cells["excess (95 %)"] == "+0.87 to +0.87"
+  assert cells["answer of the cut"] == "separable"
+  assert cells["networks"] == f"{planted_masks.NUM_BASES}"
+  (verdict,) = cut[0].verdicts
+  assert cells["answer of one-sided masks"].startswith(verdict.label)
+  assert readme.cut_table(found) == "No run has cuts."
 
 
 def test_the_grid_is_what_the_selection_saw(found):
