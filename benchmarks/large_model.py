@@ -90,8 +90,8 @@ _ABOUT = """\
 Written by `python -m benchmarks.large_model`, whose numbers are in
 `large_model.json`; the top of `benchmarks/large_model.py` says what the columns
 mean, and [many devices](../design/many_devices.md#the-model-axis) how a network
-is cut. Programs were compiled for chips that were not there: nothing was run,
-and no time was measured: no run can take less than `roofline`."""
+is cut. Programs were compiled for chips that were not there: nothing was run
+and no time was measured. No run can take less than `roofline`."""
 
 
 @dataclasses.dataclass(frozen=True)
