@@ -101,6 +101,8 @@ def _vector_instructions() -> str:
 def elsewhere(module: str, *arguments: str) -> Any:
   """Runs a module in a new process, whose memory ends with it.
 
+  Ends this process, too, where that one fails, which has said why.
+
   Returns:
     What its last line of output says, JSON.
   """
@@ -109,8 +111,9 @@ def elsewhere(module: str, *arguments: str) -> Any:
     cwd=ROOT,
     stdout=subprocess.PIPE,
     text=True,
-    check=True,
   )
+  if done.returncode:
+    sys.exit(done.returncode)
   return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -32,7 +32,13 @@ def load_study(name: str, changes: Mapping[str, Any] | None = None) -> Any:
   module = path.removesuffix(".py").replace("/", ".")
   config = importlib.import_module(module).get_config(variant)
   config.update(changes or {})
-  return registry.make_study(config)
+  study = registry.make_study(config)
+  if not isinstance(study, BreakItDown | AreNetsModular):
+    raise SystemExit(
+      f"error: {name} learns weights and masks together, which no benchmark "
+      "measures; name a search of masks"
+    )
+  return study
 
 
 def reads(study: BreakItDown) -> str:

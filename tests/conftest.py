@@ -61,18 +61,28 @@ _LONGEST = (
   "studies/planted/test_modular.py",
 )
 
-# Whole runs, which other tests check part by part: `make test` leaves them out,
+# Files, and single tests of files: whole runs, which other tests check part by
+# part, and further cases of what others test once. `make test` leaves them out,
 # `make test-wheel` takes them.
 _SLOW = (
   "launch/test_reanalyse.py",
   "launch/test_two_hosts.py",
+  "pipeline/test_forecast.py::"
+  "test_a_row_that_fits_on_no_device_gets_other_settings",
+  "pipeline/test_forecast.py::test_programs_of_every_domain_are_made",
+  "search/test_model_axis.py::test_every_kind_of_search_can_share_a_network",
   "studies/are_nets_modular/test_growth.py",
+  "studies/are_nets_modular/test_images_road.py",
   "studies/break_it_down/reanalysis/test_page.py",
   "studies/break_it_down/test_growth.py",
+  "studies/break_it_down/test_road.py",
   "studies/break_it_down/test_rounds.py",
   "studies/break_it_down/test_vision_road.py",
+  "test_examples.py::test_probe_subject_reads_the_networks_of_a_work_directory",
   "test_notebooks.py",
+  "tools/test_mutate.py::test_tests_that_fail_anyway_notice_nothing",
   "tools/test_planted_truth.py",
+  "tools/test_verdict_rates.py",
 )
 
 
@@ -102,9 +112,10 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
   """Marks what is slow, and puts the files of `_LONGEST` first."""
   here = pathlib.Path(__file__).parent
-  slow = {here / name for name in _SLOW}
   for item in items:
-    if item.path in slow:
+    file = str(item.path.relative_to(here))
+    test = item.name.partition("[")[0]
+    if {file, f"{file}::{test}"} & set(_SLOW):
       item.add_marker("slow")
   rank = {here / name: index for index, name in enumerate(_LONGEST)}
   items.sort(key=lambda item: rank.get(item.path, len(rank)))

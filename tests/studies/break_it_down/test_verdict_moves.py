@@ -87,14 +87,27 @@ ACCURACIES = [
 ]
 
 
-def _path(first, second):
-  """Returns verdicts on the way from one made-up table to another."""
-  first, second = (hand_made.both(**MADE_UP[one]) for one in (first, second))
-  untrained = hand_made.both("random_init", (0.5,) * 3, subnetwork=0.1)
-  for share in np.linspace(0, 1, 41):
-    mixed = first.copy()
-    mixed[ACCURACIES] += share * (second[ACCURACIES] - first[ACCURACIES])
-    yield hand_made.answer(hand_made.with_differences(mixed), untrained)
+def _check_way(label_at, first, second):
+  """Asserts that labels which exclude each other have "undecided" between.
+
+  Halves the steps of the way where they do not, since more networks leave less
+  room for "undecided".
+
+  Args:
+    label_at: (share of the way) -> label.
+    first, second: labels at its ends.
+  """
+  shares = np.linspace(0, 1, 11)
+  labels = [label_at(share) for share in shares]
+  assert (labels[0], labels[-1]) == (first, second)
+  steps = list(itertools.pairwise(zip(shares, labels, strict=True)))
+  while steps:
+    (low, before), (high, after) = steps.pop()
+    if _contradict(before, after):
+      assert high - low > 0.005, f"{before} touches {after} at {low:.3f}"
+      middle = (low + high) / 2
+      between = (middle, label_at(middle))
+      steps += [((low, before), between), (between, (high, after))]
 
 
 @pytest.mark.parametrize(
@@ -106,10 +119,16 @@ def _path(first, second):
   ],
 )
 def test_labels_that_contradict_each_other_never_touch(first, second):
-  names = [one.label for one in _path(first, second)]
-  assert (names[0], names[-1]) == (first, second)
-  for before, after in itertools.pairwise(names):
-    assert not _contradict(before, after)
+  begin, end = (hand_made.both(**MADE_UP[one]) for one in (first, second))
+  untrained = hand_made.both("random_init", (0.5,) * 3, subnetwork=0.1)
+
+  def label_at(share):
+    mixed = begin.copy()
+    mixed[ACCURACIES] += share * (end[ACCURACIES] - begin[ACCURACIES])
+    found = hand_made.answer(hand_made.with_differences(mixed), untrained)
+    return found.label
+
+  _check_way(label_at, first, second)
 
 
 def _pushed(results, share, own, other):
@@ -134,15 +153,11 @@ def _pushed(results, share, own, other):
   ],
 )
 def test_real_tables_reach_every_label_without_a_jump(own, other, label):
-  name = "sv_singular"
-  results = _read(name, "results.csv")
-  controls = task_differences(_read(name, "controls.csv"))
-  names = [
-    _judge(
-      task_differences(_pushed(results, share, own, other)), controls
-    ).label
-    for share in np.linspace(0, 1, 21)
-  ]
-  assert names[-1] == label
-  for before, after in itertools.pairwise(names):
-    assert not _contradict(before, after)
+  results = _read("sv_singular", "results.csv")
+  controls = task_differences(_read("sv_singular", "controls.csv"))
+
+  def label_at(share):
+    pushed = _pushed(results, share, own, other)
+    return _judge(task_differences(pushed), controls).label
+
+  _check_way(label_at, UNDECIDED, label)
