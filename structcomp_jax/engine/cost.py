@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
+from jax.interpreters import partial_eval
 
 # {backend: (rows of the square matrices that `matmul_peak` multiplies, products
 # in one timing)}.
@@ -54,9 +56,10 @@ def copy_bandwidth(num_bytes: int = 2**30) -> float:
 def product_flops(
   function: Callable[..., Any], *arguments: Any, repeats: bool = True
 ) -> float:
-  """Returns the arithmetic of all matrix products of a function.
+  """Returns the arithmetic of all matrix products and convolutions.
 
-  XLA counts the body of a loop once, whatever its length. Here the body of
+  What no result depends on does not count. XLA counts the body of a loop once,
+  whatever its length. Here the body of
   `lax.scan` counts as often as it runs; that of a loop whose length is data
   counts once, and of several branches the dearest counts.
 
@@ -69,17 +72,16 @@ def product_flops(
     function, *arguments: what is counted; shapes are enough.
     repeats: False: the body of every loop counts once.
   """
-  return _products(jax.make_jaxpr(function)(*arguments).jaxpr, repeats)
+  jaxpr = jax.make_jaxpr(function)(*arguments).jaxpr
+  needed, _ = partial_eval.dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))
+  return _products(needed, repeats)
 
 
 def _products(jaxpr: Any, repeats: bool) -> float:
   total = 0.0
   for equation in jaxpr.eqns:
-    if equation.primitive.name == "dot_general":
-      (contracted, _), _ = equation.params["dimension_numbers"]
-      shape = equation.invars[0].aval.shape
-      depth = math.prod(shape[axis] for axis in contracted)
-      total += 2.0 * math.prod(equation.outvars[0].aval.shape) * depth
+    if count := _COUNTED.get(equation.primitive.name):
+      total += 2.0 * count(equation)
       continue
     inner = [
       _products(getattr(part, "jaxpr", part), repeats)
@@ -95,3 +97,44 @@ def _products(jaxpr: Any, repeats: bool) -> float:
       length = equation.params.get("length", 1) if repeats else 1
       total += sum(inner) * length
   return total
+
+
+def _of_product(equation: Any) -> int:
+  """Returns the multiplications of a matrix product."""
+  (contracted, _), _ = equation.params["dimension_numbers"]
+  shape = equation.invars[0].aval.shape
+  depth = math.prod(shape[axis] for axis in contracted)
+  return math.prod(equation.outvars[0].aval.shape) * depth
+
+
+def _of_convolution(equation: Any) -> int:
+  """Returns those of a convolution, without the zeros that it puts in."""
+  params = equation.params
+  numbers = params["dimension_numbers"]
+  images, kernel = (one.aval.shape for one in equation.invars)
+  outputs = equation.outvars[0].aval.shape
+  batch_axis, features_axis, *axes = numbers.out_spec
+  total = outputs[batch_axis] * outputs[features_axis]
+  total *= kernel[numbers.rhs_spec[1]]  # Inputs of a group.
+  for place, axis in enumerate(axes):
+    pixels = images[numbers.lhs_spec[2 + place]]
+    apart = params["lhs_dilation"][place]
+    first = (
+      np.arange(outputs[axis]) * params["window_strides"][place]
+      - params["padding"][place][0]
+    )
+    window = (
+      np.arange(kernel[numbers.rhs_spec[2 + place]])
+      * params["rhs_dilation"][place]
+    )
+    seen = first[:, None] + window
+    is_inside = (seen >= 0) & (seen <= (pixels - 1) * apart)
+    total *= int((is_inside & (seen % apart == 0)).sum())
+  return total // params["batch_group_count"]
+
+
+# {primitive: its multiplications}
+_COUNTED = {
+  "dot_general": _of_product,
+  "conv_general_dilated": _of_convolution,
+}
