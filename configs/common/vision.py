@@ -45,8 +45,9 @@ def _vision(model) -> ConfigDict:
   config = break_it_down()
   config.training.patience = 75
   config.search.masked_from = ("first", "stage_3", "stage_4")
-  # Not tried on pictures yet.
-  config.cuts.num_steps = 0
+  # From the stage on that masks of small networks begin with; where all stages
+  # are cut, halves are found late, see docs/results/break_it_down.md.
+  config.cuts.masked_from = ("stage_3",)
   # The schedule of Lepori et al. 2023 did not reach the head: its beta was 1.
   config.search.constant_beta = ("head/.*",)
   config.pruning.masked_from = "first"
@@ -180,6 +181,7 @@ _VARIANTS = {
       "search": {"masked_from": ("layer_0", "layer_6", "layer_9")},
       # Lepori et al. 2023 released this sweep of ViTs, and no choice from it.
       "training": {"sweep": _SWEEP},
+      "cuts": {"masked_from": ("layer_6",)},
       "pruning": {"masked_from": "layer_0"},
     },
   ),
@@ -218,6 +220,12 @@ _VARIANTS = {
       # Logits start at the threshold, so that a short search keeps some weights
       # and removes others.
       "pruning": {**_ONE_SETTING, "init_logits": (0.0,), "num_epochs": 2},
+      "cuts": {
+        "num_steps": 8,
+        "look_every": 4,
+        "batch_size": 16,
+        "masked_from": ("stage_2",),
+      },
       "simclr": {"num_epochs": 2, "batch_size": 16},
       "runtime": {"vmap_width": 0},
     },

@@ -29,7 +29,7 @@ class Cuts(config.MaskSearch):
   """How networks are cut: the section `cuts`.
 
   Attributes (besides those of `pipeline.config.MaskSearch`):
-    num_nonsense: pairs of nonsense properties, where the domain has such.
+    num_nonsense: pairs of nonsense properties.
   """
 
   two_sided: bool = True
@@ -49,10 +49,9 @@ def nonsense_sets(
   found = {}
   for number in range(num_pairs):
     for place, subroutine in enumerate(domain.subroutines):
-      encode = domain.nonsense(place, number)
-      if encode is not None:
-        name = _half(_nonsense(number), place)
-        found[name] = dataclasses.replace(datasets[subroutine], encode=encode)
+      found[_half(_nonsense(number), place)] = dataclasses.replace(
+        datasets[subroutine], encode=domain.nonsense(place, number)
+      )
   return found
 
 
@@ -100,12 +99,7 @@ def wanted(study: Any) -> list[tuple[str, str]]:
   """Returns (regime, pair) of all cuts."""
   if not study.cuts.num_steps:
     return []
-  pairs = [SUBROUTINES]
-  pairs += [
-    pair
-    for pair in map(_nonsense, range(study.cuts.num_nonsense))
-    if _half(pair, 0) in study.datasets
-  ]
+  pairs = [SUBROUTINES, *map(_nonsense, range(study.cuts.num_nonsense))]
   return [(regime, pair) for regime in study.config.regimes for pair in pairs]
 
 

@@ -51,7 +51,7 @@ class Domain(Protocol):
 
   def nonsense(
     self, place: int, number: int
-  ) -> Callable[[np.ndarray], types.Batch] | None:
+  ) -> Callable[[np.ndarray], types.Batch]:
     """Returns what makes problems about a nonsense property of stored ones.
 
     Args:
@@ -59,8 +59,7 @@ class Domain(Protocol):
       number: which one.
 
     Returns:
-      Like `encode`, of the same items dealt anew; None: there is no such
-      property in this domain.
+      Like `encode`, of the same items dealt anew.
     """
 
   def masked_stages(self, masked_from: str | int) -> Sequence[str]:

@@ -151,9 +151,9 @@ class Language:
       # Of all sentences, so that every split has the same bits.
       sentences = _sentences(self.experiment, self.policy)
       bits = nonsense.random_bits(map(word, sentences), seed)
-      return self.encode(
-        nonsense.deal(problems, lambda one: bits[word(one)], seed=seed)
-      )
+      items = problems.ravel()
+      has = np.array([bits[word(item)] for item in items], bool)
+      return self.encode(items[nonsense.deal(has, seed=seed)])
 
     return encode
 

@@ -15,8 +15,8 @@ from structcomp_jax.studies.break_it_down.network import (
   Input,
   OddOneOutNetwork,
 )
-from structcomp_jax.tasks.odd_one_out import shapes
-from structcomp_jax.tasks.odd_one_out.shapes import drawing, resize
+from structcomp_jax.tasks.odd_one_out import nonsense, shapes
+from structcomp_jax.tasks.odd_one_out.shapes import appearance, drawing, resize
 
 EXPERIMENTS = tuple(shapes.EXPERIMENTS)
 # {family: `config.model` -> network}
@@ -33,6 +33,8 @@ CHOICES = {
   "model.resize": tuple(resize.RESIZES),
   "simclr.tasks": EXPERIMENTS,
 }
+# Nonsense properties are read from so many places.
+_NUM_PLACES = 2
 # The published searches mask the two matrices of the head in any case.
 _HEAD = "head"
 
@@ -89,8 +91,26 @@ class Vision:
     """(params, f32[N, height, width, 3] in 0..1) -> f32[N, features]."""
     return EmbedImages(self.network.model)
 
-  def nonsense(self, place: int, number: int) -> None:
-    """There are none: what is in a picture is not stored beside it."""
+  def nonsense(
+    self, place: int, number: int
+  ) -> Callable[[np.ndarray], types.Batch]:
+    """Deals pictures by a random bit of where their lines are.
+
+    The first property is read from top to bottom, the second one from left to
+    right.
+    """
+    seed = _NUM_PLACES * number + place
+    bits = nonsense.random_bits(range(appearance.NUM_BANDS), seed)
+
+    def encode(problems: np.ndarray) -> types.Batch:
+      pictures = problems.reshape(-1, *problems.shape[2:])
+      bands = appearance.bands(pictures)[:, place]
+      has = np.array([bits[band] for band in bands], bool)
+      images = self.encode(problems)["images"]
+      items = images.reshape(-1, *images.shape[2:])
+      return {"images": items[nonsense.deal(has, seed=seed)]}
+
+    return encode
 
   def masked_stages(self, masked_from: str | int) -> tuple[str, ...]:
     """Every stage from `masked_from` on, and the head (published)."""

@@ -1,19 +1,24 @@
 """Problems about properties that mean nothing: a control.
 
 A property is nonsense if it is a random bit of something that items do have,
-such as their subject noun. It is as easy to read off an item as a property of a
-task, and no training has asked for it. What a search finds for such properties,
-it has made and not found.
+such as the subject noun of a sentence or the place of an object in a picture.
+It can be read off an item as a property of a task can, and no training has
+asked for it. What a search finds for such properties, it has made and not
+found.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import TypeVar
 
 import numpy as np
 
 _NUM_RULES = 3
 
+# What items have: words, or numbers of bins.
+Value = TypeVar("Value", str, int)
 
-def random_bits(values: Iterable[str], seed: int) -> dict[str, bool]:
+
+def random_bits(values: Iterable[Value], seed: int) -> dict[Value, bool]:
   """Returns a random bit for every value, True for half of them.
 
   >>> bits = random_bits(["dog", "cat", "dog", "cow", "pig"], seed=0)
@@ -30,29 +35,26 @@ def random_bits(values: Iterable[str], seed: int) -> dict[str, bool]:
   return dict(zip(distinct, bits.tolist(), strict=True))
 
 
-def deal(
-  items: np.ndarray, bit_of: Callable[[str], bool], *, seed: int
-) -> np.ndarray:
+def deal(has: np.ndarray, *, seed: int) -> np.ndarray:
   """Deals items into odd-one-out problems about a property.
 
-  >>> items = np.array(["a1", "a2", "b1", "a3", "b2"], object)
-  >>> deal(items, lambda item: item.startswith("a"), seed=0)[0, -1][0]
+  >>> items = np.array(["a1", "a2", "b1", "a3", "b2"])
+  >>> places = deal(np.char.startswith(items, "a"), seed=0)
+  >>> items[places][0, -1][0]
   'b'
 
   Args:
-    items: object[...], of any shape.
-    bit_of: item -> whether it has the property.
+    has: bool[...], whether every item has the property.
     seed: of the order; the same items are dealt the same way at every call.
 
   Returns:
-    object[problems, 4]: three items with the property, then one without it.
-    There are a quarter as many problems as items; items are drawn with
-    replacement, since few may have the property.
+    int64[problems, 4], places of items in `has`, flattened: three with the
+    property, then one without it. There are a quarter as many problems as
+    items; items are drawn with replacement, since few may have the property.
   """
-  items = items.ravel()
-  has = np.array([bit_of(item) for item in items], bool)
+  has = has.ravel()
   random = np.random.default_rng(seed)
-  num_problems = len(items) // (_NUM_RULES + 1)
+  num_problems = len(has) // (_NUM_RULES + 1)
   rules = random.choice(np.flatnonzero(has), (num_problems, _NUM_RULES))
   odds = random.choice(np.flatnonzero(~has), (num_problems, 1))
-  return items[np.concatenate([rules, odds], axis=1)]
+  return np.concatenate([rules, odds], axis=1)

@@ -72,7 +72,7 @@ _CONTROLS = (
   "Controls were the same searches in networks that were never trained"
   "{untrained};",
   "random masks with as many weights in every matrix{random};",
-  "cuts between {num_nonsense} (random bits of the same words).",
+  "cuts between {num_nonsense} (random bits of what the same items show).",
 )
 _MEASURES = (
   "Every network was tested on {num_problems} problems per test.",

@@ -38,8 +38,8 @@ CUTS = (
   " the worse half, averaged over equally spaced looks of a short search; 0 is"
   " guessing, 1 both halves perfect from the first look on. It means something"
   " beside two controls only: the same search for nonsense properties (random"
-  " bits of the same words) in the same network, and for the subroutines in the"
-  " network before its training."
+  " bits of what the same items show) in the same network, and for the"
+  " subroutines in the network before its training."
 )
 
 ERROR_RATES = (
