@@ -93,7 +93,8 @@ def separability(cuts: pd.DataFrame, chance: float) -> pd.DataFrame:
 
   Args:
     cuts: one row per look, of one experiment and model; columns regime,
-      base_seed, pair, mask_seed, kept_accuracy, rest_accuracy, finite.
+      base_seed, pair, mask_seed, step, kept_task, rest_task, kept_accuracy,
+      rest_accuracy, finite.
     chance: the accuracy of guessing.
 
   Returns:
@@ -130,25 +131,28 @@ def conclude(
     separability(cuts, chance), "separability", regime, untrained
   )
   found = judge(table[~table.index.isin(failed)], risk=risk)
-  ours = cuts[(cuts["regime"] == regime) & ~cuts["base_seed"].isin(failed)]
-  if found.label != NOT_SEPARABLE or _some_half_works(ours, chance):
+  if found.label != NOT_SEPARABLE:
     return found
-  return dataclasses.replace(found, sentence=f"{found.sentence} {_NO_HALF}")
+  ours = cuts[(cuts["regime"] == regime) & ~cuts["base_seed"].isin(failed)]
+  ends = _ends(ours[ours["pair"] == SUBROUTINES])
+  words = [found.sentence, _ends_sentence(ends)]
+  if not _works(max(ends.values()), chance):
+    words.append(_NO_HALF)
+  return dataclasses.replace(found, sentence=" ".join(words))
 
 
-def _some_half_works(cuts: pd.DataFrame, chance: float) -> bool:
-  """Returns whether the better half does its subroutine after the last look.
+def _ends(cuts: pd.DataFrame) -> dict[str, float]:
+  """Returns {subroutine: mean accuracy of its half after the last look}."""
+  last = cuts.sort_values("step").groupby(["base_seed", "mask_seed"]).tail(1)
+  return {
+    last[f"{half}_task"].iloc[0]: last[f"{half}_accuracy"].mean()
+    for half in ("kept", "rest")
+  }
 
-  At least `WORTH_A_CLAIM` of the way from chance, on average over searches.
 
-  Args:
-    cuts: see `separability`, of one regime.
-    chance: the accuracy of guessing.
-  """
-  rows = cuts[cuts["pair"] == SUBROUTINES]
-  last = rows.sort_values("step").groupby(["base_seed", "mask_seed"]).tail(1)
-  better = last[["kept_accuracy", "rest_accuracy"]].max(axis=1).mean()
-  return (better - chance) / (1 - chance) > WORTH_A_CLAIM
+def _works(accuracy: float, chance: float) -> bool:
+  """Returns whether it is `WORTH_A_CLAIM` of the way from chance."""
+  return (accuracy - chance) / (1 - chance) > WORTH_A_CLAIM
 
 
 def judge(table: pd.DataFrame, *, risk: float = RISK) -> CutFinding:
@@ -165,7 +169,7 @@ def judge(table: pd.DataFrame, *, risk: float = RISK) -> CutFinding:
       ("untrained", "networks that were never trained"),
       ("nonsense", "nonsense properties"),
     )
-    if table[column].isna().all()
+    if len(table) and table[column].isna().all()
   ]
   compared = table[table["excess"].notna()]
   excess = inference.mean(compared["excess"])
@@ -263,9 +267,17 @@ _WORDS = {
 # A network that was compiled of two parts is such a case, see
 # docs/results/planted.md.
 _NO_HALF = (
-  "At the end neither half does its subroutine, so the search has found nothing"
-  " that works: it says little about what another one could find."
+  "Neither half does its subroutine, so the search has found nothing that"
+  " works: it says little about what another one could find."
 )
+
+
+def _ends_sentence(ends: dict[str, float]) -> str:
+  (first, of_first), (second, of_second) = ends.items()
+  return (
+    f"At the end the half of {first!r} has an accuracy of {of_first:.2f}, that"
+    f" of {second!r} {of_second:.2f}."
+  )
 
 
 def _sentence(

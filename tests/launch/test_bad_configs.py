@@ -116,7 +116,7 @@ ALL_REGIMES = "('scratch', 'simclr', 'pruned', 'random_init')"
 VISION_FIELDS = [
   ("model.image_size", "50", ["image_size of 50; choose a divisor of 128"]),
   ("model.image_size", "0", ["image_size of 0; choose a divisor of 128"]),
-  ("auto_base_seeds.most", "9", ["auto_base_seeds.most 9", "cuts between non"]),
+  ("cuts.masked_from", "('stage_9',)", ["cuts: masked_from 'stage_9'"]),
   ("model.family", "vit", ["model.sizes does not describe a vit"]),
   ("model.resize", "foo", ["model.resize 'foo' ", " area, darkest"]),
   ("model.sizes.stage_widths", "(8,)", ["differ in length"]),

@@ -23,6 +23,8 @@ def table(accuracies, *, steps=4):
         "pair": pair,
         "mask_seed": 0.0,
         "step": 10.0 * look,
+        "kept_task": "subject",
+        "rest_task": "verb",
         "kept_accuracy": accuracy,
         "rest_accuracy": 1.0,
         "finite": True,
@@ -83,7 +85,17 @@ def test_a_search_that_found_nothing_at_all_says_so(better, says):
   failed = rows[is_ours].assign(base_seed=9.0, rest_accuracy=1.0)
   found = conclude(pd.concat([failed, rows]), failed=[9])
   assert found.label == "not separable"
-  assert ("neither half does its subroutine" in found.sentence) == says
+  assert ("Neither half does its subroutine" in found.sentence) == says
+  assert (
+    f"'subject' has an accuracy of 0.25, that of 'verb' {better:.2f}"
+    in found.sentence
+  )
+
+
+def test_cuts_of_networks_that_all_failed_are_not_called_missing():
+  found = judge([0.9, 0.9], failed=[0, 1])
+  assert found.label == "undecided"
+  assert found.sentence == "Fewer than two working base networks were cut."
 
 
 def test_separability_is_the_mean_over_looks_of_the_worse_half():

@@ -48,6 +48,20 @@ def test_every_regime_is_tested_on_every_task(workdir):
   assert (workdir / "report" / "index.html").is_file()
 
 
+def test_every_regime_is_cut_between_the_subroutines_and_nonsense(workdir):
+  table = tables.read(workdir / "cuts.csv", SCHEMAS["cuts"])
+  tasks = {
+    "subroutines": ("inside", "contact"),
+    "nonsense_0": ("nonsense_0_kept", "nonsense_0_rest"),
+  }
+  found = table[["regime", "pair", "kept_task", "rest_task"]].drop_duplicates()
+  assert set(found.itertuples(index=False, name=None)) == {
+    (regime, pair, *of_pair)
+    for regime in REGIMES
+    for pair, of_pair in tasks.items()
+  }
+
+
 def test_pruned_network_is_the_trained_one_under_a_mask(workdir):
   study = registry.make_study(vision_variant("inside_contact", "smoke"))
   work = Experiment(study, workdir)

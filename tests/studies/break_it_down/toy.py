@@ -125,6 +125,7 @@ def make_config(**search):
   config.seed = 11
   config.base_seeds = (3, 5)
   config.regimes = ("scratch", "pruned", "random_init")
+  config.cuts.num_steps = 0
   config.data.num_problems = {"train": 0, "validation": 0, "test": 0}
   config.training.update(
     {
