@@ -131,18 +131,38 @@ def conclude(
     separability(cuts, chance), "separability", regime, untrained
   )
   found = judge(table[~table.index.isin(failed)], risk=risk)
-  if found.label != NOT_SEPARABLE:
-    return found
   ours = cuts[(cuts["regime"] == regime) & ~cuts["base_seed"].isin(failed)]
-  ends = _ends(ours[ours["pair"] == SUBROUTINES])
-  words = [found.sentence, _ends_sentence(ends)]
-  if not _works(max(ends.values()), chance):
-    words.append(_NO_HALF)
-  return dataclasses.replace(found, sentence=" ".join(words))
+  notes = _notes(found.label, ours, chance)
+  return dataclasses.replace(found, sentence=" ".join([found.sentence, *notes]))
+
+
+def _notes(label: str, cuts: pd.DataFrame, chance: float) -> list[str]:
+  """Returns what else there is to say, from the last look of every search.
+
+  Args:
+    label: of the finding.
+    cuts: see `separability`, those of the networks that were judged.
+    chance: the accuracy of guessing.
+  """
+  ends = {pair: _ends(rows) for pair, rows in cuts.groupby("pair")}
+  if label == NOT_SEPARABLE:
+    ours = ends[SUBROUTINES]
+    neither = not _works(max(ours.values()), chance)
+    return [_ends_sentence(ours), *([_NO_HALF] if neither else [])]
+  if label == UNDECIDED:
+    return []
+  worst = [
+    min(one.values()) for pair, one in ends.items() if pair != SUBROUTINES
+  ]
+  return [] if _works(max(worst), chance) else [_UNREAD]
 
 
 def _ends(cuts: pd.DataFrame) -> dict[str, float]:
-  """Returns {subroutine: mean accuracy of its half after the last look}."""
+  """Returns {task: mean accuracy of its half after the last look}.
+
+  Args:
+    cuts: see `separability`, of one pair.
+  """
   last = cuts.sort_values("step").groupby(["base_seed", "mask_seed"]).tail(1)
   return {
     last[f"{half}_task"].iloc[0]: last[f"{half}_accuracy"].mean()
@@ -269,6 +289,13 @@ _WORDS = {
 _NO_HALF = (
   "Neither half does its subroutine, so the search has found nothing that"
   " works: it says little about what another one could find."
+)
+
+# Hues were such properties of pictures, see docs/design/cuts.md.
+_UNREAD = (
+  "One half of the nonsense properties is guessed to the end: whether these"
+  " networks can read it is not known, and if they cannot, this control refutes"
+  " nothing."
 )
 
 

@@ -92,6 +92,25 @@ def test_a_search_that_found_nothing_at_all_says_so(better, says):
   )
 
 
+@pytest.mark.parametrize(("accuracy", "unread"), [(0.3, True), (0.4, False)])
+def test_nonsense_that_no_network_reads_is_no_control(accuracy, unread):
+  """What counts is the last look; one pair that is read is enough."""
+  rows = table(
+    {
+      ("scratch", "subroutines"): [0.9, 0.92, 0.91],
+      ("scratch", "nonsense_0"): [0.25] * 3,
+      ("scratch", "nonsense_1"): [0.25] * 3,
+      ("random_init", "subroutines"): [0.25] * 3,
+    }
+  )
+  rows.loc[
+    (rows["pair"] == "nonsense_1") & (rows["step"] == 30), "kept_accuracy"
+  ] = accuracy
+  found = conclude(rows)
+  assert found.label == "separable"
+  assert ("refutes nothing" in found.sentence) == unread
+
+
 def test_cuts_of_networks_that_all_failed_are_not_called_missing():
   found = judge([0.9, 0.9], failed=[0, 1])
   assert found.label == "undecided"
