@@ -9,9 +9,13 @@ and into structcomp_jax/structure/error_rates.csv, from which reports read it;
 both keep what they say of architectures that DIR has not. What is measured of a
 class is kept in DIR, and the same command goes on with the next one.
 --only=PREFIX measures the classes alone whose names start so.
+
+--steps=N asks what a cut of another length would say: its tables stand between
+comments of their own, and reports do not read them.
 """
 
 import argparse
+import dataclasses
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -37,10 +41,16 @@ RATES = f"structcomp_jax/structure/{error_rates.FILE}"
 # Networks that a report judges together, and how many such groups are drawn.
 _GROUPS = (3, 4, 6, 8)
 _NUM_GROUPS = 200
+# Of the cut of the verdict.
+_STEPS = JUDGED.search.num_steps
 
 
 def update(
-  root: pathlib.Path, workdir: pathlib.Path, setup: Setup, only: str = ""
+  root: pathlib.Path,
+  workdir: pathlib.Path,
+  setup: Setup,
+  only: str = "",
+  steps: int = _STEPS,
 ) -> str:
   """Measures what is missing, and writes the page and the file of reports.
 
@@ -51,6 +61,8 @@ def update(
     workdir: where classes are kept.
     setup: what is measured.
     only: how the names of the classes start that are measured now.
+    steps: of the cut that `setup` asks; the file of reports has those of the
+      verdict alone.
 
   Returns:
     The tables of those architectures of which classes with parts and without
@@ -62,21 +74,26 @@ def update(
   """
   page, path = root / planted_truth.PAGE, root / RATES
   for kind in OF_KIND:
-    replace_between_markers(read(page), _place(kind), "")
+    replace_between_markers(read(page), _place(kind, steps), "")
   planted_truth.measure_missing(workdir, setup, only)
-  texts = []
+  texts: dict[str, str] = {}
   for kind, found in planted_truth.load_all(workdir, setup).items():
     rates = of_kind(kind, found)
-    files.write_atomic(path, _merged(path, rates).to_csv(index=False))
-    texts.append(f"{table(rates)}\n\n{_origin(setup, found)}")
+    if steps == _STEPS:
+      files.write_atomic(path, _merged(path, rates).to_csv(index=False))
+    text, place = table(rates), _place(kind, steps)
+    text = f"{text}\n\n{_origin(setup, found, steps)}"
+    texts[place] = f"{texts[place]}\n\n{text}" if place in texts else text
     files.write_atomic(
-      page, replace_between_markers(read(page), _place(kind), texts[-1])
+      page, replace_between_markers(read(page), place, texts[place])
     )
-  return "\n\n".join(texts)
+  return "\n\n".join(texts.values())
 
 
-def _place(kind: Kind) -> str:
+def _place(kind: Kind, steps: int) -> str:
   """Returns the comments of the page between which its table stands."""
+  if steps != _STEPS:
+    return "rates of another length"
   return f"rates {kind.prefix.rstrip('/') or 'mlp'}"
 
 
@@ -128,13 +145,14 @@ def table(rates: pd.DataFrame) -> str:
   return markdown_table(lines)
 
 
-def _origin(setup: Setup, found: Sequence[Measured]) -> str:
+def _origin(setup: Setup, found: Sequence[Measured], steps: int) -> str:
   """Returns where the numbers come from."""
   return (
     f"{' / '.join(LABELS)}, in percent of {_NUM_GROUPS} groups of each class"
     " and size. `python -m tools.cut_error_rates"
     f" --networks={setup.effort.num_networks} --nonsense={setup.num_nonsense}"
-    f" --seed={setup.seed}`. Measured by {planted_truth.measured_by(found)}."
+    f" --seed={setup.seed}{'' if steps == _STEPS else f' --steps={steps}'}`."
+    f" Measured by {planted_truth.measured_by(found)}."
   )
 
 
@@ -145,18 +163,20 @@ def main() -> None:
   parser.add_argument("--networks", type=int, default=60)
   parser.add_argument("--nonsense", type=int, default=2)
   parser.add_argument("--seed", type=int, default=3)
+  parser.add_argument("--steps", type=int, default=_STEPS)
   parser.add_argument("--only", default="", metavar="PREFIX")
   parser.add_argument("--root", type=pathlib.Path, default=ROOT)
   given = parser.parse_args()
+  cut = dataclasses.replace(JUDGED.search, num_steps=given.steps)
   setup = Setup(
     Effort(given.networks),
     given.nonsense,
     given.seed,
-    statistics=(JUDGED,),
+    statistics=(dataclasses.replace(JUDGED, search=cut),),
     recovers=False,
   )
   try:
-    print(update(given.root, given.workdir, setup, given.only))
+    print(update(given.root, given.workdir, setup, given.only, given.steps))
   except UserError as error:
     sys.exit(f"error: {error}")
 

@@ -60,7 +60,7 @@ def root(tmp_path):
   (tmp_path / cut_error_rates.RATES).parent.mkdir(parents=True)
   places = [
     f"<!-- rates {name} -->\nold {name}\n<!-- /rates {name} -->\n"
-    for name in ("mlp", "transformer", "cnn")
+    for name in ("mlp", "transformer", "cnn", "of another length")
   ]
   page.write_text("".join(["before\n", *places, "after\n"]))
   return tmp_path
@@ -100,6 +100,18 @@ def test_page_and_file_have_the_same_rates(root, tmp_path, store):
     rows = rates[rates["class"] == name]
     assert (rows[label] == 1).all() and (rows["truth"] == truth).all()
   assert f"| {MLP.title} | entangled | 0 / 100 / 0 / 0 |" in text
+
+
+def test_reports_do_not_read_the_rates_of_cuts_of_another_length(
+  root, tmp_path, store
+):
+  store |= set(OF_KIND[CNN])
+  before = (root / planted_truth.PAGE).read_text()
+  text = cut_error_rates.update(root, tmp_path, Setup(), steps=640)
+  page = (root / planted_truth.PAGE).read_text()
+  assert page == before.replace("\nold of another length\n", f"\n\n{text}\n\n")
+  assert MLP.title in text and CNN.title in text and "--steps=640" in text
+  assert not (root / cut_error_rates.RATES).exists()
 
 
 def test_classes_that_are_smaller_than_a_group_have_no_verdict():
