@@ -16,15 +16,7 @@ def workdirs(launch, finished, tmp_path_factory):
   return {"sv_singular_smoke": finished, vision: directory}
 
 
-@pytest.mark.parametrize(
-  ("name", "table"),
-  [
-    (name, table)
-    for name in roads.CONFIGS
-    for table in roads.TABLES
-    # Networks that see pictures are not cut.
-    if (name, table) != ("inside_contact_smoke", "cuts.csv")
-  ],
-)
+@pytest.mark.parametrize("table", roads.TABLES)
+@pytest.mark.parametrize("name", roads.CONFIGS)
 def test_table_is_the_stored_one(workdirs, name, table, request):
   roads.check(workdirs[name] / table, name, roads.TABLES[table], request)
