@@ -8,10 +8,11 @@ import pytest
 
 from structcomp_jax.io import layout
 from structcomp_jax.report import workdir
-from structcomp_jax.studies.break_it_down.findings import collect
+from structcomp_jax.studies.break_it_down.findings import collect, conclude
 from structcomp_jax.types import UserError
 from tests.studies.break_it_down import synthetic
 
+RESULTS = pathlib.Path(__file__).parents[3] / "docs" / "results"
 TABLES = ("differences", "controls", "densities", "training", "searches")
 
 
@@ -128,3 +129,12 @@ def test_the_threshold_of_base_networks_holds_for_their_controls():
   (network,) = collect.collect([one], base_threshold=0.915)
   assert network.differences["base_failed"].all()
   assert network.controls["base_failed"].all()
+
+
+def test_only_regimes_that_were_cut_have_an_answer_of_cuts():
+  """The networks that SimCLR pretrained come from a run without cuts."""
+  (found,) = conclude.load(
+    [RESULTS / "inside_contact", RESULTS / "inside_contact_simclr"]
+  )
+  assert "simclr" in found.evidence.trained_regimes()
+  assert set(found.cuts) == {"scratch"}

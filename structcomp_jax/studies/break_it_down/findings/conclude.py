@@ -106,14 +106,17 @@ def is_decided(
 
 
 def _conclude_cuts(evidence: Evidence) -> dict[str, CutFinding]:
-  """Returns {regime: what cuts say} of the trained regimes."""
+  """Returns {regime: what cuts say} of the trained regimes that were cut."""
   if evidence.cuts is None or evidence.cuts.empty:
     return {}
+  # Regimes may come from several work directories, some of them without cuts.
+  cut = set(evidence.cuts["regime"])
   return {
     regime: _conclude_cut(
       evidence.cuts, evidence.differences, regime, evidence.workdir_of(regime)
     )
     for regime in evidence.trained_regimes()
+    if regime in cut
   }
 
 
