@@ -45,8 +45,8 @@ def _vision(model) -> ConfigDict:
   config = break_it_down()
   config.training.patience = 75
   config.search.masked_from = ("first", "stage_3", "stage_4")
-  # From the stage on that masks of small networks begin with; where all stages
-  # are cut, halves are found late, see docs/results/break_it_down.md.
+  # The stage that masks of small networks begin with. Where all stages are cut,
+  # halves are found later, see docs/design/cuts.md.
   config.cuts.masked_from = ("stage_3",)
   # The schedule of Lepori et al. 2023 did not reach the head: its beta was 1.
   config.search.constant_beta = ("head/.*",)
