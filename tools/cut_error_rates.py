@@ -59,10 +59,9 @@ def update(
   Args:
     root: the repository.
     workdir: where classes are kept.
-    setup: what is measured.
+    setup: which networks are measured, and against how many controls.
     only: how the names of the classes start that are measured now.
-    steps: of the cut that `setup` asks; the file of reports has those of the
-      verdict alone.
+    steps: of the cut; the file of reports has those of the verdict alone.
 
   Returns:
     The tables of those architectures of which classes with parts and without
@@ -73,6 +72,12 @@ def update(
       measured.
   """
   page, path = root / planted_truth.PAGE, root / RATES
+  cut = dataclasses.replace(JUDGED.search, num_steps=steps)
+  setup = dataclasses.replace(
+    setup,
+    statistics=(dataclasses.replace(JUDGED, search=cut),),
+    recovers=False,
+  )
   for kind in OF_KIND:
     replace_between_markers(read(page), _place(kind, steps), "")
   planted_truth.measure_missing(workdir, setup, only)
@@ -167,14 +172,7 @@ def main() -> None:
   parser.add_argument("--only", default="", metavar="PREFIX")
   parser.add_argument("--root", type=pathlib.Path, default=ROOT)
   given = parser.parse_args()
-  cut = dataclasses.replace(JUDGED.search, num_steps=given.steps)
-  setup = Setup(
-    Effort(given.networks),
-    given.nonsense,
-    given.seed,
-    statistics=(dataclasses.replace(JUDGED, search=cut),),
-    recovers=False,
-  )
+  setup = Setup(Effort(given.networks), given.nonsense, given.seed)
   try:
     print(update(given.root, given.workdir, setup, given.only, given.steps))
   except UserError as error:

@@ -152,8 +152,8 @@ class Language:
       sentences = _sentences(self.experiment, self.policy)
       bits = nonsense.random_bits(map(word, sentences), seed)
       items = problems.ravel()
-      has = np.array([bits[word(item)] for item in items], bool)
-      return self.encode(items[nonsense.deal(has, seed=seed)])
+      places = nonsense.deal(map(word, items), bits, seed=seed)
+      return self.encode(items[places])
 
     return encode
 

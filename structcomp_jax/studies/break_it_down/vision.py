@@ -104,11 +104,10 @@ class Vision:
 
     def encode(problems: np.ndarray) -> types.Batch:
       pictures = problems.reshape(-1, *problems.shape[2:])
-      bands = appearance.bands(pictures)[:, place]
-      has = np.array([bits[band] for band in bands], bool)
+      bands = appearance.bands(pictures)[:, place].tolist()
+      places = nonsense.deal(bands, bits, seed=seed)
       images = self.encode(problems)["images"]
-      items = images.reshape(-1, *images.shape[2:])
-      return {"images": items[nonsense.deal(has, seed=seed)]}
+      return {"images": images.reshape(-1, *images.shape[2:])[places]}
 
     return encode
 

@@ -7,7 +7,7 @@ asked for it. What a search finds for such properties, it has made and not
 found.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -35,24 +35,28 @@ def random_bits(values: Iterable[Value], seed: int) -> dict[Value, bool]:
   return dict(zip(distinct, bits.tolist(), strict=True))
 
 
-def deal(has: np.ndarray, *, seed: int) -> np.ndarray:
+def deal(
+  values: Iterable[Value], bits: Mapping[Value, bool], *, seed: int
+) -> np.ndarray:
   """Deals items into odd-one-out problems about a property.
 
   >>> items = np.array(["a1", "a2", "b1", "a3", "b2"])
-  >>> places = deal(np.char.startswith(items, "a"), seed=0)
+  >>> initials = [item[0] for item in items]
+  >>> places = deal(initials, {"a": True, "b": False}, seed=0)
   >>> items[places][0, -1][0]
   'b'
 
   Args:
-    has: bool[...], whether every item has the property.
+    values: of all items, in their order.
+    bits: whether an item of a value has the property.
     seed: of the order; the same items are dealt the same way at every call.
 
   Returns:
-    int64[problems, 4], places of items in `has`, flattened: three with the
-    property, then one without it. There are a quarter as many problems as
-    items; items are drawn with replacement, since few may have the property.
+    int64[problems, 4], places of items: three with the property, then one
+    without it. There are a quarter as many problems as items; items are drawn
+    with replacement, since few may have the property.
   """
-  has = has.ravel()
+  has = np.array([bits[value] for value in values], bool)
   random = np.random.default_rng(seed)
   num_problems = len(has) // (_NUM_RULES + 1)
   rules = random.choice(np.flatnonzero(has), (num_problems, _NUM_RULES))
