@@ -30,6 +30,8 @@ CONFIGS = {
   "sv_singular_smoke": "configs/language/sv_singular.py:smoke",
   "inside_contact_smoke": "configs/vision/inside_contact.py:smoke",
 }
+# Beside the tables of a run; others may have been stored elsewhere.
+_MAKER = "maker.json"
 TABLES = {f"{name}.csv": schema for name, schema in SCHEMAS.items()}
 # Their versions decide what XLA compiles: a loss of Optax, say, is written
 # another way in another version.
@@ -84,9 +86,9 @@ class Maker:
     )
 
   @classmethod
-  def stored(cls) -> "Maker":
-    """Returns that of the stored tables."""
-    return cls(**json.loads((DIRECTORY / "maker.json").read_text()))
+  def stored(cls, name: str) -> "Maker":
+    """Returns that of the stored tables of a run."""
+    return cls(**json.loads((DIRECTORY / name / _MAKER).read_text()))
 
 
 def check(
@@ -105,7 +107,7 @@ def check(
   """
   if request.config.getoption("--store-golden"):
     store(found, name)
-  stored = Maker.stored()
+  stored = Maker.stored(name)
   if Maker.here() == stored:
     assert found.read_bytes() == (DIRECTORY / name / found.name).read_bytes()
     return
@@ -149,8 +151,11 @@ def assert_close(found: pathlib.Path, name: str, schema: tables.Schema) -> None:
 
 
 def store(found: pathlib.Path, name: str) -> None:
-  """Takes a table as the one that must come out, and says who made it."""
+  """Takes a table as the one that must come out, and says who made it.
+
+  A run says so for all of its tables, so store all of them together.
+  """
   (DIRECTORY / name).mkdir(parents=True, exist_ok=True)
   shutil.copy(found, DIRECTORY / name / found.name)
   maker = json.dumps(dataclasses.asdict(Maker.here()), indent=2)
-  (DIRECTORY / "maker.json").write_text(maker + "\n")
+  (DIRECTORY / name / _MAKER).write_text(maker + "\n")
